@@ -1,0 +1,29 @@
+{#- A rule as a tree of {all: [...]}, {any: [...]}, {not: ...} and {clause: i},
+    i being the clause's place in `clauses`, which this appends to. A clause
+    that stands more than once is listed once. Mistakes raise, naming `where`. -#}
+{% macro parse_rule(rule, features, clauses, where) %}
+    {%- if rule is string -%}
+        {%- set clause = parse_clause(rule, features) -%}
+        {%- if clause.error -%}
+            {{ exceptions.raise_compiler_error(where ~ ", clause '" ~ rule ~ "': " ~ clause.error ~ '.') }}
+        {%- endif -%}
+        {%- set texts = clauses | map(attribute='text') | list -%}
+        {%- if clause.text not in texts -%}
+            {%- do clauses.append(clause) -%}
+        {%- endif -%}
+        {{ return({'clause': (clauses | map(attribute='text') | list).index(clause.text)}) }}
+    {%- elif rule is mapping and rule | length == 1 and (rule | list)[0] in ['all', 'any'] -%}
+        {%- set key = (rule | list)[0] -%}
+        {%- if rule[key] is string or rule[key] is mapping or not rule[key] -%}
+            {{ exceptions.raise_compiler_error(where ~ ": '" ~ key ~ "' takes a list of at least one clause.") }}
+        {%- endif -%}
+        {%- set parts = [] -%}
+        {%- for part in rule[key] -%}
+            {%- do parts.append(parse_rule(part, features, clauses, where)) -%}
+        {%- endfor -%}
+        {{ return({key: parts}) }}
+    {%- elif rule is mapping and rule | length == 1 and 'not' in rule -%}
+        {{ return({'not': parse_rule(rule['not'], features, clauses, where)}) }}
+    {%- endif -%}
+    {{ exceptions.raise_compiler_error(where ~ ": a rule is a clause, or one of all, any and not with clauses in it, not '" ~ rule ~ "'.") }}
+{% endmacro %}

@@ -1,0 +1,12 @@
+with checked_transactions as (
+
+    select * from {{ ref('checked_transactions') }}
+
+)
+
+select
+    source_system,
+    max(ordered_at) as newest_at,
+    cast({{ dbt.datediff('max(order_date)', last_date(), 'day') }} as bigint) as days_behind
+from checked_transactions
+group by source_system

@@ -1,0 +1,6 @@
+with united as (
+    {{ unite('products', ['product_id', 'department', 'category', 'is_private_label']) }}
+
+)
+
+select * from united

@@ -1,0 +1,20 @@
+with checked_transactions as (
+
+    select * from {{ ref('checked_transactions') }}
+
+)
+
+select
+    source_system,
+    customer_id,
+    order_id,
+    product_id,
+    ordered_at,
+    order_date,
+    units,
+    net_amount,
+    discount_amount,
+    coupon_amount,
+    problem
+from checked_transactions
+where problem is not null

@@ -1,0 +1,172 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget('entered_on') }}"
+) }}
+
+with raw_segment_entries as (
+
+    select * from {{ ref('raw_segment_entries') }}
+
+),
+
+confirmations as (
+    {%- for definition in definitions() %}
+    select
+        {{ sql_text(definition.name) }} as segmentation,
+        {{ definition.confirm_days }} as confirm_days
+    {{ 'union all' if not loop.last }}
+    {%- else %}
+    select
+        cast(null as {{ dbt.type_string() }}) as segmentation,
+        1 as confirm_days
+    {%- endfor %}
+
+),
+
+{% if is_incremental() -%}
+last_entries as (
+
+    select
+        customer_id,
+        segmentation,
+        max_by(segment, entered_on) as segment
+    from {{ this }}
+    group by
+        customer_id,
+        segmentation
+
+),
+
+last_raw_entries as (
+
+    select
+        customer_id,
+        segmentation,
+        max(entered_on) as entered_on,
+        max_by(segment, entered_on) as segment
+    from raw_segment_entries
+    where entered_on < {{ first_date() }}
+    group by
+        customer_id,
+        segmentation
+
+),
+
+-- Moves that began before the run and still wait for their confirmation.
+pending as (
+
+    select
+        last_raw_entries.customer_id,
+        last_raw_entries.segmentation,
+        last_raw_entries.entered_on
+    from last_raw_entries
+    inner join last_entries
+        on
+            last_raw_entries.customer_id = last_entries.customer_id
+            and last_raw_entries.segmentation = last_entries.segmentation
+    where last_raw_entries.segment <> last_entries.segment
+
+),
+
+{% endif -%}
+candidates as (
+
+    select *
+    from raw_segment_entries
+    where entered_on >= {{ first_date() }}
+    {%- if is_incremental() %}
+        union all
+        select raw_segment_entries.*
+        from raw_segment_entries
+        inner join pending
+            on
+                raw_segment_entries.customer_id = pending.customer_id
+                and raw_segment_entries.segmentation = pending.segmentation
+                and raw_segment_entries.entered_on = pending.entered_on
+    {%- endif %}
+
+),
+
+-- A move counts on the last of its confirming days. Joining, leaving and coming
+-- back count at once.
+dated as (
+
+    select
+        candidates.*,
+        case
+            when
+                candidates.segment = '(left)'
+                or candidates.previous_segment is null
+                then candidates.entered_on
+            else
+                greatest(
+                    {{ add_days('candidates.entered_on', 'confirmations.confirm_days - 1') }},
+                    {{ first_date() }}
+                )
+        end as confirmed_on,
+        lead(candidates.entered_on) over (
+            partition by candidates.customer_id, candidates.segmentation
+            order by candidates.entered_on
+        ) as next_raw_entry_on
+    from candidates
+    inner join confirmations
+        on candidates.segmentation = confirmations.segmentation
+
+),
+
+confirmed as (
+
+    select *
+    from dated
+    where
+        confirmed_on <= {{ last_date() }}
+        and (next_raw_entry_on is null or next_raw_entry_on > confirmed_on)
+
+),
+
+followed as (
+
+    select
+        confirmed.*,
+        coalesce(
+            lag(confirmed.segment) over (
+                partition by confirmed.customer_id, confirmed.segmentation
+                order by confirmed.confirmed_on
+            )
+            {%- if is_incremental() %},
+            last_entries.segment
+            {%- else %},
+            cast(null as {{ dbt.type_string() }})
+            {%- endif %}
+        ) as effective_previous_segment
+    from confirmed
+    {%- if is_incremental() %}
+        left join last_entries
+            on
+                confirmed.customer_id = last_entries.customer_id
+                and confirmed.segmentation = last_entries.segmentation
+    {%- endif %}
+
+),
+
+entries as (
+
+    select
+        customer_id,
+        segmentation,
+        confirmed_on as entered_on,
+        segment,
+        effective_previous_segment as previous_segment,
+        rule_version,
+        held_clauses,
+        entered_on as held_since
+    from followed
+    where
+        effective_previous_segment is null
+        or effective_previous_segment <> segment
+
+)
+
+select * from entries

@@ -1,0 +1,38 @@
+with segmentation_versions as (
+
+    select * from {{ ref('segmentation_versions') }}
+
+),
+
+versions_in_force as (
+
+    select
+        segmentation,
+        rule_version,
+        min(as_of_date) as first_as_of_date,
+        max(as_of_date) as last_as_of_date
+    from {{ ref('segmentation_days') }}
+    group by
+        segmentation,
+        rule_version
+
+)
+
+select
+    segmentation_versions.segmentation,
+    segmentation_versions.label,
+    segmentation_versions.description,
+    segmentation_versions.owner,
+    segmentation_versions.status,
+    segmentation_versions.challenger_of,
+    segmentation_versions.confirm_days,
+    segmentation_versions.rule_version,
+    versions_in_force.first_as_of_date,
+    versions_in_force.last_as_of_date,
+    versions_in_force.last_as_of_date = {{ last_date() }} as is_current,
+    segmentation_versions.segment_count
+from segmentation_versions
+inner join versions_in_force
+    on
+        segmentation_versions.segmentation = versions_in_force.segmentation
+        and segmentation_versions.rule_version = versions_in_force.rule_version

@@ -1,0 +1,176 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget('as_of_date') }}"
+) }}
+
+with run_days as (
+    {{ run_days() }}
+
+),
+
+segment_entries as (
+
+    select * from {{ ref('segment_entries') }}
+
+),
+
+segment_spells as (
+
+    select * from {{ ref('segment_spells') }}
+
+),
+
+customer_measures as (
+
+    select
+        as_of_date,
+        customer_id,
+        orders_30d,
+        {{ cents('net_sales_30d') }} as net_cents_30d
+    from {{ ref('customer_measures') }}
+    where as_of_date between {{ first_date() }} and {{ last_date() }}
+
+),
+
+moves as (
+
+    select
+        entered_on as move_date,
+        segmentation,
+        segment,
+        count(*) as entered,
+        0 as exited,
+        count(case when previous_segment is null then 1 end) as joined,
+        0 as departed
+    from segment_entries
+    where segment <> '(left)'
+    group by
+        entered_on,
+        segmentation,
+        segment
+    union all
+    select
+        entered_on as move_date,
+        segmentation,
+        previous_segment as segment,
+        0 as entered,
+        count(*) as exited,
+        0 as joined,
+        count(case when segment = '(left)' then 1 end) as departed
+    from segment_entries
+    where previous_segment <> '(left)'
+    group by
+        entered_on,
+        segmentation,
+        previous_segment
+
+),
+
+-- Every segment of the rules in force, and those that still have customers.
+segments as (
+
+    select
+        segmentation,
+        segment
+    from {{ ref('dim_segments') }}
+    where is_current
+    union
+    select
+        segmentation,
+        segment
+    from moves
+
+),
+
+sizes_before as (
+
+    select
+        segmentation,
+        segment,
+        sum(cast(entered as bigint) - cast(exited as bigint)) as customers
+    from moves
+    where move_date < {{ first_date() }}
+    group by
+        segmentation,
+        segment
+
+),
+
+daily_moves as (
+
+    select
+        move_date,
+        segmentation,
+        segment,
+        sum(entered) as entered,
+        sum(exited) as exited,
+        sum(joined) as joined,
+        sum(departed) as departed
+    from moves
+    where move_date between {{ first_date() }} and {{ last_date() }}
+    group by
+        move_date,
+        segmentation,
+        segment
+
+),
+
+sales as (
+
+    select
+        customer_measures.as_of_date,
+        segment_spells.segmentation,
+        segment_spells.segment,
+        sum(customer_measures.net_cents_30d) as net_cents_30d,
+        sum(customer_measures.orders_30d) as orders_30d
+    from customer_measures
+    inner join segment_spells
+        on
+            customer_measures.customer_id = segment_spells.customer_id
+            and customer_measures.as_of_date >= segment_spells.valid_from
+            and customer_measures.as_of_date < segment_spells.valid_to
+    where customer_measures.orders_30d > 0
+    group by
+        customer_measures.as_of_date,
+        segment_spells.segmentation,
+        segment_spells.segment
+
+)
+
+select
+    run_days.as_of_date,
+    segments.segmentation,
+    segments.segment,
+    cast(
+        coalesce(sizes_before.customers, 0)
+        + coalesce(sum(daily_moves.entered - daily_moves.exited) over (
+            partition by segments.segmentation, segments.segment
+            order by run_days.as_of_date
+            rows between unbounded preceding and current row
+        ), 0)
+        as bigint
+    ) as customers,
+    cast(coalesce(daily_moves.entered, 0) as bigint) as entered,
+    cast(coalesce(daily_moves.exited, 0) as bigint) as exited,
+    cast(coalesce(daily_moves.joined, 0) as bigint) as joined,
+    cast(coalesce(daily_moves.departed, 0) as bigint) as {{ adapter.quote('left') }},
+    cast(coalesce(sales.net_cents_30d, 0) / 100 as decimal(18, 2)) as net_sales_30d,
+    cast(coalesce(sales.orders_30d, 0) as bigint) as orders_30d
+from run_days
+cross join segments
+left join sizes_before
+    on
+        segments.segmentation = sizes_before.segmentation
+        and segments.segment = sizes_before.segment
+left join daily_moves
+    on
+        run_days.as_of_date = daily_moves.move_date
+        and segments.segmentation = daily_moves.segmentation
+        and segments.segment = daily_moves.segment
+left join sales
+    on
+        run_days.as_of_date = sales.as_of_date
+        and segments.segmentation = sales.segmentation
+        and segments.segment = sales.segment

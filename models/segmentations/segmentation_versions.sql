@@ -1,0 +1,25 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget_current_versions() }}"
+) }}
+{%- set rows = [] -%}
+{%- for definition in definitions() -%}
+    {%- do rows.append({
+        'segmentation': sql_text(definition.name),
+        'rule_version': sql_text(definition.rule_version),
+        'label': sql_text(definition.label),
+        'description': sql_text(definition.description),
+        'owner': sql_text(definition.owner),
+        'status': sql_text(definition.status),
+        'challenger_of': sql_text(definition.challenger_of),
+        'confirm_days': 'cast(' ~ definition.confirm_days ~ ' as bigint)',
+        'segment_count': 'cast(' ~ definition.segments | length ~ ' as bigint)',
+    }) -%}
+{%- endfor -%}
+
+{{ rows_of(rows, [
+    'segmentation', 'rule_version', 'label', 'description', 'owner',
+    'status', 'challenger_of', 'confirm_days', 'segment_count',
+]) }}

@@ -1,0 +1,41 @@
+{{ config(enabled = 'completejourney' in var('sources')) }}
+
+with transactions as (
+
+    select * from {{ source('completejourney', 'transactions') }}
+
+),
+
+localized as (
+
+    select
+        *,
+        {{ local_timestamp('transaction_timestamp') }} as ordered_at
+    from transactions
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        cast(household_id as {{ var('customer_id_type') }}) as customer_id,
+        cast(basket_id as {{ dbt.type_string() }}) as order_id,
+        cast(product_id as {{ dbt.type_string() }}) as product_id,
+
+        -- dates
+        ordered_at,
+        cast(ordered_at as date) as order_date,
+
+        -- amounts
+        -- Over 1,000 the quantity is a measure (fuel), and the purchase one unit.
+        cast(case when quantity > 1000 then 1 else quantity end as bigint) as units,
+        cast(sales_value as decimal(18, 2)) as net_amount,
+        cast(retail_disc as decimal(18, 2))
+        + cast(coupon_match_disc as decimal(18, 2)) as discount_amount,
+        cast(coupon_disc as decimal(18, 2)) as coupon_amount
+    from localized
+
+)
+
+select * from renamed
