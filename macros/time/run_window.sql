@@ -1,15 +1,19 @@
-{#- The first and last day of this run, checked, as {first, last, days}. -#}
+{#- The first and last day of this run, checked, as {first, last, days}: from
+    the environment, where the flows put it, else from vars. Only executing
+    models see the environment, so that another day needs no parsing anew. -#}
 {% macro run_window() %}
-    {%- set pattern = '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' -%}
+    {%- set texts = {} -%}
     {%- for name in ['first_date', 'last_date'] -%}
-        {%- if not modules.re.match(pattern, var(name) | string) -%}
-            {{ exceptions.raise_compiler_error("vars: " ~ name ~ " is '" ~ var(name) ~ "'; write it as YYYY-MM-DD.") }}
+        {%- set text = env_var('TESSERA_' ~ name | upper, var(name) | string) if execute else var(name) | string -%}
+        {%- if not is_iso_date(text) -%}
+            {{ exceptions.raise_compiler_error("vars: " ~ name ~ " is '" ~ text ~ "', which is no day of the calendar; write it as YYYY-MM-DD.") }}
         {%- endif -%}
+        {%- do texts.update({name: text}) -%}
     {%- endfor -%}
-    {%- set first = modules.datetime.date.fromisoformat(var('first_date') | string) -%}
-    {%- set last = modules.datetime.date.fromisoformat(var('last_date') | string) -%}
+    {%- set first = modules.datetime.date.fromisoformat(texts.first_date) -%}
+    {%- set last = modules.datetime.date.fromisoformat(texts.last_date) -%}
     {%- if last < first -%}
-        {{ exceptions.raise_compiler_error('vars: last_date ' ~ last ~ ' lies before first_date ' ~ first ~ '.') }}
+        {{ exceptions.raise_compiler_error('The window is empty: its last day ' ~ last ~ ' lies before its first ' ~ first ~ '.') }}
     {%- endif -%}
     {{ return({'first': first, 'last': last, 'days': (last - first).days + 1}) }}
 {% endmacro %}

@@ -1,0 +1,60 @@
+# Tessera: every task is a target here; `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+# Python's bytecode saves dbt and Prefect seconds at every start.
+export PYTHONDONTWRITEBYTECODE :=
+export DO_NOT_TRACK := 1
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The environment is made anew whenever the lock changes.
+$(VENV)/installed: requirements.lock
+	python3.11 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	touch $@
+
+.PHONY: setup
+setup: $(VENV)/installed ## Create .venv with the locked dependencies.
+
+.PHONY: run
+run: setup ## Build, check and release every new day (ARGS="--as-of 2017-06-30").
+	$(PYTHON) -m flows.daily $(ARGS)
+
+.PHONY: backfill
+backfill: setup ## Build a period again (ARGS="--first 2017-06-01").
+	$(PYTHON) -m flows.backfill $(ARGS)
+
+.PHONY: rollback
+rollback: setup ## Go back to the release before the current one (ARGS="--to RELEASE").
+	$(PYTHON) -m flows.rollback $(ARGS)
+
+.PHONY: test
+test: setup lint ## Run everything that CI runs: linters, dbt tests and unit tests, macro tests, pytest.
+	$(PYTHON) -m pytest
+
+.PHONY: lint
+lint: setup ## Run ruff and sqlfluff.
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/sqlfluff lint --disable-progress-bar --processes 2 models tests
+
+.PHONY: docs
+docs: setup ## Build the docs site of dbt in target/ (index.html).
+	$(VENV)/bin/dbt docs generate --static
+
+.PHONY: bench
+bench: setup ## Measure a daily run beside hand-written SQL (ARGS="--customers 1000000").
+	$(PYTHON) -m benchmarks.daily $(ARGS)
+
+.PHONY: lock
+lock: setup ## Write requirements.lock from requirements.in.
+	$(VENV)/bin/uv pip compile --quiet --no-header --python-version 3.11 requirements.in --output-file requirements.lock
+
+.PHONY: clean
+clean: ## Remove what runs made: the warehouse, all releases, dbt's target.
+	rm -rf warehouse serving target logs

@@ -1,0 +1,512 @@
+"""The suites: one function per table; each rule has a code, a severity, a reason and a remedy.
+
+Rules that compare values pass on a table without rows and on rows without a value. So every suite also counts
+rows, and columns that must always be measured have a rule `<column>_not_measured`.
+
+This module imports Great Expectations (about 7 s); `runner.Gate` imports it when it is needed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import great_expectations.expectations as gxe
+from great_expectations import ExpectationSuite
+from great_expectations.expectations.row_conditions import Column
+
+from expectations.parameters import InputParameters, MartParameters, Range
+
+Severity = Literal["error", "warning"]
+Segments = Mapping[str, Sequence[str]]
+"""The defined segments by segmentation."""
+
+_GX_SEVERITIES = {"error": "critical", "warning": "warning"}
+
+
+@dataclass(frozen=True)
+class CheckedTable:
+    """A suite, the table it judges, and the columns that say where an unexpected value stands."""
+
+    schema: str
+    table: str
+    located_by: tuple[str, ...]
+    suite: ExpectationSuite
+
+
+def input_tables(parameters: InputParameters, not_after: datetime | None) -> list[CheckedTable]:
+    """Return what the gate `inputs` checks; without `not_after`, future timestamps are not looked for."""
+    return [
+        CheckedTable("conformed", "customers", (), build_customers_suite(parameters)),
+        CheckedTable("checks", "input_days", ("order_date",), build_input_days_suite(parameters)),
+        CheckedTable("checks", "input_problems", ("example",), build_input_problems_suite(parameters)),
+        CheckedTable(
+            "checks",
+            "input_freshness",
+            ("source_system",),
+            build_input_freshness_suite(parameters, not_after),
+        ),
+    ]
+
+
+def mart_tables(parameters: MartParameters, segments: Segments) -> list[CheckedTable]:
+    """Return what the gate `marts` checks.
+
+    Raises ValueError when no segment is given or `parameters.for_segment` names an unknown one.
+    """
+    if not any(segments.values()):
+        raise ValueError("The gate `marts` needs the defined segments: pass segments={segmentation: [segment, ...]}.")
+    return [
+        CheckedTable(
+            "marts",
+            "customer_segments",
+            ("customer_id", "segmentation"),
+            build_customer_segments_suite(parameters, segments),
+        ),
+        CheckedTable(
+            "checks",
+            "segment_sizes",
+            ("as_of_date", "segmentation", "segment"),
+            build_segment_sizes_suite(parameters),
+        ),
+        CheckedTable(
+            "checks",
+            "last_segment_sizes",
+            ("segmentation", "segment"),
+            build_last_segment_sizes_suite(parameters, segments),
+        ),
+        CheckedTable("checks", "daily_totals", ("as_of_date", "segmentation"), build_daily_totals_suite(parameters)),
+        CheckedTable("checks", "orphans", ("reference",), build_orphans_suite(parameters)),
+    ]
+
+
+def build_customers_suite(parameters: InputParameters) -> ExpectationSuite:
+    """Build the suite of `conformed.customers`: one row per customer."""
+    rules = [
+        _has_rows("customers_empty", "Load the customer feed; without customers there is nobody to segment."),
+        _rule(
+            gxe.ExpectColumnValuesToNotBeNull,
+            code="customer_id_missing",
+            column="customer_id",
+            description="customer_id must be given",
+            reason="A customer without an id cannot be found again on the next day.",
+            remedy="Drop or repair these rows in staging.",
+        ),
+        _rule(
+            gxe.ExpectColumnValuesToBeUnique,
+            code="customer_duplicate",
+            column="customer_id",
+            description="customer_id must be unique",
+            reason="A customer that appears twice is counted twice in every segment.",
+            remedy="Deduplicate the customers in staging, or tell the source systems' ids apart.",
+        ),
+    ]
+    if parameters.customer_id_is_number:
+        rules.append(
+            _rule(
+                gxe.ExpectColumnValuesToBeBetween,
+                code="customer_id_negative",
+                column="customer_id",
+                min_value=0,
+                description="customer_id must not be negative",
+                reason="Shops write -1 for an unknown buyer, who would collect the orders of many.",
+                remedy="Treat these ids as an unknown customer in staging.",
+            )
+        )
+    return ExpectationSuite(name="inputs.customers", expectations=rules)
+
+
+def build_input_days_suite(parameters: InputParameters) -> ExpectationSuite:
+    """Build the suite of `checks.input_days`: one row per day of the run's window."""
+    return ExpectationSuite(
+        name="inputs.input_days",
+        expectations=[
+            _has_rows("input_days_empty", "Check the run's first and last as-of date: the window has no day."),
+            *_measured("is_missing_day"),
+            _rule(
+                gxe.ExpectColumnValuesToBeInSet,
+                code="day_missing",
+                column="is_missing_day",
+                value_set=[False],
+                description="every open day must have lines",
+                reason="A day that was not delivered makes its customers look inactive.",
+                remedy="Load the day and run again, or enter it in the calendar of closed days.",
+            ),
+            _within(
+                "volume_implausible",
+                "volume_ratio",
+                parameters.volume_plausible,
+                description="lines of a day over their usual number must be plausible",
+                remedy="Compare the day's file with the source system and load it again.",
+            ),
+            _within(
+                "volume_unusual",
+                "volume_ratio",
+                parameters.volume_usual,
+                severity="warning",
+                description="lines of a day over their usual number should be near 1",
+                remedy="Ask the source's owner whether the day was really that quiet or busy.",
+            ),
+            _within(
+                "net_amount_too_low",
+                "min_net_amount",
+                parameters.lowest_net_amount,
+                severity="warning",
+                description="the smallest net amount of a day should be in range",
+                remedy="Look at the day's smallest lines; check unit and sign of the amount in staging.",
+            ),
+            _within(
+                "net_amount_too_high",
+                "max_net_amount",
+                parameters.highest_net_amount,
+                severity="warning",
+                description="the largest net amount of a day should be in range",
+                remedy="Look at the day's largest lines; check unit and sign of the amount in staging.",
+            ),
+            _within(
+                "units_negative",
+                "min_units",
+                parameters.units,
+                description="units must not be negative",
+                remedy="Check how staging turns returns into units.",
+            ),
+            _within(
+                "order_shared",
+                "shared_orders",
+                parameters.shared_orders,
+                description="an order must belong to one customer",
+                remedy="Make order_id unique over stores and systems in staging.",
+            ),
+        ],
+    )
+
+
+def build_input_problems_suite(parameters: InputParameters) -> ExpectationSuite:
+    """Build the suite of `checks.input_problems`: one row, a count of lines per kind of problem."""
+    remedies = {
+        "invalid_customer_id": "Repair the ids in the source or in staging.",
+        "invalid_order_id": "Repair the ids in the source or in staging.",
+        "invalid_ordered_at": "Check the timestamp's format and time zone in staging.",
+        "invalid_net_amount": "Check the amount's decimal mark and unit in staging.",
+    }
+    return ExpectationSuite(
+        name="inputs.input_problems",
+        expectations=[
+            _has_rows("input_problems_empty", "Build the view again: it always has one row.", exactly=1),
+            *_measured(*remedies, "unknown_customer"),
+            *(
+                _within(
+                    column,
+                    column,
+                    parameters.invalid_lines,
+                    description=f"no line may have an {column.replace('_', ' ', 1)}",
+                    remedy=remedy,
+                )
+                for column, remedy in remedies.items()
+            ),
+            _within(
+                "unknown_customers_many",
+                "unknown_customer_share",
+                parameters.unknown_customer_share,
+                description="few lines may have a customer who is not in the customer feed",
+                remedy="Load the current customer feed and run again.",
+            ),
+            _within(
+                "unknown_customer",
+                "unknown_customer",
+                parameters.unknown_customers,
+                severity="warning",
+                description="every line should have a customer from the customer feed",
+                remedy="Check whether the customer feed is complete.",
+            ),
+        ],
+    )
+
+
+def build_input_freshness_suite(parameters: InputParameters, not_after: datetime | None) -> ExpectationSuite:
+    """Build the suite of `checks.input_freshness`: one row per source system.
+
+    `not_after` is the run's clock as the timestamps are written: local to the business, without a time zone.
+    Raises ValueError when it has one.
+    """
+    rules = [
+        _has_rows("input_freshness_empty", "Enable a source system and load it."),
+        *_measured("newest_at", "days_behind"),
+        _within(
+            "feed_behind",
+            "days_behind",
+            parameters.days_behind,
+            description="every source must reach the window's last day",
+            remedy="Wait for the source's load, or end the window on an earlier day.",
+        ),
+    ]
+    if not_after is not None:
+        if not_after.tzinfo is not None:
+            raise ValueError(f"not_after must be in the business time zone and carry none: {not_after.isoformat()}.")
+        rules.append(
+            _rule(
+                gxe.ExpectColumnValuesToBeBetween,
+                code="future_timestamp",
+                column="newest_at",
+                max_value=not_after,
+                description="no line may be later than the run",
+                reason="A timestamp ahead of the clock is in another time zone or was typed wrongly;"
+                " it would enter history on the wrong day.",
+                remedy="Check the time zone in staging.",
+            )
+        )
+    return ExpectationSuite(name="inputs.input_freshness", expectations=rules)
+
+
+def build_customer_segments_suite(parameters: MartParameters, segments: Segments) -> ExpectationSuite:
+    """Build the suite of `marts.customer_segments`: one row per customer and segmentation."""
+    return ExpectationSuite(
+        name="marts.customer_segments",
+        expectations=[
+            _has_rows("customer_segments_empty", "Check that the history holds entries up to the last day."),
+            _rule(
+                gxe.ExpectCompoundColumnsToBeUnique,
+                code="customer_segment_duplicate",
+                column_list=["customer_id", "segmentation"],
+                description="a customer must be in one segment of a segmentation",
+                reason="Audiences would overlap, and customers be counted twice.",
+                remedy="Build the history again from the first day that shows it.",
+            ),
+            _rule(
+                gxe.ExpectColumnValuesToNotBeNull,
+                code="segment_not_given",
+                column="segment",
+                description="segment must be given",
+                reason="The last segment has no rule, so every customer is in one.",
+                remedy="Check the compiled rules of the segmentation.",
+            ),
+            *_measured("segmentation"),
+            _rule(
+                gxe.ExpectColumnValuesToBeInSet,
+                code="segmentation_unknown",
+                column="segmentation",
+                value_set=sorted(segments),
+                description="segmentation must be a defined one",
+                reason="Rows of a retired segmentation would reach its audiences.",
+                remedy="Build the marts again with the current definitions.",
+            ),
+        ],
+    )
+
+
+def build_segment_sizes_suite(parameters: MartParameters) -> ExpectationSuite:
+    """Build the suite of `checks.segment_sizes`: one row per day of the window, segmentation and segment."""
+    return ExpectationSuite(
+        name="marts.segment_sizes",
+        expectations=[
+            _has_rows("segment_sizes_empty", "Check the run's first and last as-of date: the window has no day."),
+            _within(
+                "segment_share_jumped",
+                "share_change",
+                parameters.share_change_possible,
+                description="a segment's share must not jump from one day to the next",
+                remedy="Compare the features of the two days; if rules changed on purpose, raise the limit.",
+            ),
+            _within(
+                "segment_share_moved",
+                "share_change",
+                parameters.share_change_usual,
+                severity="warning",
+                description="a segment's share should change slowly",
+                remedy="See fct_segment_migrations for where these customers came from and went.",
+            ),
+        ],
+    )
+
+
+def build_last_segment_sizes_suite(parameters: MartParameters, segments: Segments) -> ExpectationSuite:
+    """Build the suite of `checks.last_segment_sizes`: one row per segment on the window's last day.
+
+    Raises ValueError when `parameters.for_segment` names an unknown segment.
+    """
+    pairs = [(segmentation, segment) for segmentation, names in segments.items() for segment in names]
+    known = [f"{segmentation}/{segment}" for segmentation, segment in pairs]
+    if unknown := sorted(set(parameters.for_segment) - set(known)):
+        raise ValueError(
+            f"for_segment limits the share of {', '.join(unknown)}, which no segmentation defines."
+            f" Defined are {', '.join(known)}."
+        )
+    return ExpectationSuite(
+        name="marts.last_segment_sizes",
+        expectations=[
+            _has_rows("last_segment_sizes_empty", "Check that the history reaches the window's last day."),
+            *_measured("share", "emptied_customers"),
+            *(
+                _rule(
+                    gxe.ExpectTableRowCountToEqual,
+                    code="segment_missing",
+                    subject="/".join(pair),
+                    value=1,
+                    row_condition=(Column("segmentation") == pair[0]) & (Column("segment") == pair[1]),
+                    description="every defined segment must be reported once, even without customers",
+                    reason="A segment that vanishes from a report is not noticed.",
+                    remedy="Build the segmentation and the history again with the current definitions.",
+                )
+                for pair in pairs
+            ),
+            _rule(
+                gxe.ExpectColumnPairValuesToBeInSet,
+                code="segment_unknown",
+                column_A="segmentation",
+                column_B="segment",
+                value_pairs_set=pairs,
+                description="every reported segment must be a defined one",
+                reason="A segment without a definition has no owner, no strategy and no explanation.",
+                remedy="Rewrite history after a segment is renamed, or remove the old one from the marts.",
+            ),
+            *(
+                _within(
+                    "segment_share_out_of_limits",
+                    "share",
+                    limits,
+                    subject=subject,
+                    row_condition=(Column("segmentation") == segmentation) & Column("segment").is_in(names),
+                    description="a segment's share must be within its limits",
+                    remedy="Look at the segment's rule; if the share is right, give it limits of its own.",
+                )
+                for subject, segmentation, names, limits in _share_limits(parameters, segments)
+            ),
+            _within(
+                "segment_emptied",
+                "emptied_customers",
+                parameters.emptied_customers,
+                description="a segment must not lose all its customers in a day",
+                remedy="Compare the features of the two days; often a column is suddenly null.",
+            ),
+            _within(
+                "small_segment_emptied",
+                "emptied_customers",
+                parameters.emptied_customers_usual,
+                severity="warning",
+                description="a segment should not become empty",
+                remedy="Tell the segment's owner, or widen its rule.",
+            ),
+        ],
+    )
+
+
+def build_daily_totals_suite(parameters: MartParameters) -> ExpectationSuite:
+    """Build the suite of `checks.daily_totals`: one row per day of the window and segmentation."""
+    exact = Range(0, 0, "Both sides are counted from the same history, so there is no rounding to allow for.")
+    return ExpectationSuite(
+        name="marts.daily_totals",
+        expectations=[
+            _has_rows("daily_totals_empty", "Check the run's first and last as-of date: the window has no day."),
+            *_measured("difference", "unbalanced"),
+            _within(
+                "population_unequal",
+                "difference",
+                exact,
+                description="customers over all segments must equal the customers known that day",
+                remedy="Build the history again from the first day that differs.",
+            ),
+            _within(
+                "flows_unbalanced",
+                "unbalanced",
+                exact,
+                description="customers must equal those of the day before plus entered minus exited",
+                remedy="Build the history again from the first day that differs.",
+            ),
+        ],
+    )
+
+
+def build_orphans_suite(parameters: MartParameters) -> ExpectationSuite:
+    """Build the suite of `checks.orphans`: one row per reference between marts."""
+    return ExpectationSuite(
+        name="marts.orphans",
+        expectations=[
+            _has_rows("orphans_empty", "Build the view again: it has one row per reference."),
+            *_measured("orphans"),
+            _within(
+                "orphan",
+                "orphans",
+                Range(0, 0, "A row that refers to nothing drops out of every join, and totals no longer agree."),
+                description="every reference must find its row",
+                remedy="Build both marts of the reference in one run.",
+            ),
+        ],
+    )
+
+
+def _rule(
+    kind: type[gxe.Expectation],
+    *,
+    code: str,
+    description: str,
+    reason: str,
+    remedy: str,
+    severity: Severity = "error",
+    subject: str = "",
+    **arguments: Any,
+) -> gxe.Expectation:
+    """Build one expectation; `subject` tells rules of the same code apart."""
+    return kind(
+        severity=_GX_SEVERITIES[severity],
+        meta={
+            "code": code,
+            "severity": severity,
+            "description": description,
+            "reason": reason,
+            "remedy": remedy,
+            "subject": subject,
+        },
+        **arguments,
+    )
+
+
+def _within(code: str, column: str, limits: Range, **arguments: Any) -> gxe.Expectation:
+    """Build the rule that every value of a column lies in a range, whose reason it takes."""
+    return _rule(
+        gxe.ExpectColumnValuesToBeBetween,
+        code=code,
+        column=column,
+        min_value=limits.minimum,
+        max_value=limits.maximum,
+        reason=limits.reason,
+        **arguments,
+    )
+
+
+def _has_rows(code: str, remedy: str, *, exactly: int | None = None) -> gxe.Expectation:
+    """Build the rule that a table has rows, or an exact number of them."""
+    return _rule(
+        gxe.ExpectTableRowCountToBeBetween,
+        code=code,
+        min_value=exactly or 1,
+        max_value=exactly,
+        description=f"the table must have exactly {exactly} row" if exactly else "the table must have rows",
+        reason="All other rules pass on a table without rows.",
+        remedy=remedy,
+    )
+
+
+def _measured(*columns: str) -> Iterable[gxe.Expectation]:
+    """Build the rules that columns have a value in every row."""
+    for column in columns:
+        yield _rule(
+            gxe.ExpectColumnValuesToNotBeNull,
+            code=f"{column}_not_measured",
+            column=column,
+            description=f"{column} must have a value",
+            reason="Rules about values pass over rows without one.",
+            remedy="Look at the view's joins: a side was not found.",
+        )
+
+
+def _share_limits(parameters: MartParameters, segments: Segments) -> Iterable[tuple[str, str, list[str], Range]]:
+    """Yield subject, segmentation, segments and the range of their shares; common limits go together."""
+    for segmentation, names in segments.items():
+        subjects = {name: f"{segmentation}/{name}" for name in names}
+        others = [name for name, subject in subjects.items() if subject not in parameters.for_segment]
+        if others:
+            subject = segmentation if len(others) == len(names) else f"other segments of {segmentation}"
+            yield subject, segmentation, others, parameters.share
+        for name, subject in subjects.items():
+            if subject in parameters.for_segment:
+                yield subject, segmentation, [name], parameters.for_segment[subject]

@@ -1,0 +1,13 @@
+"""Prefect flows that run Tessera: daily, backfill and rollback.
+
+Flows call and report; what they call computes: dbt the models, Great Expectations the checks.
+"""
+
+import os
+
+# A flow without a server of its own starts a temporary one, which can take longer than Prefect allows by default.
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")

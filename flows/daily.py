@@ -1,0 +1,43 @@
+"""The daily flow: resolve the window, build, check, release, summarise.
+
+python -m flows.daily [--as-of DATE] [--vars YAML]
+"""
+
+import argparse
+import sys
+from datetime import date
+
+from prefect import flow
+
+from flows.steps.command import run_command
+from flows.steps.pipeline import run_window
+from flows.steps.project import Project
+from flows.steps.window import resolve_window
+
+
+@flow(name="daily", log_prints=False)
+def daily(as_of: date | None = None, vars: str | None = None) -> str:
+    """Build, check and release every day after the last published one; returns the release, or why there is none.
+
+    Args:
+        as_of: the last day to build; without it the newest complete day of the sources.
+        vars: dbt vars that differ from dbt_project.yml, as YAML.
+    """
+    project = Project.with_vars(vars)
+    window = resolve_window(project, as_of)
+    if window is None:
+        return "Nothing to do: every complete day of the sources is published."
+    return run_window(project, window, "daily" if window.days == 1 else "catch-up")
+
+
+def main() -> int:
+    """Run the flow from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m flows.daily", description="Build, check and release new days.")
+    parser.add_argument("--as-of", type=date.fromisoformat, metavar="DATE", help="last day to build (YYYY-MM-DD)")
+    parser.add_argument("--vars", metavar="YAML", help="dbt vars, such as '{sources: [files], files_folder: data}'")
+    arguments = parser.parse_args()
+    return run_command(lambda: daily(as_of=arguments.as_of, vars=arguments.vars))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What the flows are made of: plain functions, each usable and tested without Prefect."""

@@ -1,0 +1,16 @@
+"""How the flows behave as commands."""
+
+import sys
+from collections.abc import Callable
+
+from flows.steps.errors import RunStopped
+
+
+def run_command(action: Callable[[], str]) -> int:
+    """Do it and print what it returns; print what stopped it. Returns the exit status, 0 or 1."""
+    try:
+        print(action())
+    except RunStopped as stopped:
+        print(f"\nStopped: {stopped}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,116 @@
+"""Runs dbt as a child process, with progress, and says what stopped it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from flows.steps.errors import RunStopped
+from flows.steps.project import ROOT, Project
+from flows.steps.window import Window
+
+# The part of the project that has to hold before the inputs can be judged.
+INPUTS = ("path:seeds", "path:models/staging", "path:models/conformed", "path:models/checks/inputs")
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A model or seed that dbt built: its name and seconds, and its place among all nodes of the call."""
+
+    name: str
+    seconds: float
+    index: int
+    total: int
+
+
+def dbt_arguments(command: str, project: Project, select: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[str]:
+    """The arguments of a dbt call that the flows make."""
+    arguments = [command, "--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
+    if project.overrides:
+        arguments += ["--vars", json.dumps(project.overrides, sort_keys=True)]
+    if command == "build":
+        arguments += ["--exclude-resource-type", "unit_test", "--fail-fast"]
+    if select:
+        arguments += ["--select", *select]
+    if exclude:
+        arguments += ["--exclude", *exclude]
+    return arguments
+
+
+def run_dbt(arguments: Sequence[str], project: Project, window: Window, report: Report) -> list[Node]:
+    """Run dbt on a window of days and report every node when it is done.
+
+    Raises:
+        RunStopped: dbt failed; the message is dbt's own, without the decoration.
+    """
+    environment = os.environ | {
+        "TESSERA_WAREHOUSE": str(project.warehouse),
+        "TESSERA_FIRST_DATE": str(window.first),
+        "TESSERA_LAST_DATE": str(window.last),
+    }
+    # Python's bytecode is worth seconds to dbt.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    project.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "dbt.cli.main", "--log-format", "json", *arguments]
+    nodes: list[Node] = []
+    errors: list[str] = []
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as child:
+        assert child.stdout is not None
+        try:
+            for line in child.stdout:
+                node, error = read_event(line)
+                if error:
+                    errors.append(error)
+                if node:
+                    nodes.append(node)
+                    report(f"  {node.index:3}/{node.total}  {node.seconds:6.1f} s  {node.name}")
+        except BaseException:
+            child.terminate()
+            raise
+    if child.returncode != 0:
+        raise RunStopped(readable_errors(errors) or f"dbt ended with status {child.returncode} and said nothing.")
+    return nodes
+
+
+def read_event(line: str) -> tuple[Node | None, str | None]:
+    """One line of dbt's JSON log, as a node that ended or an error, if it is one of these."""
+    try:
+        event = json.loads(line)
+    except json.JSONDecodeError:
+        return None, line.strip() or None
+    info, data = event["info"], event.get("data", {})
+    if info["name"] in ("LogModelResult", "LogSeedResult") and data["node_info"]["node_status"] == "success":
+        relation = data["node_info"]["node_relation"]
+        return Node(
+            name=f"{relation['schema']}.{relation['alias']}",
+            seconds=float(data["execution_time"]),
+            index=data["index"],
+            total=data["total"],
+        ), None
+    if info["level"] == "error":
+        return None, info["msg"]
+    return None, None
+
+
+def readable_errors(errors: Sequence[str]) -> str:
+    """Dbt's error messages without colours, call stacks, counts and paths of compiled code."""
+    kept = []
+    for error in errors:
+        for line in error.replace("\x1b[31m", "").replace("\x1b[0m", "").replace("\x1b[33m", "").splitlines():
+            text = line.strip()
+            noise = (
+                not text
+                or text.startswith(("> in macro", "> called by", "compiled code at", "Done.", "Encountered an error"))
+                or " ERROR creating " in text
+                or " FAIL " in text
+                or text.startswith("Completed with")
+            )
+            if not noise and text not in kept:
+                kept.append(text)
+    return "\n".join(kept)

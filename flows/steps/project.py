@@ -1,0 +1,68 @@
+"""Where the project's parts lie and how it is set up."""
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flows.steps.errors import RunStopped
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout of Tessera with the vars that a run overrides.
+
+    Attributes:
+        overrides: dbt vars that differ from dbt_project.yml, such as ``{"sources": ["files"]}``.
+        warehouse: the DuckDB file that runs write.
+        serving: the folder of the releases that readers open.
+    """
+
+    overrides: dict[str, Any] = field(default_factory=dict)
+    warehouse: Path = field(
+        default_factory=lambda: ROOT / os.environ.get("TESSERA_WAREHOUSE", "warehouse/tessera.duckdb")
+    )
+    serving: Path = field(default_factory=lambda: ROOT / os.environ.get("TESSERA_SERVING", "serving"))
+
+    @cached_property
+    def vars(self) -> dict[str, Any]:
+        """The dbt vars in force."""
+        return yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"] | self.overrides
+
+    @property
+    def history_start(self) -> date:
+        """The first day whose segments are kept."""
+        return date.fromisoformat(str(self.vars["history_start"]))
+
+    @cached_property
+    def code_version(self) -> str:
+        """The commit of the checkout, with ``-dirty`` where files differ from it, or ``unknown``."""
+        command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else "unknown"
+
+    @classmethod
+    def with_vars(cls, text: str | None) -> "Project":
+        """The project with overrides given as YAML, such as ``{sources: [files], files_folder: my_data}``.
+
+        Raises:
+            RunStopped: the text is no YAML mapping, or names a var that does not exist.
+        """
+        try:
+            overrides = yaml.safe_load(text) if text else {}
+        except yaml.YAMLError as error:
+            raise RunStopped(f"--vars is not YAML: {error}") from error
+        if not isinstance(overrides, dict):
+            raise RunStopped(f"--vars must be a mapping such as '{{sources: [files]}}', not {text!r}.")
+        known = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
+        for name in overrides:
+            if name not in known:
+                raise RunStopped(f"--vars: there is no variable '{name}'. There are: {', '.join(sorted(known))}.")
+        return cls(overrides=overrides)

@@ -1,0 +1,166 @@
+"""Publishes the marts of an accepted run, and goes back to an earlier release.
+
+A release is a folder that never changes once it has its name::
+
+    serving/releases/<as-of date>-<run>/tessera.duckdb    the marts, schema `marts`
+                                        parquet/          a file per mart
+                                        data_docs/        what the checks found
+                                        manifest.json     as-of date, run, code version, rows per mart
+    serving/current -> releases/<as-of date>-<run>
+
+Readers open serving/current. It is a link that is replaced in one atomic rename.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from flows.steps.errors import RunStopped
+
+BUILDING = ".building-"
+
+
+def publish(
+    warehouse: Path,
+    serving: Path,
+    as_of_date: date,
+    run_id: str,
+    code_version: str,
+    keep: int,
+    write_docs: Callable[[Path], None],
+) -> Path:
+    """Copy the marts into a new release and make it the current one.
+
+    Returns:
+        The folder of the release.
+
+    Raises:
+        RunStopped: the release could not be written (no space, no permission, ...); the current one is as it was.
+    """
+    releases = serving / "releases"
+    name = f"{as_of_date}-{run_id}"
+    building = releases / f"{BUILDING}{name}"
+    try:
+        releases.mkdir(parents=True, exist_ok=True)
+        sweep(serving)
+        (building / "parquet").mkdir(parents=True)
+        rows = _copy_marts(warehouse, building)
+        write_docs(building / "data_docs")
+        manifest = {
+            "as_of_date": str(as_of_date),
+            "run_id": run_id,
+            "code_version": code_version,
+            "rows_by_mart": rows,
+        }
+        (building / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        _write_through(building)
+        release = building.rename(releases / name)
+        _point_current_to(release, serving)
+    except (OSError, duckdb.Error) as error:
+        shutil.rmtree(building, ignore_errors=True)
+        raise RunStopped(
+            f"The release {releases / name} could not be written: {str(error).splitlines()[0]}. "
+            "Readers still see the release before it. Make room there, or give this user the right to write, "
+            "and run again."
+        ) from error
+    _forget_old(releases, release, keep)
+    return release
+
+
+def roll_back(serving: Path, to: str | None = None) -> Path:
+    """Make an earlier release the current one: the one before it, or the one named `to`.
+
+    Raises:
+        RunStopped: there is no such release.
+    """
+    releases = list_releases(serving)
+    current = current_release(serving)
+    if to:
+        chosen = [release for release in releases if release.name == to]
+    else:
+        chosen = [release for release in releases if current and _order(release) < _order(current)][-1:]
+    if not chosen:
+        names = ", ".join(release.name for release in releases) or "none"
+        wanted = f"called '{to}'" if to else "before the current one"
+        raise RunStopped(f"There is no release {wanted} in {serving / 'releases'}. There are: {names}.")
+    _point_current_to(chosen[0], serving)
+    return chosen[0]
+
+
+def list_releases(serving: Path) -> list[Path]:
+    """All whole releases, oldest first."""
+    folder = serving / "releases"
+    if not folder.exists():
+        return []
+    return sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=_order)
+
+
+def current_release(serving: Path) -> Path | None:
+    """The release that readers see, or None before the first."""
+    link = serving / "current"
+    return link.resolve() if link.exists() else None
+
+
+def sweep(serving: Path) -> None:
+    """Remove what runs that were killed left half-written."""
+    for path in (serving / "releases").glob(f"{BUILDING}*"):
+        shutil.rmtree(path)
+    for path in serving.glob(".current-*"):
+        path.unlink()
+
+
+def mart_names(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
+    """The marts of an attached warehouse or release."""
+    tables = connection.sql("from information_schema.tables")
+    marts = tables.filter(f"table_schema = 'marts' and table_catalog = '{catalog}'")
+    return [name for (name,) in marts.select("table_name").order("table_name").fetchall()]
+
+
+def _order(release: Path) -> str:
+    # Runs are named by their time, so the later of two releases of one day comes later.
+    return release.name[len("YYYY-MM-DD-") :]
+
+
+def _copy_marts(warehouse: Path, folder: Path) -> dict[str, int]:
+    rows = {}
+    with duckdb.connect() as connection:
+        # Rows of a mart carry their keys, so their order is nobody's business but memory's.
+        connection.execute("set preserve_insertion_order = false")
+        connection.execute(f"attach '{folder / 'tessera.duckdb'}' as release")
+        connection.execute("create schema release.marts")
+        # Views name the warehouse as the file is called.
+        connection.execute(f"attach '{warehouse}' as {warehouse.stem} (read_only)")
+        for mart in mart_names(connection, warehouse.stem):
+            connection.execute(f"create table release.marts.{mart} as from {warehouse.stem}.marts.{mart}")
+            copied = connection.sql(f"from release.marts.{mart}")
+            copied.write_parquet(str(folder / "parquet" / f"{mart}.parquet"))
+            rows[mart] = len(copied)
+    return rows
+
+
+def _write_through(folder: Path) -> None:
+    """Have the disk hold every file before the name that promises them exists."""
+    for path in [*folder.rglob("*"), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _point_current_to(release: Path, serving: Path) -> None:
+    link = serving / f".current-{os.getpid()}"
+    link.symlink_to(Path("releases") / release.name)
+    os.replace(link, serving / "current")
+
+
+def _forget_old(releases: Path, current: Path, keep: int) -> None:
+    whole = list_releases(releases.parent)
+    for release in whole[: max(len(whole) - keep, 0)]:
+        if release != current:
+            shutil.rmtree(release, ignore_errors=True)

@@ -1,0 +1,102 @@
+"""What a run tells the person who started it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+
+from expectations.runner import CheckResult
+
+
+def segment_changes(release: Path) -> list[tuple[str, str, int, int | None]]:
+    """The current segments as (segmentation, segment, customers, customers 30 days earlier), in rule order."""
+    with duckdb.connect(str(release / "tessera.duckdb"), read_only=True) as connection:
+        daily = connection.table("marts.fct_segment_daily").select("segmentation, segment, as_of_date, customers")
+        last = daily.aggregate("max(as_of_date)").fetchone()[0]
+        earlier = {
+            (segmentation, segment): customers
+            for segmentation, segment, _, customers in daily.filter(
+                f"as_of_date = date '{last - timedelta(days=30)}'"
+            ).fetchall()
+        }
+        sizes = {
+            (segmentation, segment): customers
+            for segmentation, segment, _, customers in daily.filter(f"as_of_date = date '{last}'").fetchall()
+        }
+        segments = (
+            connection.table("marts.dim_segments")
+            .filter("is_current")
+            .select("segmentation, segment, position")
+            .order("segmentation, position")
+            .fetchall()
+        )
+    return [
+        (segmentation, segment, sizes.get((segmentation, segment), 0), earlier.get((segmentation, segment)))
+        for segmentation, segment, _ in segments
+    ]
+
+
+def moves_of_last_month(release: Path) -> dict[str, int]:
+    """How often customers entered another segment in the last 30 days, by segmentation."""
+    with duckdb.connect(str(release / "tessera.duckdb"), read_only=True) as connection:
+        daily = connection.table("marts.fct_segment_daily").select("segmentation, as_of_date, entered")
+        last = daily.aggregate("max(as_of_date)").fetchone()[0]
+        recent = daily.filter(f"as_of_date > date '{last - timedelta(days=30)}'")
+        return dict(recent.aggregate("segmentation, cast(sum(entered) as bigint)").order("1").fetchall())
+
+
+def print_summary(
+    console: Console,
+    release: Path,
+    serving: Path,
+    results: Sequence[CheckResult],
+    seconds: Mapping[str, float],
+) -> None:
+    """Print segments, moves, checks, times and places of a release."""
+    sizes = Table(title="Segments", title_justify="left")
+    for name, justify in (("segmentation", "left"), ("segment", "left"), ("customers", "right"), ("30 days", "right")):
+        sizes.add_column(name, justify=justify)
+    previous = None
+    for segmentation, segment, customers, earlier in segment_changes(release):
+        if previous not in (None, segmentation):
+            sizes.add_section()
+        change = "" if earlier is None else f"{customers - earlier:+,}"
+        sizes.add_row("" if segmentation == previous else segmentation, segment, f"{customers:,}", change)
+        previous = segmentation
+    console.print(sizes)
+
+    moves = ", ".join(f"{name} {count:,}" for name, count in moves_of_last_month(release).items())
+    console.print(f"Moves in the last 30 days: {moves}")
+    passed = sum(result.status == "passed" for result in results)
+    warned = [result for result in results if result.status != "passed"]
+    console.print(f"Checks: {passed} passed, {len(warned)} warnings")
+    console.print("Seconds: " + ", ".join(f"{step} {spent:.1f}" for step, spent in seconds.items()))
+    current = serving / "current"
+    console.print(f"Release:   {release}", soft_wrap=True)
+    console.print(f"Marts:     {current / 'tessera.duckdb'} and {current / 'parquet'}", soft_wrap=True)
+    console.print(f"Data docs: {current / 'data_docs' / 'index.html'}", soft_wrap=True)
+
+
+def markdown_summary(release: Path, results: Sequence[CheckResult], seconds: Mapping[str, float]) -> str:
+    """The same summary as Markdown, for the artifact that Prefect shows."""
+    lines = ["| segmentation | segment | customers | 30 days |", "|---|---|---:|---:|"]
+    for segmentation, segment, customers, earlier in segment_changes(release):
+        change = "" if earlier is None else f"{customers - earlier:+,}"
+        lines.append(f"| {segmentation} | {segment} | {customers:,} | {change} |")
+    moves = ", ".join(f"{name} {count:,}" for name, count in moves_of_last_month(release).items())
+    passed = sum(result.status == "passed" for result in results)
+    return "\n".join(
+        [
+            f"## {release.name}",
+            *lines,
+            "",
+            f"Moves in the last 30 days: {moves}",
+            "",
+            f"Checks: {passed} of {len(results)} passed",
+            "",
+            "Seconds: " + ", ".join(f"{step} {spent:.1f}" for step, spent in seconds.items()),
+        ]
+    )
