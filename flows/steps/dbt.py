@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from flows.steps.errors import RunStopped
 from flows.steps.project import ROOT, Project
@@ -55,7 +56,7 @@ def run_dbt(arguments: Sequence[str], project: Project, window: Window, report: 
     # Python's bytecode is worth seconds to dbt.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     project.warehouse.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "dbt.cli.main", "--log-format", "json", *arguments]
+    command = [str(Path(sys.executable).with_name("dbt")), "--log-format", "json", *arguments]
     nodes: list[Node] = []
     errors: list[str] = []
     with subprocess.Popen(
@@ -109,6 +110,7 @@ def readable_errors(errors: Sequence[str]) -> str:
                 or text.startswith(("> in macro", "> called by", "compiled code at", "Done.", "Encountered an error"))
                 or " ERROR creating " in text
                 or " FAIL " in text
+                or text.startswith("CANCEL ")
                 or text.startswith("Completed with")
             )
             if not noise and text not in kept:

@@ -156,7 +156,7 @@ def _write_through(folder: Path) -> None:
 def _point_current_to(release: Path, serving: Path) -> None:
     link = serving / f".current-{os.getpid()}"
     link.symlink_to(Path("releases") / release.name)
-    os.replace(link, serving / "current")
+    link.replace(serving / "current")
 
 
 def _forget_old(releases: Path, current: Path, keep: int) -> None:

@@ -61,8 +61,8 @@ def newest_complete_date(project: Project, now: datetime) -> date:
     newest = []
     for system in project.vars["sources"]:
         table = _transactions_table(system)
-        source_zone = ZoneInfo(table.get("meta", {}).get("timezone", project.vars["timezone"]))
-        column = table["loaded_at_field"]
+        source_zone = ZoneInfo(table["config"]["meta"].get("timezone", project.vars["timezone"]))
+        column = table["config"]["loaded_at_field"]
         file = _source_file(system, project)
         stamp = f"try_cast({column} as timestamp)"
         limit = now.astimezone(source_zone).replace(tzinfo=None)
@@ -142,7 +142,7 @@ def _transactions_table(system: str) -> dict:
     for path in sorted(folder.glob("*sources.yml")):
         for source in yaml.safe_load(path.read_text())["sources"]:
             for table in source["tables"]:
-                if source["name"] == system and "loaded_at_field" in table:
+                if source["name"] == system and "loaded_at_field" in table.get("config", {}):
                     return table
     systems = sorted(path.name for path in (ROOT / "models" / "staging").iterdir() if path.is_dir())
     raise RunStopped(

@@ -3,7 +3,7 @@
     read as null. -#}
 {% macro attached_view(table, folder) %}
     {%- set where = "source '" ~ table.source_name ~ "', table '" ~ table.name ~ "'" -%}
-    {%- set required_table = table.meta.get('required', false) -%}
+    {%- set required_table = table.config.meta.get('required', false) -%}
     {%- set path = folder ~ '/' ~ table.name -%}
     {%- set found = run_query("select file from glob('" ~ path ~ ".*') where file like '%.parquet' or file like '%.csv' order by file").columns[0].values() -%}
     {%- if found | length > 1 -%}
@@ -26,7 +26,7 @@
     {%- for column in table.columns.values() -%}
         {%- if column.name in delivered -%}
             {%- do expressions.append(column.name) -%}
-        {%- elif found and column.meta.get('required', false) -%}
+        {%- elif found and column.config.meta.get('required', false) -%}
             {{ exceptions.raise_compiler_error(where ~ ': ' ~ found[0] ~ " has no column '" ~ column.name ~ "', which is required. "
                 ~ 'It has: ' ~ (delivered | join(', ')) ~ '.') }}
         {%- else -%}

@@ -6,7 +6,7 @@
     select
         spine.as_of_date,
         {%- for n in trailing_windows() %}
-        cast({{ dbt.dateadd('day', -n, 'spine.as_of_date') }} as date) as after_{{ n }}d{{ ',' if not loop.last }}
+        {{ add_days('spine.as_of_date', -n) }} as after_{{ n }}d{{ ',' if not loop.last }}
         {%- endfor %}
     from (
         {%- if window.days == 1 %}

@@ -12,7 +12,7 @@ with transactions as (
     where
         order_date <= {{ last_date() }}
         {% if is_incremental() %}
-            and order_date not in (select activity_date from {{ this }})
+        and order_date not in (select known.activity_date from {{ this }} as known)
         {% endif %}
 
 ),

@@ -22,10 +22,10 @@ aged as (
 
     select
         customer_measures.*,
-        {{ dbt.datediff('first_seen_date', 'as_of_date', 'day') }} as tenure_days,
-        {{ dbt.datediff('last_order_date', 'as_of_date', 'day') }} as days_since_last_order,
-        {{ dbt.datediff('first_order_date', 'as_of_date', 'day') }} as days_since_first_order,
-        {{ dbt.datediff('last_response_date', 'as_of_date', 'day') }} as days_since_last_response
+        {{ days_between('first_seen_date', 'as_of_date') }} as tenure_days,
+        {{ days_between('last_order_date', 'as_of_date') }} as days_since_last_order,
+        {{ days_between('first_order_date', 'as_of_date') }} as days_since_first_order,
+        {{ days_between('last_response_date', 'as_of_date') }} as days_since_last_response
     from customer_measures
 
 ),
@@ -54,12 +54,12 @@ scored as (
         aged.net_sales_lifetime,
         {% for n in trailing_windows() %}
 
-            -- trailing {{ n }} days
-            aged.orders_{{ n }}d,
-            aged.units_{{ n }}d,
-            aged.net_sales_{{ n }}d,
-            aged.discounts_{{ n }}d,
-            aged.active_days_{{ n }}d,
+        -- trailing {{ n }} days
+        aged.orders_{{ n }}d,
+        aged.units_{{ n }}d,
+        aged.net_sales_{{ n }}d,
+        aged.discounts_{{ n }}d,
+        aged.active_days_{{ n }}d,
         {% endfor %}
 
         -- shares and rhythm

@@ -47,11 +47,11 @@ responses as (
 ),
 
 {% for n in trailing_windows() -%}
-    activity_{{ n }}d as (
+activity_{{ n }}d as (
 
-        {{ activity_window(n) }}
+    {{ activity_window(n) }}
 
-    ),
+),
 
 {% endfor -%}
 
@@ -78,8 +78,8 @@ gaps as (
     select
         customer_id,
         activity_date,
-        {{ dbt.datediff(
-            'lag(activity_date) over (partition by customer_id order by activity_date)', 'activity_date', 'day'
+        {{ days_between(
+            'lag(activity_date) over (partition by customer_id order by activity_date)', 'activity_date'
         ) }} as days_between_orders
     from customer_days
 
@@ -111,20 +111,20 @@ category_turns as (
     from customer_category_days
     group by customer_id
     {% if run_window().days > 1 %}
-        union
-        select
-            customer_id,
-            activity_date as turned_on
-        from customer_category_days
-        where activity_date > {{ first_date() }}
-        union
-        select
-            customer_id,
-            {{ add_days('activity_date', 365) }} as turned_on
-        from customer_category_days
-        where
-            {{ add_days('activity_date', 365) }} > {{ first_date() }}
-            and {{ add_days('activity_date', 365) }} <= {{ last_date() }}
+    union
+    select
+        customer_id,
+        activity_date as turned_on
+    from customer_category_days
+    where activity_date > {{ first_date() }}
+    union
+    select
+        customer_id,
+        {{ add_days('activity_date', 365) }} as turned_on
+    from customer_category_days
+    where
+        {{ add_days('activity_date', 365) }} > {{ first_date() }}
+        and {{ add_days('activity_date', 365) }} <= {{ last_date() }}
     {% endif %}
 
 ),
@@ -275,12 +275,12 @@ measured as (
         coalesce(lifetime.net_cents, 0) / 100 as net_sales_lifetime,
         {% for n in trailing_windows() %}
 
-            -- trailing {{ n }} days
-            coalesce(activity_{{ n }}d.orders, 0) as orders_{{ n }}d,
-            coalesce(activity_{{ n }}d.units, 0) as units_{{ n }}d,
-            coalesce(activity_{{ n }}d.net_cents, 0) / 100 as net_sales_{{ n }}d,
-            coalesce(activity_{{ n }}d.discount_cents, 0) / 100 as discounts_{{ n }}d,
-            coalesce(activity_{{ n }}d.active_days, 0) as active_days_{{ n }}d,
+        -- trailing {{ n }} days
+        coalesce(activity_{{ n }}d.orders, 0) as orders_{{ n }}d,
+        coalesce(activity_{{ n }}d.units, 0) as units_{{ n }}d,
+        coalesce(activity_{{ n }}d.net_cents, 0) / 100 as net_sales_{{ n }}d,
+        coalesce(activity_{{ n }}d.discount_cents, 0) / 100 as discounts_{{ n }}d,
+        coalesce(activity_{{ n }}d.active_days, 0) as active_days_{{ n }}d,
         {% endfor %}
 
         -- shares and rhythm
@@ -307,10 +307,10 @@ measured as (
             customers.customer_id = lifetime.customer_id
             and run_days.as_of_date = lifetime.as_of_date
     {% for n in trailing_windows() %}
-        left join activity_{{ n }}d
-            on
-                customers.customer_id = activity_{{ n }}d.customer_id
-                and run_days.as_of_date = activity_{{ n }}d.as_of_date
+    left join activity_{{ n }}d
+        on
+            customers.customer_id = activity_{{ n }}d.customer_id
+            and run_days.as_of_date = activity_{{ n }}d.as_of_date
     {% endfor %}
     left join rhythm
         on

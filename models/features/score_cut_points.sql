@@ -4,13 +4,14 @@
     on_schema_change='fail',
     pre_hook="{{ forget('as_of_date') }}"
 ) }}
-{%- set percentiles = [20, 40, 60, 80] -%}
 
 with customer_measures as (
 
     select
-        *,
-        -{{ dbt.datediff('last_order_date', 'as_of_date', 'day') }} as recency
+        as_of_date,
+        -{{ days_between('last_order_date', 'as_of_date') }} as recency,
+        orders_365d as frequency,
+        net_sales_365d as monetary
     from {{ ref('customer_measures') }}
     where
         as_of_date between {{ first_date() }} and {{ last_date() }}
@@ -21,13 +22,12 @@ with customer_measures as (
 cut_points as (
 
     select
-        as_of_date
-        {%- for score, feature in scored_features().items() %}
-            {%- for percentile in percentiles %},
-        cast(percentile_disc({{ percentile / 100 }}) within group (order by {{ feature }}) as double)
-            as {{ score }}_p{{ percentile }}
-            {%- endfor %}
+        {%- for score in ['recency', 'frequency', 'monetary'] %}
+        {%- for percentile in [20, 40, 60, 80] %}
+        {{ cut_point(score, percentile) }} as {{ score }}_p{{ percentile }},
         {%- endfor %}
+        {%- endfor %}
+        as_of_date
     from customer_measures
     group by as_of_date
 

@@ -32,13 +32,13 @@ last_entries as (
 yesterday as (
 
     {% if run_window().days > 1 -%}
-        select
-            customer_id,
-            segmentation,
-            segment,
-            {{ add_days('as_of_date', 1) }} as as_of_date
-        from today
-        where as_of_date < {{ last_date() }}
+    select
+        customer_id,
+        segmentation,
+        segment,
+        {{ add_days('as_of_date', 1) }} as as_of_date
+    from today
+    where as_of_date < {{ last_date() }}
     {%- else -%}
         select
             customer_id,
@@ -49,16 +49,20 @@ yesterday as (
         where false
     {%- endif %}
     {%- if is_incremental() %}
-        union all
-        select
-            customer_id,
-            segmentation,
-            segment,
-            {{ first_date() }} as as_of_date
-        from last_entries
-        where
-            segment <> '(left)'
-            and segmentation in ('{{ var("segmentations") | join("', '") }}')
+    union all
+    select
+        customer_id,
+        segmentation,
+        segment,
+        {{ first_date() }} as as_of_date
+    from last_entries
+    where
+        segment <> '(left)'
+        and segmentation in (
+            {%- for name in var('segmentations') %}
+            '{{ name }}'{{ ',' if not loop.last }}
+            {%- endfor %}
+        )
     {%- endif %}
 
 ),

@@ -18,7 +18,7 @@ select
     segment_spells.segment,
     segment_spells.previous_segment,
     segment_spells.valid_from as entered_on,
-    cast({{ dbt.datediff('segment_spells.valid_from', last_date(), 'day') }} as bigint) as days_in_segment,
+    {{ days_between('segment_spells.valid_from', last_date()) }} as days_in_segment,
     dim_segmentations.rule_version,
     {{ last_date() }} as as_of_date
 from segment_spells

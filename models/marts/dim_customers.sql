@@ -18,10 +18,10 @@ customer_measures as (
 current_segments as (
 
     select
-        customer_id
-        {%- for name in var('segmentations') %},
-        max(case when segmentation = '{{ name }}' then segment end) as {{ name }}
+        {%- for name in var('segmentations') %}
+        max(case when segmentation = '{{ name }}' then segment end) as {{ name }},
         {%- endfor %}
+        customer_id
     from {{ ref('customer_segments') }}
     group by customer_id
 
@@ -37,10 +37,10 @@ select
     customers.household_composition,
     customers.home_ownership,
     customers.marital_status,
-    customers.kids_count,
     {%- for name in var('segmentations') %}
-    current_segments.{{ name }}{{ ',' if not loop.last }}
+    current_segments.{{ name }},
     {%- endfor %}
+    customers.kids_count
 from customer_measures
 inner join customers
     on customer_measures.customer_id = customers.customer_id

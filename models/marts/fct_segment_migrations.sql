@@ -33,7 +33,7 @@ periods as (
     select
         'week' as period,
         cast({{ dbt.date_trunc('week', 'as_of_date') }} as date) as period_start,
-        {{ add_days(dbt.date_trunc('week', 'as_of_date'), 6) }} as period_end
+        {{ add_days('cast(' ~ dbt.date_trunc('week', 'as_of_date') ~ ' as date)', 6) }} as period_end
     from run_days
     union
     select

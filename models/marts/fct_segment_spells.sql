@@ -81,11 +81,7 @@ select
     segment_spells.valid_from,
     segment_spells.valid_to,
     segment_spells.is_current,
-    cast({{ dbt.datediff(
-        'segment_spells.valid_from',
-        'least(segment_spells.valid_to, ' ~ last_date(1) ~ ')',
-        'day'
-    ) }} as bigint) as days,
+    {{ days_between('segment_spells.valid_from', 'least(segment_spells.valid_to, ' ~ last_date(1) ~ ')') }} as days,
     coalesce(entry_reasons.reason, 'no earlier rule held') as entry_reason,
     case
         when segment_spells.is_current then null

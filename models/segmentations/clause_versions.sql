@@ -6,8 +6,8 @@
 ) }}
 {%- set rows = [] -%}
 {%- for definition in definitions() -%}
-    {%- for segment in definition.segments if segment.rule -%}
-        {%- for i in clauses_of(segment.rule) | unique | sort -%}
+{%- for segment in definition.segments if segment.rule -%}
+{%- for i in clauses_of(segment.rule) | unique | sort -%}
             {%- do rows.append({
                 'segmentation': sql_text(definition.name),
                 'rule_version': sql_text(definition.rule_version),
@@ -15,8 +15,8 @@
                 'clause_bit': 'cast(' ~ 2 ** i ~ ' as bigint)',
                 'clause_text': sql_text(definition.clauses[i].text),
             }) -%}
-        {%- endfor -%}
-    {%- endfor -%}
+{%- endfor -%}
+{%- endfor -%}
 {%- endfor -%}
 
 {{ rows_of(rows, ['segmentation', 'rule_version', 'segment', 'clause_bit', 'clause_text']) }}

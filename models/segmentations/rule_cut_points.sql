@@ -16,11 +16,10 @@ with customer_features as (
 cut_points as (
 
     select
-        as_of_date
-        {%- for feature, percentile in percentiles_in_rules() %},
-        cast(percentile_disc({{ percentile / 100 }}) within group (order by {{ feature }}) as double)
-            as {{ feature }}_p{{ percentile }}
+        {%- for feature, percentile in percentiles_in_rules() %}
+        {{ cut_point(feature, percentile) }} as {{ feature }}_p{{ percentile }},
         {%- endfor %}
+        as_of_date
     from customer_features
     group by as_of_date
 

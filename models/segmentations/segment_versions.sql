@@ -6,7 +6,7 @@
 ) }}
 {%- set rows = [] -%}
 {%- for definition in definitions() -%}
-    {%- for segment in definition.segments -%}
+{%- for segment in definition.segments -%}
         {%- do rows.append({
             'segmentation': sql_text(definition.name),
             'rule_version': sql_text(definition.rule_version),
@@ -22,7 +22,7 @@
             'strategy_offer': sql_text(segment.strategy.get('offer')),
             'strategy_channels': sql_text(segment.strategy.get('channels', []) | join(', ')),
         }) -%}
-    {%- endfor -%}
+{%- endfor -%}
 {%- endfor -%}
 
 {{ rows_of(rows, [

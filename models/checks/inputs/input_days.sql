@@ -52,7 +52,7 @@ all_days as (
     from {{ ref('transactions') }}
     where
         order_date between {{ first_date(-56) }} and {{ last_date() }}
-        and order_date not in (select calendar_date from closed_days)
+        and order_date not in (select closed_days.calendar_date from closed_days)
     group by order_date
 
 ),

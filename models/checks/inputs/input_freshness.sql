@@ -7,6 +7,6 @@ with checked_transactions as (
 select
     source_system,
     max(ordered_at) as newest_at,
-    cast({{ dbt.datediff('max(order_date)', last_date(), 'day') }} as bigint) as days_behind
+    {{ days_between('max(order_date)', last_date()) }} as days_behind
 from checked_transactions
 group by source_system

@@ -10,14 +10,15 @@ select
     '{{ child }} -> {{ parent }}' as reference,
     count(*) as orphans
 from {{ ref(child) }} as child
-left join (
-    select distinct {{ keys | join(', ') }}
-    from {{ ref(parent) }}
-) as parent
-    on
-        {%- for key in keys %}
-        {{ 'and ' if not loop.first }}child.{{ key }} = parent.{{ key }}
-        {%- endfor %}
-where parent.{{ keys[0] }} is null
+where
+    not exists (
+        select 1
+        from {{ ref(parent) }} as parent
+        where
+            true
+            {%- for key in keys %}
+            and child.{{ key }} = parent.{{ key }}
+            {%- endfor %}
+    )
 {{ 'union all' if not loop.last }}
 {%- endfor %}
