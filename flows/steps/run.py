@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import yaml
 
+from expectations.parameters import InputParameters, Parameters
 from expectations.runner import CheckResult, Gate, describe, failures
 from flows.steps import dbt, operations_log, release
 from flows.steps.errors import RunStopped
@@ -132,7 +133,9 @@ class Run:
     def gate(self) -> Gate:
         """The checks; made on first use, for it takes seconds."""
         if self._gate is None:
-            self._gate = Gate(self.project.warehouse)
+            is_number = self.project.vars["customer_id_type"] == "bigint"
+            inputs = InputParameters(customer_id_is_number=is_number)
+            self._gate = Gate(self.project.warehouse, Parameters(inputs=inputs))
         return self._gate
 
     def chunk_days(self) -> int:

@@ -96,6 +96,11 @@ def resolve_window(project: Project, as_of: date | None, now: datetime | None = 
     """
     newest = newest_complete_date(project, now or datetime.now(UTC))
     published = published_date(project.serving)
+    if published and newest < published:
+        raise RunStopped(
+            f"The sources end on {newest}, but {published} is published already. "
+            "If a file was cut off or replaced by an older one, deliver it again."
+        )
     first = published + ONE_DAY if published else project.history_start
     last = as_of or newest
     if as_of and published and as_of <= published:

@@ -1,0 +1,279 @@
+"""The rule language: what it accepts, what it refuses and how it says so, and that its SQL decides as it reads."""
+
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jinja_macros import CompilationError, graph_nodes, macros
+
+FEATURES = {
+    "orders_365d": {"data_type": "bigint", "protected": False},
+    "discount_share_365d": {"data_type": "double", "protected": False},
+    "age_band": {"data_type": "varchar", "protected": False},
+    "last_order_date": {"data_type": "date", "protected": False},
+    "is_member": {"data_type": "boolean", "protected": False},
+    "marital_status": {"data_type": "varchar", "protected": True},
+}
+M = macros()
+
+
+def parse(text: str) -> dict[str, Any]:
+    return M.parse_clause(text, FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("text", "sql"),
+    [
+        ("orders_365d >= 24", "coalesce(customer_features.orders_365d >= 24, false)"),
+        ("orders_365d>=24", "coalesce(customer_features.orders_365d >= 24, false)"),
+        ("orders_365d != -1.5", "coalesce(customer_features.orders_365d <> -1.5, false)"),
+        ("orders_365d between 1 and 5", "coalesce(customer_features.orders_365d between 1 and 5, false)"),
+        ("orders_365d in (1, 2)", "coalesce(customer_features.orders_365d in (1, 2), false)"),
+        ("orders_365d not in [1,2]", "coalesce(customer_features.orders_365d not in (1, 2), false)"),
+        ("age_band = '65+'", "coalesce(customer_features.age_band = '65+', false)"),
+        ("age_band = 65+", "coalesce(customer_features.age_band = '65+', false)"),
+        ("age_band in ('19-24', 25-34)", "coalesce(customer_features.age_band in ('19-24', '25-34'), false)"),
+        ("age_band is null", "customer_features.age_band is null"),
+        ("age_band is not null", "customer_features.age_band is not null"),
+        ("is_member = true", "coalesce(customer_features.is_member = true, false)"),
+        (
+            "last_order_date < 2017-02-28",
+            "coalesce(customer_features.last_order_date < cast('2017-02-28' as date), false)",
+        ),
+        (
+            "discount_share_365d >= p80",
+            "coalesce(customer_features.discount_share_365d >= rule_cut_points.discount_share_365d_p80, false)",
+        ),
+    ],
+)
+def test_clause_becomes_sql(text: str, sql: str) -> None:
+    assert M.clause_sql(parse(text)) == sql
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("orders_365 >= 2", "there is no feature 'orders_365'. Did you mean 'orders_365d'?"),
+        ("orders_365d => 2", "its value must be a number"),
+        ("orders_365d >= many", "'orders_365d' is of type bigint, so its value must be a number"),
+        ("orders_365d >= p0", "its value must be a number"),
+        ("orders_365d = p50", "its value must be a number"),
+        ("orders_365d >=", "its value must be a number"),
+        ("orders_365d", "it is not of the form"),
+        ("orders_365d is null 3", "nothing may follow 'is null'"),
+        ("orders_365d between 5 and 1", "between 5 and 1 holds for nothing"),
+        ("orders_365d between 5", "between takes two values"),
+        ("orders_365d in ()", "is not a list"),
+        ("orders_365d in (1", "takes a list"),
+        ("orders_365d in (1,,2)", "is not a list"),
+        ("age_band > 'a'", "'age_band' is text, which has no order"),
+        ("age_band = 'it''s'", "its value must be text"),
+        ("age_band = a -- b", "its value must be text"),
+        ("last_order_date < 2017-02-30", "its value must be a date"),
+        ("is_member = yes", "its value must be true or false"),
+        ("marital_status = Married", "'marital_status' is a protected attribute"),
+        ("orders_365d >= 1 or 1 = 1", "its value must be a number"),
+        ("orders_365d >= 1); drop table customers; --", "its value must be a number"),
+        ("age_band = ' or '1'='1", "its value must be text"),
+    ],
+)
+def test_clause_that_is_wrong(text: str, error: str) -> None:
+    assert error in parse(text)["error"]
+
+
+@settings(max_examples=2000, deadline=None, derandomize=True)
+@given(
+    st.one_of(
+        st.text(max_size=40),
+        st.tuples(
+            st.sampled_from([*FEATURES, "x"]),
+            st.sampled_from([" = ", ">=", " in (", " not in [", " between ", " is null", " "]),
+            st.text(alphabet="abcp019 '\"-;(){}%\\\n,.+/*", max_size=20),
+            st.sampled_from(["", ")", "]", "'", " and 3", "--"]),
+        ).map("".join),
+    )
+)
+def test_nothing_but_the_grammar_reaches_the_warehouse(text: str) -> None:
+    clause = parse(text)
+    if "error" in clause:
+        return
+    for literal in clause["literals"]:
+        if literal.startswith("rule_cut_points."):
+            continue
+        # A literal that DuckDB reads as one constant, and nothing else, is all there is.
+        statement = duckdb.extract_statements(f"select {literal}")
+        assert len(statement) == 1
+        assert len(duckdb.sql(f"select {literal}").columns) == 1
+        assert all(
+            character not in literal.removeprefix("cast(").removesuffix(" as date)")[1:-1] for character in "'{}"
+        )
+
+
+def segments_of(definition: dict[str, Any], columns: str, rows: str) -> dict[int, str]:
+    """What the segmentation's SQL decides for customers given as rows of columns."""
+    compiled = macros(models={"seg_x": definition}, model={"name": "seg_x"}).segmentation()
+    with duckdb.connect() as connection:
+        connection.execute(f"create table customer_features as select * from (values {rows}) as t ({columns})")
+        connection.execute("create table rule_cut_points (as_of_date date)")
+        return dict(connection.sql(f"select customer_id, segment from ({compiled})").fetchall())
+
+
+def project_definition(name: str) -> dict[str, Any]:
+    return graph_nodes()[f"model.tessera.{name}"].config.meta["segmentation"]
+
+
+def test_every_cell_of_recency_and_frequency_lies_in_its_segment() -> None:
+    expected = """
+        5: recent_customers potential_loyalists potential_loyalists champions       champions
+        4: promising        potential_loyalists potential_loyalists loyal_customers loyal_customers
+        3: about_to_sleep   about_to_sleep      needs_attention     loyal_customers loyal_customers
+        2: hibernating      hibernating         at_risk             at_risk         cannot_lose
+        1: hibernating      hibernating         at_risk             at_risk         cannot_lose
+    """
+    cells = {
+        10 * int(line.split(":")[0]) + frequency: segment
+        for line in expected.strip().splitlines()
+        for frequency, segment in enumerate(line.split(":")[1].split(), start=1)
+    }
+    rows = ", ".join(f"({cell}, date '2017-12-31', {cell // 10}, {cell % 10})" for cell in cells)
+    decided = segments_of(
+        project_definition("seg_value"),
+        "customer_id, as_of_date, recency_score, frequency_score",
+        f"{rows}, (99, date '2017-12-31', null, null)",
+    )
+    assert decided == cells | {99: "no_recent_orders"}
+    assert len(set(cells.values())) == 10
+
+
+def test_first_rule_that_holds_wins_and_missing_values_hold_no_clause() -> None:
+    decided = segments_of(
+        project_definition("seg_lifecycle"),
+        "customer_id, as_of_date, orders_lifetime, days_since_last_order, days_since_first_order, longest_pause_90d, "
+        "active_days_90d",
+        """
+        (1, date '2017-12-31', 0, null, null, null, 0),
+        (2, date '2017-12-31', 1, 91, 91, null, 0),
+        (3, date '2017-12-31', 1, 90, 90, null, 1),
+        (4, date '2017-12-31', 1, 31, 60, null, 1),
+        (5, date '2017-12-31', 20, 1, 300, 52, 13),
+        (6, date '2017-12-31', 20, 1, 300, 51, 13),
+        (7, date '2017-12-31', 20, 1, 300, null, 12)
+        """,
+    )
+    assert decided == {
+        1: "prospect",
+        2: "churned",
+        3: "at_risk",
+        4: "new",
+        5: "reactivated",
+        6: "loyal",
+        7: "active",
+    }
+
+
+def test_held_clauses_have_a_bit_each() -> None:
+    definition = {
+        "owner": "a@example.com",
+        "segments": [
+            {"name": "a", "description": "-", "rule": {"all": ["orders_365d > 5", {"not": "age_band is null"}]}},
+            {"name": "b", "description": "-", "rule": {"any": ["orders_365d > 5", "orders_365d = 1"]}},
+            {"name": "c", "description": "-"},
+        ],
+    }
+    compiled = macros(models={"seg_x": definition}, model={"name": "seg_x"}).segmentation()
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table customer_features as select * from (values "
+            "(1, date '2017-12-31', 6, 'x'), (2, date '2017-12-31', 6, null), (3, date '2017-12-31', 1, 'x'), "
+            "(4, date '2017-12-31', null, null)) as t (customer_id, as_of_date, orders_365d, age_band)"
+        )
+        connection.execute("create table rule_cut_points (as_of_date date)")
+        rows = connection.sql(f"select customer_id, segment, held_clauses from ({compiled}) order by 1").fetchall()
+    assert rows == [(1, "a", 0b001), (2, "b", 0b011), (3, "b", 0b100), (4, "c", 0b010)]
+
+
+SEGMENTS = [{"name": "a", "description": "-", "rule": "orders_365d > 5"}, {"name": "b", "description": "-"}]
+
+
+@pytest.mark.parametrize(
+    ("definition", "error"),
+    [
+        ({"segments": SEGMENTS}, "Segmentation seg_x: it has no owner"),
+        ({"owner": "a@example.com"}, "Segmentation seg_x: it has no segments"),
+        ({"owner": "a@example.com", "status": "old", "segments": SEGMENTS}, "status is 'old'"),
+        ({"owner": "a@example.com", "confirm_days": 0, "segments": SEGMENTS}, "confirm_days is '0'"),
+        ({"owner": "a@example.com", "segments": [SEGMENTS[0]]}, "segment a: the last segment takes everybody"),
+        ({"owner": "a@example.com", "segments": [SEGMENTS[1], SEGMENTS[1]]}, "segment b: it has no rule"),
+        ({"owner": "a@example.com", "segments": [SEGMENTS[0], *SEGMENTS]}, "segment a: the name stands twice"),
+        (
+            {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "name": "A'"}, SEGMENTS[1]]},
+            "segment A': a segment's name is lower case",
+        ),
+        (
+            {"owner": "a@example.com", "segments": [{"name": "a", "rule": "orders_365d > 5"}, SEGMENTS[1]]},
+            "segment a: it has no description",
+        ),
+        (
+            {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "rule": {"all": []}}, SEGMENTS[1]]},
+            "segment a: 'all' takes a list of at least one clause",
+        ),
+        (
+            {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "rule": {"some": ["a = 1"]}}, SEGMENTS[1]]},
+            "segment a: a rule is a clause, or one of all, any and not",
+        ),
+        (
+            {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "rule": "order_365d > 5"}, SEGMENTS[1]]},
+            "Segmentation seg_x, segment a, clause 'order_365d > 5': there is no feature 'order_365d'",
+        ),
+    ],
+)
+def test_definition_that_is_wrong(definition: dict[str, Any], error: str) -> None:
+    with pytest.raises(CompilationError) as raised:
+        macros(models={"seg_x": definition}).definition_of("seg_x")
+    assert error in str(raised.value)
+
+
+def test_rule_version_depends_on_the_rules_alone() -> None:
+    def version(**changes: Any) -> str:
+        definition = {"owner": "a@example.com", "segments": SEGMENTS} | changes
+        return macros(models={"seg_x": definition}).definition_of("seg_x")["rule_version"]
+
+    assert version() == version(owner="b@example.com", confirm_days=7, label="X")
+    assert version() == version(segments=[{**SEGMENTS[0], "rule": "orders_365d>5", "persona": "p"}, SEGMENTS[1]])
+    assert version() != version(segments=[{**SEGMENTS[0], "rule": "orders_365d > 6"}, SEGMENTS[1]])
+
+
+@pytest.mark.parametrize(
+    ("variables", "error"),
+    [
+        ({"first_date": "2017-13-01"}, "first_date is '2017-13-01', which is no day of the calendar"),
+        ({"last_date": "tomorrow"}, "last_date is 'tomorrow'"),
+        ({"first_date": "2018-01-01", "last_date": "2017-12-31"}, "The window is empty"),
+    ],
+)
+def test_window_that_is_wrong(variables: dict[str, str], error: str) -> None:
+    with pytest.raises(CompilationError) as raised:
+        macros(variables=variables).run_window()
+    assert error in str(raised.value)
+
+
+def test_window_has_its_days() -> None:
+    window = macros(variables={"first_date": "2016-02-28", "last_date": "2016-03-01"}).run_window()
+    assert (str(window["first"]), str(window["last"]), window["days"]) == ("2016-02-28", "2016-03-01", 3)
+
+
+@pytest.mark.parametrize("day", ["2016-02-29", "2000-02-29", "2017-12-31"])
+def test_days_of_the_calendar(day: str) -> None:
+    assert M.is_iso_date(day)
+
+
+@pytest.mark.parametrize("day", ["2017-02-29", "1900-02-29", "2017-04-31", "0000-01-01", "2017-1-1", "2017-01-01 "])
+def test_no_days_of_the_calendar(day: str) -> None:
+    assert not M.is_iso_date(day)
+
+
+def test_literals_are_quoted() -> None:
+    assert M.sql_text("it's").strip() == "cast('it''s' as varchar)"
+    assert M.sql_text(None).strip() == "cast(null as varchar)"

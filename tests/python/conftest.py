@@ -1,0 +1,97 @@
+"""What all tests share: one Prefect API, and a shop whose first days are published."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import yaml
+from shop import shop_vars, write_shop
+
+import flows  # noqa: F401  (sets Prefect's environment before Prefect is imported)
+
+PUBLISHED = date(2024, 4, 9)
+NEXT_DAY = PUBLISHED + timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop with its own files, warehouse and releases."""
+
+    folder: Path
+
+    @property
+    def files(self) -> Path:
+        return self.folder / "files"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.folder / "warehouse" / "tessera.duckdb"
+
+    @property
+    def serving(self) -> Path:
+        return self.folder / "serving"
+
+    @property
+    def vars(self) -> str:
+        return yaml.safe_dump(shop_vars(self.files))
+
+    def environment(self) -> dict[str, str]:
+        return {"TESSERA_WAREHOUSE": str(self.warehouse), "TESSERA_SERVING": str(self.serving)}
+
+    def fingerprint(self) -> str:
+        """A hash of everything that readers of serving/current can see."""
+        digest = sha256(str((self.serving / "current").readlink()).encode())
+        for path in sorted((self.serving / "current").resolve().rglob("*")):
+            digest.update(str(path.relative_to(self.folder)).encode())
+            if path.is_file():
+                digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One temporary Prefect API for the whole session."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep dbt's files of the tests away from those of the project."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("DBT_TARGET_PATH", str(tmp_path_factory.mktemp("target")))
+    patch.setenv("DBT_LOG_PATH", str(tmp_path_factory.mktemp("logs")))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def published_shop(tmp_path_factory: pytest.TempPathFactory, prefect_api: None) -> Shop:
+    """A shop whose days up to PUBLISHED are released. Do not change it: use `shop`."""
+    from flows.daily import daily
+
+    shop = Shop(tmp_path_factory.mktemp("published"))
+    write_shop(shop.files, PUBLISHED)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in shop.environment().items():
+            patch.setenv(name, value)
+        message = daily(vars=shop.vars)
+    assert message.startswith(f"Released {PUBLISHED}")
+    return shop
+
+
+@pytest.fixture
+def shop(published_shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A copy of the published shop with the orders of one more day waiting."""
+    copy = Shop(tmp_path / "shop")
+    shutil.copytree(published_shop.folder, copy.folder, symlinks=True)
+    write_shop(copy.files, NEXT_DAY)
+    for name, value in copy.environment().items():
+        monkeypatch.setenv(name, value)
+    return copy

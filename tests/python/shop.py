@@ -1,0 +1,104 @@
+"""A small shop for tests: 600 customers who order by a fixed formula, as CSV files of the `files` source."""
+
+import csv
+from datetime import date, timedelta
+from pathlib import Path
+
+FIRST_ORDER_DATE = date(2024, 1, 1)
+HISTORY_START = date(2024, 4, 1)
+CUSTOMERS = 600
+CATEGORIES = ("bakery", "dairy", "fruit", "household")
+PRODUCTS = 40
+
+
+def shop_vars(folder: Path) -> dict[str, object]:
+    """The vars that point a run to the shop."""
+    return {"sources": ["files"], "files_folder": str(folder), "history_start": str(HISTORY_START)}
+
+
+def write_shop(folder: Path, last: date) -> None:
+    """Write all files of the shop, with orders up to `last`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(
+        folder / "customers.csv", ["customer_id", "first_seen_date", "age_band", "household_composition"], _customers()
+    )
+    _write(
+        folder / "transactions.csv",
+        [
+            "customer_id",
+            "order_id",
+            "ordered_at",
+            "net_amount",
+            "product_id",
+            "units",
+            "discount_amount",
+            "coupon_amount",
+        ],
+        _lines(last),
+    )
+    _write(
+        folder / "products.csv",
+        ["product_id", "category", "is_private_label"],
+        ([f"p{i}", CATEGORIES[i % len(CATEGORIES)], str(i % 5 == 0).lower()] for i in range(PRODUCTS)),
+    )
+    _write(
+        folder / "campaigns.csv", ["campaign_id", "start_date"], [["spring", "2024-03-01"], ["summer", "2024-04-03"]]
+    )
+    _write(
+        folder / "contacts.csv",
+        ["customer_id", "campaign_id", "contact_date"],
+        ([i, "spring", "2024-03-01"] for i in range(0, CUSTOMERS, 3)),
+    )
+    _write(
+        folder / "responses.csv",
+        ["customer_id", "campaign_id", "offer_id", "response_date"],
+        ([i, "spring", "o1", f"2024-03-{2 + i % 20:02}"] for i in range(0, CUSTOMERS, 15)),
+    )
+
+
+def read_rows(file: Path) -> list[list[str]]:
+    """The rows of a CSV file, its header first."""
+    with file.open(newline="") as handle:
+        return list(csv.reader(handle))
+
+
+def write_rows(file: Path, rows: list[list[str]]) -> None:
+    """Write a CSV file from its header and rows."""
+    with file.open("w", newline="") as handle:
+        csv.writer(handle, lineterminator="\n").writerows(rows)
+
+
+def _write(file: Path, header: list[str], rows) -> None:
+    write_rows(file, [header, *([str(value) for value in row] for row in rows)])
+
+
+def _customers():
+    bands = ("19-24", "35-44", "65+", "")
+    households = ("1 Adult No Kids", "2 Adults Kids", "2 Adults No Kids", "")
+    for i in range(CUSTOMERS):
+        yield [i, date(2023, 6, 1) + timedelta(days=i % 200), bands[i % 4], households[i % 7 % 4]]
+
+
+def _lines(last: date):
+    """Customer i orders every 2 to 24 days; every tenth stops or pauses; one in thirty never orders."""
+    for day in range((last - FIRST_ORDER_DATE).days + 1):
+        today = FIRST_ORDER_DATE + timedelta(days=day)
+        for i in range(CUSTOMERS):
+            if i % 30 == 29 or (day + 3 * i) % (2 + 7 * i % 23) != 0:
+                continue
+            if i % 10 == 3 and day > 40 + i % 60 and (i % 20 == 3 or day < 95):
+                continue
+            for line in range(1 + (i + day) % 3):
+                product = (i * 5 + day + line * 11) % PRODUCTS
+                cents = 100 + (i * 37 + day * 13 + line * 7) % 1900
+                discount = cents // 5 if (i + product) % 4 == 0 else 0
+                yield [
+                    i,
+                    f"{today:%Y%m%d}-{i}",
+                    f"{today} {8 + i % 12:02}:{day % 60:02}:00",
+                    f"{cents / 100:.2f}",
+                    f"p{product}" if product else "discontinued",
+                    1 + line % 2,
+                    f"{discount / 100:.2f}",
+                    "0.50" if i % 15 == 0 and line == 0 else "0",
+                ]

@@ -1,0 +1,231 @@
+"""What bad input gets: a message that says what and where, and readers who notice nothing."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+from conftest import NEXT_DAY, Shop
+from shop import read_rows, write_rows
+
+from flows.daily import daily
+from flows.steps.errors import RunStopped
+
+TODAY = str(NEXT_DAY)
+
+
+def stopped(shop: Shop) -> str:
+    """Run the daily flow; it must stop, and readers must see what they saw. Returns the message."""
+    before = shop.fingerprint()
+    with pytest.raises(RunStopped) as error:
+        daily(vars=shop.vars)
+    assert shop.fingerprint() == before
+    return str(error.value)
+
+
+def change(file: Path, edit: Callable[[list[list[str]]], list[list[str]]]) -> None:
+    """Rewrite the rows of a CSV file, its header kept."""
+    header, *rows = read_rows(file)
+    write_rows(file, [header, *edit(rows)])
+
+
+def lines_of_today(rows: list[list[str]]) -> list[list[str]]:
+    return [row for row in rows if row[2].startswith(TODAY)]
+
+
+def with_field(rows: list[list[str]], column: int, value: str) -> list[list[str]]:
+    """The rows with one field of the first line of today changed."""
+    changed = lines_of_today(rows)[0]
+    return [[*row[:column], value, *row[column + 1 :]] if row is changed else row for row in rows]
+
+
+def test_duplicate_customer(shop: Shop) -> None:
+    change(shop.files / "customers.csv", lambda rows: [*rows, rows[17]])
+    message = stopped(shop)
+    assert "customer_duplicate" in message
+    assert "2 rows share 17" in message
+
+
+@pytest.mark.parametrize(("key", "code"), [("", "customer_id_missing"), ("-3", "customer_id_negative")])
+def test_customer_without_a_valid_key(shop: Shop, key: str, code: str) -> None:
+    change(shop.files / "customers.csv", lambda rows: [*rows, [key, "2024-01-01", "", ""]])
+    assert code in stopped(shop)
+
+
+def test_key_of_another_type_names_the_variable_to_set(shop: Shop) -> None:
+    change(shop.files / "customers.csv", lambda rows: [*rows, ["C-17", "2024-01-01", "", ""]])
+    message = stopped(shop)
+    assert "customer_id_missing" in message
+    assert "customer_id_type" in message
+
+
+@pytest.mark.parametrize("key", ["", "-3"])
+def test_transaction_without_a_valid_key(shop: Shop, key: str) -> None:
+    change(shop.files / "transactions.csv", lambda rows: with_field(rows, 0, key))
+    message = stopped(shop)
+    assert "invalid_customer_id" in message
+    assert f"order {TODAY.replace('-', '')}-" in message
+
+
+def test_amount_that_is_no_number(shop: Shop) -> None:
+    change(shop.files / "transactions.csv", lambda rows: with_field(rows, 3, "twelve"))
+    message = stopped(shop)
+    assert "invalid_net_amount" in message
+    assert f"order {TODAY.replace('-', '')}-" in message
+
+
+def test_few_transactions_of_unknown_customers_are_kept_apart_and_counted(shop: Shop) -> None:
+    change(shop.files / "transactions.csv", lambda rows: with_field(rows, 0, "999999"))
+    assert daily(vars=shop.vars).startswith(f"Released {TODAY}")
+    with duckdb.connect(str(shop.warehouse), read_only=True) as connection:
+        rejected = connection.sql("select customer_id, problem from conformed.rejected_transactions").fetchall()
+    assert rejected == [(999999, "unknown_customer")]
+    with duckdb.connect(str(shop.serving / "current" / "tessera.duckdb"), read_only=True) as connection:
+        warned = connection.sql("select code, severity from marts.ops_checks where status = 'failed'").fetchall()
+    assert warned == [("unknown_customer", "warning")]
+
+
+def test_many_transactions_of_unknown_customers(shop: Shop) -> None:
+    def disown(rows: list[list[str]]) -> list[list[str]]:
+        return [["999999", *row[1:]] if row[2].startswith(TODAY) and int(row[0]) % 9 == 0 else row for row in rows]
+
+    change(shop.files / "transactions.csv", disown)
+    assert "unknown_customer_share" in stopped(shop)
+
+
+def test_day_without_transactions(shop: Shop) -> None:
+    def skip_today(rows: list[list[str]]) -> list[list[str]]:
+        tomorrow = [[*row[:2], row[2].replace(TODAY, "2024-04-11"), *row[3:]] for row in lines_of_today(rows)]
+        return [row for row in rows if not row[2].startswith(TODAY)] + tomorrow
+
+    change(shop.files / "transactions.csv", skip_today)
+    message = stopped(shop)
+    assert "missing_day" in message
+    assert TODAY in message
+
+
+def test_file_cut_off_between_two_lines(shop: Shop) -> None:
+    change(shop.files / "transactions.csv", lambda rows: rows[: len(rows) // 2])
+    message = stopped(shop)
+    assert "The sources end on 2024-0" in message
+    assert "cut off" in message
+
+
+def test_csv_file_cut_off_in_a_line(shop: Shop) -> None:
+    file = shop.files / "transactions.csv"
+    text = file.read_text()
+    file.write_text(text[: text.rindex(",p")])
+    message = stopped(shop)
+    assert "transactions.csv" in message
+    assert "cut off" in message
+
+
+def test_parquet_file_cut_off(shop: Shop) -> None:
+    csv, parquet = shop.files / "transactions.csv", shop.files / "transactions.parquet"
+    duckdb.read_csv(str(csv)).write_parquet(str(parquet))
+    csv.unlink()
+    parquet.write_bytes(parquet.read_bytes()[: parquet.stat().st_size // 2])
+    message = stopped(shop)
+    assert "transactions.parquet" in message
+    assert "cut off" in message
+
+
+@pytest.mark.parametrize("table", ["customers", "transactions"])
+def test_missing_source_table(shop: Shop, table: str) -> None:
+    (shop.files / f"{table}.csv").unlink()
+    message = stopped(shop)
+    assert f"source 'files', table '{table}': there is no file" in message
+
+
+def test_missing_column(shop: Shop) -> None:
+    file = shop.files / "transactions.csv"
+    write_rows(file, [[row[0], *row[2:]] for row in read_rows(file)])
+    message = stopped(shop)
+    assert "transactions.csv has no column 'order_id', which is required" in message
+
+
+def test_timestamp_in_the_future(shop: Shop) -> None:
+    change(shop.files / "transactions.csv", lambda rows: with_field(rows, 2, "2099-01-01 09:00:00"))
+    message = stopped(shop)
+    assert "future_timestamp" in message
+    assert "2099-01-01" in message
+
+
+def test_feed_that_shrank_by_90_percent(shop: Shop) -> None:
+    change(
+        shop.files / "transactions.csv",
+        lambda rows: [row for row in rows if not row[2].startswith(TODAY)] + lines_of_today(rows)[::10],
+    )
+    message = stopped(shop)
+    assert "volume" in message
+    assert "0.1" in message
+
+
+@contextmanager
+def refusing(folder: Path) -> Iterator[None]:
+    """A folder to which nobody can write; root, whom permissions do not stop, gets a read-only mount."""
+    if os.geteuid() != 0:
+        folder.chmod(0o555)
+        yield
+        folder.chmod(0o755)
+        return
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_disk_that_refuses_the_release_folder(shop: Shop) -> None:
+    releases = shop.serving / "releases"
+    with refusing(releases):
+        message = stopped(shop)
+    assert f"The release {releases / TODAY}" in message
+    assert "Readers still see the release before it" in message
+    # Nothing was lost: the day is built and released once the disk is well again.
+    assert daily(vars=shop.vars).startswith(f"Released {TODAY}")
+
+
+@pytest.mark.parametrize(
+    ("clause", "wrong", "expected"),
+    [
+        (
+            "orders_lifetime = 0",
+            "orders_livetime = 0",
+            "Segmentation seg_lifecycle, segment prospect, clause 'orders_livetime = 0': "
+            "there is no feature 'orders_livetime'. Did you mean 'orders_lifetime'?",
+        ),
+        (
+            "days_since_last_order > 90",
+            "days_since_last_order > ninety",
+            "Segmentation seg_lifecycle, segment churned, clause 'days_since_last_order > ninety': "
+            "'days_since_last_order' is of type bigint, so its value must be a number",
+        ),
+    ],
+)
+def test_rule_that_is_wrong(shop: Shop, tmp_path: Path, clause: str, wrong: str, expected: str) -> None:
+    root = Path(__file__).resolve().parents[2]
+    project = tmp_path / "project"
+    kept_out = shutil.ignore_patterns(".venv", ".git", "warehouse", "serving", "target", "logs", "build")
+    shutil.copytree(root, project, ignore=kept_out)
+    rules = project / "models" / "segmentations" / "seg_lifecycle.yml"
+    assert clause in rules.read_text()
+    rules.write_text(rules.read_text().replace(clause, wrong))
+    before = shop.fingerprint()
+    done = subprocess.run(
+        [os.sys.executable, "-m", "flows.daily", "--vars", shop.vars],
+        cwd=project,
+        env=os.environ | {"DBT_TARGET_PATH": str(tmp_path / "target")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+    assert shop.fingerprint() == before
