@@ -90,7 +90,7 @@ def build_customers_suite(parameters: InputParameters) -> ExpectationSuite:
             column="customer_id",
             description="customer_id must be given",
             reason="A customer without an id cannot be found again on the next day.",
-            remedy="Repair these rows at their source. Keys that are no whole numbers need vars: customer_id_type: varchar.",
+            remedy="Repair these rows. Keys that are no whole numbers need vars: customer_id_type: varchar.",
         ),
         _rule(
             gxe.ExpectColumnValuesToBeUnique,

@@ -166,7 +166,7 @@ def defined_segments(project: Project) -> dict[str, list[str]]:
     """The segments of every segmentation whose history is kept, as their YAML lists them."""
     segments = {}
     for path in sorted((ROOT / "models" / "segmentations").glob("*.yml")):
-        for model in yaml.safe_load(path.read_text())["models"]:
+        for model in yaml.safe_load(path.read_text()).get("models", []):
             definition = model.get("config", {}).get("meta", {}).get("segmentation")
             if definition and model["name"] in project.vars["segmentations"]:
                 segments[model["name"]] = [segment["name"] for segment in definition["segments"]]

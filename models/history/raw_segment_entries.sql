@@ -5,7 +5,7 @@
     pre_hook="{{ forget('entered_on') }}"
 ) }}
 
-with today as (
+with current_states as (
 
     select * from {{ ref('segment_states') }}
     where as_of_date between {{ first_date() }} and {{ last_date() }}
@@ -28,8 +28,8 @@ last_entries as (
 ),
 
 {% endif -%}
--- The state a day before each day of the run, dated with that day.
-yesterday as (
+-- The state a day before each day of the run, dated with the day itself.
+previous_states as (
 
     {% if run_window().days > 1 -%}
     select
@@ -37,7 +37,7 @@ yesterday as (
         segmentation,
         segment,
         {{ add_days('as_of_date', 1) }} as as_of_date
-    from today
+    from current_states
     where as_of_date < {{ last_date() }}
     {%- else -%}
         select
@@ -45,7 +45,7 @@ yesterday as (
             segmentation,
             segment,
             as_of_date
-        from today
+        from current_states
         where false
     {%- endif %}
     {%- if is_incremental() %}
@@ -70,23 +70,23 @@ yesterday as (
 entries as (
 
     select
-        coalesce(today.customer_id, yesterday.customer_id) as customer_id,
-        coalesce(today.segmentation, yesterday.segmentation) as segmentation,
-        coalesce(today.as_of_date, yesterday.as_of_date) as entered_on,
-        coalesce(today.segment, '(left)') as segment,
-        yesterday.segment as previous_segment,
-        today.rule_version,
-        today.held_clauses
-    from today
-    full outer join yesterday
+        coalesce(current_states.customer_id, previous_states.customer_id) as customer_id,
+        coalesce(current_states.segmentation, previous_states.segmentation) as segmentation,
+        coalesce(current_states.as_of_date, previous_states.as_of_date) as entered_on,
+        coalesce(current_states.segment, '(left)') as segment,
+        previous_states.segment as previous_segment,
+        current_states.rule_version,
+        current_states.held_clauses
+    from current_states
+    full outer join previous_states
         on
-            today.customer_id = yesterday.customer_id
-            and today.segmentation = yesterday.segmentation
-            and today.as_of_date = yesterday.as_of_date
+            current_states.customer_id = previous_states.customer_id
+            and current_states.segmentation = previous_states.segmentation
+            and current_states.as_of_date = previous_states.as_of_date
     where
-        today.segment is null
-        or yesterday.segment is null
-        or today.segment <> yesterday.segment
+        current_states.segment is null
+        or previous_states.segment is null
+        or current_states.segment <> previous_states.segment
 
 )
 

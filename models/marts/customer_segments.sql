@@ -10,6 +10,12 @@ dim_segmentations as (
     select * from {{ ref('dim_segmentations') }}
     where is_current
 
+),
+
+segment_fits as (
+
+    select * from {{ ref('segment_fits') }}
+
 )
 
 select
@@ -19,8 +25,14 @@ select
     segment_spells.previous_segment,
     segment_spells.valid_from as entered_on,
     {{ days_between('segment_spells.valid_from', last_date()) }} as days_in_segment,
+    segment_fits.fit,
+    segment_fits.nearest_segment,
     dim_segmentations.rule_version,
     {{ last_date() }} as as_of_date
 from segment_spells
 inner join dim_segmentations
     on segment_spells.segmentation = dim_segmentations.segmentation
+left join segment_fits
+    on
+        segment_spells.customer_id = segment_fits.customer_id
+        and segment_spells.segmentation = segment_fits.segmentation

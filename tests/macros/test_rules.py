@@ -1,5 +1,6 @@
 """The rule language: what it accepts, what it refuses and how it says so, and that its SQL decides as it reads."""
 
+import math
 from typing import Any
 
 import duckdb
@@ -277,3 +278,48 @@ def test_no_days_of_the_calendar(day: str) -> None:
 def test_literals_are_quoted() -> None:
     assert M.sql_text("it's").strip() == "cast('it''s' as varchar)"
     assert M.sql_text(None).strip() == "cast(null as varchar)"
+
+
+@pytest.mark.parametrize(
+    ("rule", "orders", "distance"),
+    [
+        ("orders_365d >= 10", 12, 2.5),
+        ("orders_365d >= 10", 10, 0.5),
+        ("orders_365d >= 10", 9, -0.5),
+        ("orders_365d > 10", 10, -0.5),
+        ("orders_365d <= 10", 10, 0.5),
+        ("orders_365d < 10", 10, -0.5),
+        ("orders_365d = 10", 10, 0.5),
+        ("orders_365d = 10", 13, -2.5),
+        ("orders_365d != 10", 11, 0.5),
+        ("orders_365d in (5, 10)", 8, -1.5),
+        ("orders_365d between 5 and 10", 9, 1.5),
+        ("orders_365d between 5 and 10", 12, -1.5),
+        ("orders_365d >= 10", None, -1),
+        ("orders_365d is null", None, 1),
+        ({"all": ["orders_365d >= 10", "orders_365d <= 14"]}, 11, 1.5),
+        ({"any": ["orders_365d >= 20", "orders_365d <= 14"]}, 11, 3.5),
+        ({"not": "orders_365d >= 10"}, 11, -1.5),
+        ("discount_share_365d >= 0.25", None, -1),
+    ],
+)
+def test_fit_is_the_squashed_distance_to_the_nearest_boundary(rule: Any, orders: int | None, distance: float) -> None:
+    definition = {
+        "owner": "a@example.com",
+        "segments": [{"name": "a", "description": "-", "rule": rule}, {"name": "b", "description": "-"}],
+    }
+    own = macros(models={"seg_x": definition})
+    compiled = own.segment_fits_of(own.definition_of("seg_x"), own.known_features())
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table customer_features as select 1 as customer_id, date '2017-12-31' as as_of_date, "
+            f"cast({'null' if orders is None else orders} as bigint) as orders_365d, "
+            "cast(null as double) as discount_share_365d"
+        )
+        connection.execute(
+            "create table feature_scales as select date '2017-12-31' as as_of_date, 1.0 as orders_365d, "
+            "1.0 as discount_share_365d"
+        )
+        connection.execute("create table rule_cut_points (as_of_date date)")
+        ((fit,),) = connection.sql(f"select fit_1 from ({compiled})").fetchall()
+    assert fit == pytest.approx(1 / (1 + math.exp(-distance)))

@@ -1,4 +1,4 @@
-"""A small shop for tests: 600 customers who order by a fixed formula, as CSV files of the `files` source."""
+"""A small shop for tests: 1,200 customers who order by a fixed formula, as CSV files of the `files` source."""
 
 import csv
 from datetime import date, timedelta
@@ -6,7 +6,7 @@ from pathlib import Path
 
 FIRST_ORDER_DATE = date(2024, 1, 1)
 HISTORY_START = date(2024, 4, 1)
-CUSTOMERS = 600
+CUSTOMERS = 1200
 CATEGORIES = ("bakery", "dairy", "fruit", "household")
 PRODUCTS = 40
 

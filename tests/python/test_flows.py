@@ -1,0 +1,311 @@
+"""The flows: windows, locks, releases, rollback, readers, and what a run leaves behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+import yaml
+from conftest import NEXT_DAY, PUBLISHED, Shop
+from shop import HISTORY_START, write_shop
+
+from flows.backfill import backfill
+from flows.daily import daily
+from flows.steps.dbt import read_event, readable_errors
+from flows.steps.errors import RunStopped
+from flows.steps.lock import warehouse_lock
+from flows.steps.pipeline import is_transient
+from flows.steps.project import ROOT, Project
+from flows.steps.release import current_release, list_releases, roll_back
+from flows.steps.window import Window, resolve_backfill, resolve_window
+
+NOW = datetime(2024, 6, 1, tzinfo=UTC)
+
+
+def project_of(shop: Shop) -> Project:
+    return Project(overrides=yaml.safe_load(shop.vars), warehouse=shop.warehouse, serving=shop.serving)
+
+
+def test_chunks_cover_the_window_in_order() -> None:
+    window = Window(date(2017, 4, 1), date(2017, 4, 10))
+    assert [str(chunk) for chunk in window.chunks(4)] == [
+        "2017-04-01 to 2017-04-04 (4 days)",
+        "2017-04-05 to 2017-04-08 (4 days)",
+        "2017-04-09 to 2017-04-10 (2 days)",
+    ]
+    assert list(window.chunks(100)) == [window]
+
+
+def test_window_begins_after_the_published_day_and_ends_with_the_newest_complete_one(shop: Shop) -> None:
+    assert resolve_window(project_of(shop), None, NOW) == Window(NEXT_DAY, NEXT_DAY)
+
+
+def test_window_of_a_new_warehouse_begins_with_the_history(shop: Shop, tmp_path: Path) -> None:
+    project = Project(overrides=yaml.safe_load(shop.vars), warehouse=shop.warehouse, serving=tmp_path / "none")
+    assert resolve_window(project, None, NOW) == Window(HISTORY_START, NEXT_DAY)
+
+
+def test_newest_day_that_is_still_filling_up_waits(shop: Shop) -> None:
+    overrides = yaml.safe_load(shop.vars) | {"newest_day_is_complete": False}
+    project = Project(overrides=overrides, warehouse=shop.warehouse, serving=shop.serving)
+    assert resolve_window(project, None, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("as_of", "message"),
+    [
+        (PUBLISHED, "already published"),
+        (date(2024, 5, 1), f"complete up to {NEXT_DAY} only"),
+    ],
+)
+def test_as_of_that_cannot_be_built(shop: Shop, as_of: date, message: str) -> None:
+    with pytest.raises(RunStopped, match=message):
+        resolve_window(project_of(shop), as_of, NOW)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "message"),
+    [
+        (date(2024, 3, 1), None, "before vars: history_start"),
+        (HISTORY_START, date(2024, 5, 1), "complete up to"),
+        (HISTORY_START, date(2024, 4, 5), "build at least up to"),
+        (date(2024, 4, 20), date(2024, 4, 10), "before the first"),
+    ],
+)
+def test_backfill_that_cannot_be_built(shop: Shop, first: date, last: date | None, message: str) -> None:
+    with pytest.raises(RunStopped, match=message):
+        resolve_backfill(project_of(shop), first, last, NOW)
+
+
+def test_unknown_variable_and_source_are_named() -> None:
+    with pytest.raises(RunStopped, match="there is no variable 'source'"):
+        Project.with_vars("{source: [files]}")
+    with pytest.raises(RunStopped, match="must be a mapping"):
+        Project.with_vars("files")
+    with pytest.raises(RunStopped, match="vars: sources names 'crm'"):
+        resolve_window(Project(overrides={"sources": ["crm"]}), None, NOW)
+
+
+def test_second_run_of_a_warehouse_is_kept_out(tmp_path: Path) -> None:
+    warehouse = tmp_path / "tessera.duckdb"
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, time; from pathlib import Path; from flows.steps.lock import warehouse_lock\n"
+            f"with warehouse_lock(Path({str(warehouse)!r})): print('held', flush=True); time.sleep(60)",
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(RunStopped, match=f"process {holder.pid}"), warehouse_lock(warehouse):
+            pass
+    finally:
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    # The lock dies with its holder, however it dies.
+    with warehouse_lock(warehouse):
+        pass
+
+
+def test_daily_run_releases_one_day_and_then_finds_nothing_to_do(shop: Shop) -> None:
+    first = current_release(shop.serving)
+    assert daily(vars=shop.vars).startswith(f"Released {NEXT_DAY}")
+    release = current_release(shop.serving)
+    assert list_releases(shop.serving) == [first, release]
+    assert sorted(path.name for path in release.iterdir()) == [
+        "data_docs",
+        "manifest.json",
+        "parquet",
+        "tessera.duckdb",
+    ]
+
+    manifest = json.loads((release / "manifest.json").read_text())
+    with duckdb.connect(str(release / "tessera.duckdb"), read_only=True) as connection:
+        run = connection.sql("from marts.ops_runs order by run_id desc limit 1").fetchone()
+        marts = [name for (name,) in connection.sql("select table_name from duckdb_tables() order by 1").fetchall()]
+        rows = {mart: len(connection.sql(f"from marts.{mart}")) for mart in marts}
+        days = connection.sql("select count(distinct as_of_date) from marts.fct_segment_daily").fetchone()[0]
+    assert manifest["rows_by_mart"] == rows
+    assert sorted(path.stem for path in (release / "parquet").iterdir()) == marts
+    assert run[1:5] == (NEXT_DAY, NEXT_DAY, "daily", "released")
+    assert days == (NEXT_DAY - HISTORY_START).days + 1
+
+    before = shop.fingerprint()
+    assert daily(vars=shop.vars).startswith("Nothing to do")
+    assert shop.fingerprint() == before
+
+
+def test_contract_of_the_marts_is_what_was_promised(published_shop: Shop) -> None:
+    promised = yaml.safe_load((Path(__file__).parent / "promised_columns.yml").read_text())
+    with duckdb.connect(str(published_shop.serving / "current" / "tessera.duckdb"), read_only=True) as connection:
+        for mart, columns in promised.items():
+            there = {row[0] for row in connection.sql(f"describe marts.{mart}").fetchall()}
+            assert set(columns) <= there, mart
+
+
+def test_days_missed_are_caught_up_in_one_run_that_equals_a_backfill(shop: Shop, tmp_path: Path) -> None:
+    write_shop(shop.files, date(2024, 4, 14))
+    assert daily(vars=shop.vars).startswith("Released 2024-04-14")
+    caught_up = marts_of(shop)
+    assert backfill(first=HISTORY_START, vars=shop.vars).startswith("Released 2024-04-14")
+    assert marts_of(shop) == caught_up
+
+
+def marts_of(shop: Shop) -> dict[str, list[tuple]]:
+    """All rows of the marts, but those that tell of the runs themselves."""
+    with duckdb.connect(str(shop.serving / "current" / "tessera.duckdb"), read_only=True) as connection:
+        names = [name for (name,) in connection.sql("select table_name from duckdb_tables() order by 1").fetchall()]
+        return {
+            name: connection.sql(f"from marts.{name} order by all").fetchall()
+            for name in names
+            if not name.startswith("ops_")
+        }
+
+
+def test_failed_run_leaves_its_message_in_the_log(shop: Shop) -> None:
+    (shop.files / "customers.csv").unlink()
+    with pytest.raises(RunStopped):
+        daily(vars=shop.vars)
+    with duckdb.connect(str(shop.warehouse), read_only=True) as connection:
+        status, message = connection.sql(
+            "select status, message from operations.runs order by started_at desc limit 1"
+        ).fetchone()
+    assert status == "failed"
+    assert "table 'customers': there is no file" in message
+
+
+def test_rollback_goes_one_release_back_and_the_next_run_goes_on_from_there(shop: Shop) -> None:
+    first = current_release(shop.serving)
+    daily(vars=shop.vars)
+    after = marts_of(shop)
+    assert roll_back(shop.serving) == first
+    assert current_release(shop.serving) == first
+    with pytest.raises(RunStopped, match="There is no release before the current one"):
+        roll_back(shop.serving)
+    with pytest.raises(RunStopped, match="called 'x'"):
+        roll_back(shop.serving, "x")
+    assert daily(vars=shop.vars).startswith(f"Released {NEXT_DAY}")
+    assert marts_of(shop) == after
+
+
+def test_readers_see_a_whole_release_while_the_next_run_writes(shop: Shop) -> None:
+    current = shop.serving / "current"
+    stop = threading.Event()
+    seen: set[tuple[date, date, int]] = set()
+    failures: list[Exception] = []
+
+    def read() -> None:
+        query = (
+            "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True);"
+            "print(c.sql('select max(as_of_date), (select max(as_of_date) from marts.customer_segments), "
+            "(select count(*) from marts.dim_customers) from marts.fct_segment_daily').fetchone())"
+        )
+        while not stop.is_set():
+            done = subprocess.run(
+                [sys.executable, "-c", query, str(current / "tessera.duckdb")],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                failures.append(RuntimeError(done.stderr))
+            else:
+                seen.add(eval(done.stdout, {"datetime": sys.modules["datetime"]}))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        daily(vars=shop.vars)
+    finally:
+        stop.set()
+        reader.join()
+    assert not failures
+    assert {(daily_date, segments_date) for daily_date, segments_date, _ in seen} <= {
+        (PUBLISHED, PUBLISHED),
+        (NEXT_DAY, NEXT_DAY),
+    }
+    assert (PUBLISHED, PUBLISHED) in {row[:2] for row in seen}
+
+
+def test_only_the_set_number_of_releases_stays(shop: Shop) -> None:
+    settings = yaml.safe_load(shop.vars) | {"releases_kept": 1}
+    daily(vars=yaml.safe_dump(settings))
+    assert [release.name[:10] for release in list_releases(shop.serving)] == [str(NEXT_DAY)]
+
+
+def test_what_a_killed_run_left_behind_is_swept(shop: Shop) -> None:
+    (shop.serving / "releases" / ".building-2024-04-10-x" / "parquet").mkdir(parents=True)
+    (shop.serving / ".current-1").symlink_to("nowhere")
+    daily(vars=shop.vars)
+    assert not list((shop.serving / "releases").glob(".*"))
+    assert not list(shop.serving.glob(".current-*"))
+
+
+def test_two_files_are_enough(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Customers and transactions, with their required columns only."""
+    monkeypatch.setenv("TESSERA_WAREHOUSE", str(tmp_path / "own" / "own.duckdb"))
+    monkeypatch.setenv("TESSERA_SERVING", str(tmp_path / "own" / "serving"))
+    folder = tmp_path / "own" / "files"
+    folder.mkdir(parents=True)
+    duckdb.read_csv(str(shop.files / "customers.csv")).select("customer_id").write_csv(str(folder / "customers.csv"))
+    duckdb.read_csv(str(shop.files / "transactions.csv")).select(
+        "customer_id, order_id, ordered_at, net_amount"
+    ).write_parquet(str(folder / "transactions.parquet"))
+    variables = yaml.safe_load(shop.vars) | {"files_folder": str(folder)}
+    assert daily(vars=yaml.safe_dump(variables)).startswith(f"Released {NEXT_DAY}")
+
+
+def test_only_what_may_pass_is_tried_again() -> None:
+    class State:
+        def __init__(self, error: Exception) -> None:
+            self.error = error
+
+        def result(self, raise_on_failure: bool) -> Exception:
+            return self.error
+
+    assert is_transient(None, None, State(OSError("Resource temporarily unavailable")))
+    assert not is_transient(None, None, State(RunStopped("a wrong rule")))
+    assert not is_transient(None, None, State(PermissionError("read-only")))
+
+
+def test_dbt_messages_are_told_without_decoration() -> None:
+    error = json.dumps(
+        {"info": {"name": "x", "level": "error", "msg": "\x1b[31mFailure in model a\x1b[0m"}, "data": {}}
+    )
+    assert read_event(error) == (None, "\x1b[31mFailure in model a\x1b[0m")
+    assert read_event("no json") == (None, "no json")
+    assert readable_errors(["\x1b[31mFailure in model a\x1b[0m", "  > called by macro b", "Done. PASS=1"]) == (
+        "Failure in model a"
+    )
+
+
+def test_deployments_point_to_flows_and_run_one_at_a_time() -> None:
+    for deployment in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]:
+        path, name = deployment["entrypoint"].split(":")
+        assert f"def {name}(" in (ROOT / path).read_text()
+        assert deployment["concurrency_limit"]["limit"] == 1
+
+
+def test_command_says_what_stopped_it_and_fails(shop: Shop) -> None:
+    (shop.files / "transactions.csv").unlink()
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.daily", "--vars", shop.vars],
+        cwd=ROOT,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Stopped: source 'files', table 'transactions': there is no file" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,92 @@
+"""The project itself: its layers, its ban on clocks, its descriptions."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.steps.project import ROOT
+
+# What each layer may read. A layer reads earlier ones only, and marts never read staging.
+MAY_READ = {
+    "seeds": set(),
+    "staging": {"sources", "staging"},
+    "conformed": {"staging", "conformed"},
+    "features": {"conformed", "features"},
+    "segmentations": {"features", "segmentations"},
+    "history": {"features", "segmentations", "history"},
+    "marts": {"conformed", "features", "segmentations", "history", "marts", "sources"},
+    "checks": {"seeds", "conformed", "features", "marts", "checks"},
+}
+CLOCK = re.compile(
+    r"\b(current_date|current_timestamp|current_time|localtime|localtimestamp|run_started_at)\b"
+    r"|\b(now|today|getdate|get_current_timestamp|utcnow|unix_timestamp)\s*\(",
+    re.IGNORECASE,
+)
+
+
+@pytest.fixture(scope="session")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    target = tmp_path_factory.mktemp("parsed")
+    subprocess.run(
+        [str(Path(sys.executable).with_name("dbt")), "parse", "--target-path", str(target), "--quiet"],
+        cwd=ROOT,
+        check=True,
+    )
+    return json.loads((target / "manifest.json").read_text())
+
+
+def layer_of(unique_id: str, manifest: dict) -> str:
+    if unique_id.startswith("source."):
+        return "sources"
+    if unique_id.startswith("seed."):
+        return "seeds"
+    return manifest["nodes"][unique_id]["fqn"][1]
+
+
+def test_layers_read_earlier_layers_only(manifest: dict) -> None:
+    violations = []
+    for unique_id, node in manifest["nodes"].items():
+        if node["resource_type"] != "model":
+            continue
+        layer = layer_of(unique_id, manifest)
+        for parent in node["depends_on"]["nodes"]:
+            if layer_of(parent, manifest) not in MAY_READ[layer]:
+                violations.append(f"{unique_id} reads {parent}")
+    assert violations == []
+
+
+def test_no_model_reads_the_clock() -> None:
+    found = []
+    for folder in ("models", "macros"):
+        for path in sorted((ROOT / folder).rglob("*.sql")):
+            for number, line in enumerate(path.read_text().splitlines(), start=1):
+                if CLOCK.search(line):
+                    found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+    assert found == []
+
+
+def test_every_model_and_every_column_of_a_contract_is_described(manifest: dict) -> None:
+    missing = []
+    for node in manifest["nodes"].values():
+        if node["resource_type"] != "model" or node["fqn"][1] == "staging":
+            continue
+        if not node["description"].strip():
+            missing.append(node["name"])
+        missing += [f"{node['name']}.{name}" for name, column in node["columns"].items() if not column["description"]]
+    assert missing == []
+
+
+def test_every_macro_says_what_it_is() -> None:
+    for path in sorted((ROOT / "macros").rglob("*.sql")):
+        if path.name != "generate_schema_name.sql":
+            assert path.read_text().startswith("{#-"), path
+
+
+def test_marts_enforce_their_contracts(manifest: dict) -> None:
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "model" and node["fqn"][1] in ("marts", "conformed"):
+            assert node["contract"]["enforced"], node["name"]
