@@ -76,22 +76,27 @@ def published_shop(tmp_path_factory: pytest.TempPathFactory, prefect_api: None) 
     """A shop whose days up to PUBLISHED are released. Do not change it: use `shop`."""
     from flows.daily import daily
 
-    shop = Shop(tmp_path_factory.mktemp("published"))
+    folder = tmp_path_factory.mktemp("shops")
+    shop = Shop(folder / "shop")
     write_shop(shop.files, PUBLISHED)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in shop.environment().items():
             patch.setenv(name, value)
         message = daily(vars=shop.vars)
     assert message.startswith(f"Released {PUBLISHED}")
-    return shop
+    return Shop(shop.folder.rename(folder / "published"))
 
 
 @pytest.fixture
-def shop(published_shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """A copy of the published shop with the orders of one more day waiting."""
-    copy = Shop(tmp_path / "shop")
+def shop(published_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """A copy of the published shop with the orders of one more day waiting.
+
+    It always lies in the same place: dbt parses the project anew where a path in its vars or profile changes.
+    """
+    copy = Shop(published_shop.folder.with_name("shop"))
     shutil.copytree(published_shop.folder, copy.folder, symlinks=True)
     write_shop(copy.files, NEXT_DAY)
     for name, value in copy.environment().items():
         monkeypatch.setenv(name, value)
-    return copy
+    yield copy
+    shutil.rmtree(copy.folder)
