@@ -95,10 +95,16 @@ class MartParameters:
     share: Range = Range(
         0.0, 0.9, "A segment with more than nine tenths of all customers says nothing: its rule is too wide."
     )
-    """Share of every segment that `for_segment` does not name, on the last day; an error outside."""
+    """Share of every segment on the last day; a warning outside."""
 
-    for_segment: Mapping[str, Range] = field(default_factory=dict)
-    """Share of single segments on the last day in place of `share`, by `<segmentation>/<segment>`."""
+    for_segment: Mapping[str, Range] = field(
+        default_factory=lambda: {
+            "seg_value/champions": Range(
+                0.0, 0.5, "Only a fifth of the customers can have recency score 5; more means broken scores."
+            ),
+        }
+    )
+    """Share of single segments on the last day, by `<segmentation>/<segment>`; an error outside."""
 
     share_change_possible: Range = Range(
         None,

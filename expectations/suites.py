@@ -326,7 +326,12 @@ def build_last_segment_sizes_suite(parameters: MartParameters, segments: Segment
     """
     pairs = [(segmentation, segment) for segmentation, names in segments.items() for segment in names]
     known = [f"{segmentation}/{segment}" for segmentation, segment in pairs]
-    if unknown := sorted(set(parameters.for_segment) - set(known)):
+    unknown = [
+        limited
+        for limited in sorted(parameters.for_segment)
+        if limited not in known and limited.split("/")[0] in segments
+    ]
+    if unknown:
         raise ValueError(
             f"for_segment limits the share of {', '.join(unknown)}, which no segmentation defines."
             f" Defined are {', '.join(known)}."
@@ -369,7 +374,15 @@ def build_last_segment_sizes_suite(parameters: MartParameters, segments: Segment
                     description="a segment's share must be within its limits",
                     remedy="Look at the segment's rule; if the share is right, give it limits of its own.",
                 )
-                for subject, segmentation, names, limits in _share_limits(parameters, segments)
+                for subject, segmentation, names, limits in _own_share_limits(parameters, segments)
+            ),
+            _within(
+                "segment_share_dominant",
+                "share",
+                parameters.share,
+                severity="warning",
+                description="a segment should leave customers to the others",
+                remedy="Look at the segment's rule: it may be too wide, or its feature the same for everybody.",
             ),
             _within(
                 "segment_emptied",
@@ -499,14 +512,10 @@ def _measured(*columns: str) -> Iterable[gxe.Expectation]:
         )
 
 
-def _share_limits(parameters: MartParameters, segments: Segments) -> Iterable[tuple[str, str, list[str], Range]]:
-    """Yield subject, segmentation, segments and the range of their shares; common limits go together."""
+def _own_share_limits(parameters: MartParameters, segments: Segments) -> Iterable[tuple[str, str, list[str], Range]]:
+    """Yield subject, segmentation, segment and the range of its share, for the segments with limits of their own."""
     for segmentation, names in segments.items():
-        subjects = {name: f"{segmentation}/{name}" for name in names}
-        others = [name for name, subject in subjects.items() if subject not in parameters.for_segment]
-        if others:
-            subject = segmentation if len(others) == len(names) else f"other segments of {segmentation}"
-            yield subject, segmentation, others, parameters.share
-        for name, subject in subjects.items():
+        for name in names:
+            subject = f"{segmentation}/{name}"
             if subject in parameters.for_segment:
                 yield subject, segmentation, [name], parameters.for_segment[subject]

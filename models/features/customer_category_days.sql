@@ -1,8 +1,9 @@
+-- depends_on: {{ ref('delivered_days') }}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{{ forget_changed_days(ref('customer_days'), 'activity_date', 'lines', 'net_cents') }}"
+    pre_hook="{{ forget_changed_days() }}"
 ) }}
 
 with transactions as (
@@ -30,6 +31,7 @@ days as (
         transactions.order_date as activity_date,
         products.category,
         count(*) as lines,
+        sum({{ line_fingerprint() }}) as fingerprint,
         sum({{ cents('transactions.net_amount') }}) as net_cents
     from transactions
     left join products

@@ -1,8 +1,9 @@
+-- depends_on: {{ ref('delivered_days') }}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{{ forget_changed_days(ref('transactions'), 'order_date', '1', cents('net_amount')) }}"
+    pre_hook="{{ forget_changed_days() }}"
 ) }}
 
 with transactions as (
@@ -31,6 +32,7 @@ orders as (
         transactions.order_id,
         min(transactions.order_date) as activity_date,
         count(*) as lines,
+        sum({{ line_fingerprint() }}) as fingerprint,
         sum(cast(transactions.units as double)) as units,
         sum({{ cents('transactions.net_amount') }}) as net_cents,
         sum({{ cents('transactions.discount_amount') }}) as discount_cents,
@@ -53,6 +55,7 @@ days as (
         customer_id,
         activity_date,
         cast(sum(cast(lines as double)) as bigint) as lines,
+        sum(fingerprint) as fingerprint,
         count(*) as orders,
         cast(sum(units) as bigint) as units,
         sum(net_cents) as net_cents,
