@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import duckdb
 import pytest
 import yaml
 from conftest import NEXT_DAY, PUBLISHED, Shop
+from prefect.settings import PREFECT_API_URL
 from shop import HISTORY_START, write_shop
 
 from flows.backfill import backfill
@@ -22,7 +25,7 @@ from flows.steps.errors import RunStopped
 from flows.steps.lock import warehouse_lock
 from flows.steps.pipeline import is_transient
 from flows.steps.project import ROOT, Project
-from flows.steps.release import current_release, list_releases, roll_back
+from flows.steps.release import current_release, list_releases, publish, roll_back
 from flows.steps.window import Window, resolve_backfill, resolve_window
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
@@ -117,34 +120,6 @@ def test_second_run_of_a_warehouse_is_kept_out(tmp_path: Path) -> None:
         pass
 
 
-def test_daily_run_releases_one_day_and_then_finds_nothing_to_do(shop: Shop) -> None:
-    first = current_release(shop.serving)
-    assert daily(vars=shop.vars).startswith(f"Released {NEXT_DAY}")
-    release = current_release(shop.serving)
-    assert list_releases(shop.serving) == [first, release]
-    assert sorted(path.name for path in release.iterdir()) == [
-        "data_docs",
-        "manifest.json",
-        "parquet",
-        "tessera.duckdb",
-    ]
-
-    manifest = json.loads((release / "manifest.json").read_text())
-    with duckdb.connect(str(release / "tessera.duckdb"), read_only=True) as connection:
-        run = connection.sql("from marts.ops_runs order by run_id desc limit 1").fetchone()
-        marts = [name for (name,) in connection.sql("select table_name from duckdb_tables() order by 1").fetchall()]
-        rows = {mart: len(connection.sql(f"from marts.{mart}")) for mart in marts}
-        days = connection.sql("select count(distinct as_of_date) from marts.fct_segment_daily").fetchone()[0]
-    assert manifest["rows_by_mart"] == rows
-    assert sorted(path.stem for path in (release / "parquet").iterdir()) == marts
-    assert run[1:5] == (NEXT_DAY, NEXT_DAY, "daily", "released")
-    assert days == (NEXT_DAY - HISTORY_START).days + 1
-
-    before = shop.fingerprint()
-    assert daily(vars=shop.vars).startswith("Nothing to do")
-    assert shop.fingerprint() == before
-
-
 def test_contract_of_the_marts_is_what_was_promised(published_shop: Shop) -> None:
     promised = yaml.safe_load((Path(__file__).parent / "promised_columns.yml").read_text())
     with duckdb.connect(str(published_shop.serving / "current" / "tessera.duckdb"), read_only=True) as connection:
@@ -170,85 +145,6 @@ def marts_of(shop: Shop) -> dict[str, list[tuple]]:
             for name in names
             if not name.startswith("ops_")
         }
-
-
-def test_failed_run_leaves_its_message_in_the_log(shop: Shop) -> None:
-    (shop.files / "customers.csv").unlink()
-    with pytest.raises(RunStopped):
-        daily(vars=shop.vars)
-    with duckdb.connect(str(shop.warehouse), read_only=True) as connection:
-        status, message = connection.sql(
-            "select status, message from operations.runs order by started_at desc limit 1"
-        ).fetchone()
-    assert status == "failed"
-    assert "table 'customers': there is no file" in message
-
-
-def test_rollback_goes_one_release_back_and_the_next_run_goes_on_from_there(shop: Shop) -> None:
-    first = current_release(shop.serving)
-    daily(vars=shop.vars)
-    after = marts_of(shop)
-    assert roll_back(shop.serving) == first
-    assert current_release(shop.serving) == first
-    with pytest.raises(RunStopped, match="There is no release before the current one"):
-        roll_back(shop.serving)
-    with pytest.raises(RunStopped, match="called 'x'"):
-        roll_back(shop.serving, "x")
-    assert daily(vars=shop.vars).startswith(f"Released {NEXT_DAY}")
-    assert marts_of(shop) == after
-
-
-def test_readers_see_a_whole_release_while_the_next_run_writes(shop: Shop) -> None:
-    current = shop.serving / "current"
-    stop = threading.Event()
-    seen: set[tuple[date, date, int]] = set()
-    failures: list[Exception] = []
-
-    def read() -> None:
-        query = (
-            "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True);"
-            "print(c.sql('select max(as_of_date), (select max(as_of_date) from marts.customer_segments), "
-            "(select count(*) from marts.dim_customers) from marts.fct_segment_daily').fetchone())"
-        )
-        while not stop.is_set():
-            done = subprocess.run(
-                [sys.executable, "-c", query, str(current / "tessera.duckdb")],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
-                failures.append(RuntimeError(done.stderr))
-            else:
-                seen.add(eval(done.stdout, {"datetime": sys.modules["datetime"]}))
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        daily(vars=shop.vars)
-    finally:
-        stop.set()
-        reader.join()
-    assert not failures
-    assert {(daily_date, segments_date) for daily_date, segments_date, _ in seen} <= {
-        (PUBLISHED, PUBLISHED),
-        (NEXT_DAY, NEXT_DAY),
-    }
-    assert (PUBLISHED, PUBLISHED) in {row[:2] for row in seen}
-
-
-def test_only_the_set_number_of_releases_stays(shop: Shop) -> None:
-    settings = yaml.safe_load(shop.vars) | {"releases_kept": 1}
-    daily(vars=yaml.safe_dump(settings))
-    assert [release.name[:10] for release in list_releases(shop.serving)] == [str(NEXT_DAY)]
-
-
-def test_what_a_killed_run_left_behind_is_swept(shop: Shop) -> None:
-    (shop.serving / "releases" / ".building-2024-04-10-x" / "parquet").mkdir(parents=True)
-    (shop.serving / ".current-1").symlink_to("nowhere")
-    daily(vars=shop.vars)
-    assert not list((shop.serving / "releases").glob(".*"))
-    assert not list(shop.serving.glob(".current-*"))
 
 
 def test_two_files_are_enough(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,16 +192,113 @@ def test_deployments_point_to_flows_and_run_one_at_a_time() -> None:
         assert deployment["concurrency_limit"]["limit"] == 1
 
 
-def test_command_says_what_stopped_it_and_fails(shop: Shop) -> None:
-    (shop.files / "transactions.csv").unlink()
+@contextmanager
+def reading(database: Path) -> Iterator[set[tuple[str, ...]]]:
+    """Open a release again and again in other processes, as BI tools do; collects what they see."""
+    query = (
+        "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True);"
+        "print(*c.sql('select max(as_of_date), (select max(as_of_date) from marts.customer_segments) "
+        "from marts.fct_segment_daily').fetchone())"
+    )
+    stop, seen = threading.Event(), set()
+
+    def read() -> None:
+        while not stop.is_set():
+            command = [sys.executable, "-c", query, str(database)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            seen.add(tuple(done.stdout.split()) if done.returncode == 0 else ("failed", done.stderr))
+            stop.wait(0.5)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        reader.join()
+
+
+def test_daily_run_releases_one_day_and_then_finds_nothing_to_do(shop: Shop) -> None:
+    first = current_release(shop.serving)
+    # What a run that was killed left behind is swept.
+    (shop.serving / "releases" / ".building-2024-04-10-x" / "parquet").mkdir(parents=True)
+    (shop.serving / ".current-1").symlink_to("nowhere")
+
+    with reading(shop.serving / "current" / "tessera.duckdb") as seen:
+        assert daily(vars=shop.vars).startswith(f"Released {NEXT_DAY}")
+
+    # Readers saw a whole release at any time, the old one or the new one.
+    before, after = (str(PUBLISHED),) * 2, (str(NEXT_DAY),) * 2
+    assert before in seen
+    assert seen <= {before, after}
+    release = current_release(shop.serving)
+    assert list_releases(shop.serving) == [first, release]
+    assert sorted(path.name for path in release.iterdir()) == [
+        "data_docs",
+        "manifest.json",
+        "parquet",
+        "tessera.duckdb",
+    ]
+    assert not list((shop.serving / "releases").glob(".*"))
+    assert not list(shop.serving.glob(".current-*"))
+
+    manifest = json.loads((release / "manifest.json").read_text())
+    with duckdb.connect(str(release / "tessera.duckdb"), read_only=True) as connection:
+        run = connection.sql("from marts.ops_runs order by run_id desc limit 1").fetchone()
+        marts = [name for (name,) in connection.sql("select table_name from duckdb_tables() order by 1").fetchall()]
+        rows = {mart: len(connection.sql(f"from marts.{mart}")) for mart in marts}
+        days = connection.sql("select count(distinct as_of_date) from marts.fct_segment_daily").fetchone()[0]
+    assert manifest["rows_by_mart"] == rows
+    assert sorted(path.stem for path in (release / "parquet").iterdir()) == marts
+    assert run[1:5] == (NEXT_DAY, NEXT_DAY, "daily", "released")
+    assert days == (NEXT_DAY - HISTORY_START).days + 1
+
+    fingerprint = shop.fingerprint()
+    assert daily(vars=shop.vars).startswith("Nothing to do")
+    assert shop.fingerprint() == fingerprint
+
+
+def publish_again(shop: Shop, run_id: str, keep: int) -> Path:
+    """Release the marts as they are in the warehouse."""
+    return publish(shop.warehouse, shop.serving, PUBLISHED, run_id, "test", keep, lambda folder: folder.mkdir())
+
+
+def test_rollback_goes_one_release_back_and_the_next_run_goes_on_from_there(shop: Shop) -> None:
+    first = current_release(shop.serving)
+    second = publish_again(shop, "29990101T000000Z", keep=5)
+    assert current_release(shop.serving) == second
+    assert roll_back(shop.serving) == first
+    assert current_release(shop.serving) == first
+    assert resolve_window(project_of(shop), None, NOW) == Window(NEXT_DAY, NEXT_DAY)
+    with pytest.raises(RunStopped, match="There is no release before the current one"):
+        roll_back(shop.serving)
+    with pytest.raises(RunStopped, match="called 'x'"):
+        roll_back(shop.serving, "x")
+    assert roll_back(shop.serving, second.name) == second
+
+
+def test_only_the_set_number_of_releases_stays(shop: Shop) -> None:
+    publish_again(shop, "29990101T000000Z", keep=2)
+    publish_again(shop, "29990102T000000Z", keep=2)
+    assert [release.name[11:] for release in list_releases(shop.serving)] == ["29990101T000000Z", "29990102T000000Z"]
+
+
+def test_command_says_what_stopped_it_fails_and_leaves_it_in_the_log(shop: Shop) -> None:
+    (shop.files / "customers.csv").unlink()
     done = subprocess.run(
         [sys.executable, "-m", "flows.daily", "--vars", shop.vars],
         cwd=ROOT,
-        env=os.environ,
+        env=os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value()},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1
-    assert "Stopped: source 'files', table 'transactions': there is no file" in done.stderr
+    assert "Stopped: " in done.stderr
+    assert "table 'customers': there is no file" in done.stderr
     assert "Traceback" not in done.stderr
+    with duckdb.connect(str(shop.warehouse), read_only=True) as connection:
+        logged = connection.sql("select status, message from operations.runs order by started_at desc limit 1")
+        status, message = logged.fetchone()
+    assert status == "failed"
+    assert "table 'customers': there is no file" in message
