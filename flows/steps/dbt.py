@@ -52,6 +52,7 @@ def run_dbt(arguments: Sequence[str], project: Project, window: Window, report: 
         "TESSERA_WAREHOUSE": str(project.warehouse),
         "TESSERA_FIRST_DATE": str(window.first),
         "TESSERA_LAST_DATE": str(window.last),
+        "TESSERA_HISTORY_START": str(window.history_start),
     }
     # Python's bytecode is worth seconds to dbt.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -1,7 +1,9 @@
 """The steps of a run as Prefect tasks, in order, under the warehouse's lock."""
 
+from contextlib import suppress
 from pathlib import Path
 
+import duckdb
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from rich.console import Console
@@ -70,7 +72,9 @@ def run_window(project: Project, window: Window, kind: Kind) -> str:
             check_marts(run)
             release = publish(run)
         except Exception as error:
-            run.log("failed", str(error))
+            # Where even the log cannot be written, what stopped the run is still what has to be told.
+            with suppress(duckdb.Error, OSError):
+                run.log("failed", str(error))
             raise
         print_summary(CONSOLE, release, project.serving, run.results, run.seconds)
         create_markdown_artifact(

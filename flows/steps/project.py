@@ -3,7 +3,6 @@
 import os
 import subprocess
 from dataclasses import dataclass, field
-from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,11 +34,6 @@ class Project:
     def vars(self) -> dict[str, Any]:
         """The dbt vars in force."""
         return yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"] | self.overrides
-
-    @property
-    def history_start(self) -> date:
-        """The first day whose segments are kept."""
-        return date.fromisoformat(str(self.vars["history_start"]))
 
     @cached_property
     def code_version(self) -> str:

@@ -14,7 +14,7 @@ Readers open serving/current. It is a link that is replaced in one atomic rename
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -31,6 +31,7 @@ def publish(
     as_of_date: date,
     run_id: str,
     code_version: str,
+    sources: Sequence[str],
     keep: int,
     write_docs: Callable[[Path], None],
 ) -> Path:
@@ -55,6 +56,7 @@ def publish(
             "as_of_date": str(as_of_date),
             "run_id": run_id,
             "code_version": code_version,
+            "sources": list(sources),
             "rows_by_mart": rows,
         }
         (building / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")

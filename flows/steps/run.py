@@ -106,6 +106,7 @@ class Run:
                 as_of_date=self.window.last,
                 run_id=self.run_id,
                 code_version=self.project.code_version,
+                sources=self.project.vars["sources"],
                 keep=int(self.project.vars["releases_kept"]),
                 write_docs=self.gate.write_docs,
             )

@@ -18,10 +18,11 @@ ONE_DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Window:
-    """The days from first to last, both included."""
+    """The days from first to last, both included, of a history that begins with history_start."""
 
     first: date
     last: date
+    history_start: date
 
     @property
     def days(self) -> int:
@@ -33,7 +34,7 @@ class Window:
         first = self.first
         while first <= self.last:
             last = min(first + timedelta(days=days - 1), self.last)
-            yield Window(first, last)
+            yield Window(first, last, self.history_start)
             first = last + ONE_DAY
 
     def __str__(self) -> str:
@@ -41,16 +42,35 @@ class Window:
         return f"{self.first}" if self.days == 1 else f"{self.first} to {self.last} ({self.days} days)"
 
 
-def published_date(serving: Path) -> date | None:
-    """The as-of date of the current release, or None before the first."""
-    manifest = serving / "current" / "manifest.json"
-    if not manifest.exists():
+@dataclass(frozen=True)
+class SourceDays:
+    """The first day with a transaction in any enabled source, and the newest complete one."""
+
+    first: date
+    newest: date
+
+
+def published_date(project: Project) -> date | None:
+    """The as-of date of the current release, or None before the first.
+
+    Raises:
+        RunStopped: the release was built from other source systems than the enabled ones.
+    """
+    manifest_file = project.serving / "current" / "manifest.json"
+    if not manifest_file.exists():
         return None
-    return date.fromisoformat(json.loads(manifest.read_text())["as_of_date"])
+    manifest = json.loads(manifest_file.read_text())
+    if manifest["sources"] != project.vars["sources"]:
+        raise RunStopped(
+            f"The current release was built from {', '.join(manifest['sources'])}, but vars: sources names "
+            f"{', '.join(project.vars['sources'])}. Histories do not mix: move {project.warehouse.parent} and "
+            f"{project.serving} away, or set TESSERA_WAREHOUSE and TESSERA_SERVING to other places."
+        )
+    return date.fromisoformat(manifest["as_of_date"])
 
 
-def newest_complete_date(project: Project, now: datetime) -> date:
-    """The newest day, over all enabled sources, of which all transactions are there.
+def source_days(project: Project, now: datetime) -> SourceDays:
+    """The days of which the enabled sources tell.
 
     Transactions stamped after `now` do not count here; the input checks stop the run for them.
 
@@ -58,7 +78,7 @@ def newest_complete_date(project: Project, now: datetime) -> date:
         RunStopped: a source has no transactions file, or one that cannot be read, or none up to now.
     """
     zone = ZoneInfo(project.vars["timezone"])
-    newest = []
+    first, newest = [], []
     for system in project.vars["sources"]:
         table = _transactions_table(system)
         source_zone = ZoneInfo(table["config"]["meta"].get("timezone", project.vars["timezone"]))
@@ -73,17 +93,29 @@ def newest_complete_date(project: Project, now: datetime) -> date:
                     if file.suffix == ".csv"
                     else connection.read_parquet(str(file))
                 )
-                found = rows.filter(f"{stamp} <= timestamp '{limit}'").aggregate(f"max({stamp})").fetchone()
+                past = rows.filter(f"{stamp} <= timestamp '{limit}'")
+                oldest_stamp, newest_stamp = past.aggregate(f"min({stamp}), max({stamp})").fetchone()
+        except duckdb.BinderException as error:
+            raise RunStopped(
+                f"source '{system}', table 'transactions': {file} has no column '{column}', which is required. "
+                f"It has: {', '.join(rows.columns)}."
+            ) from error
         except duckdb.Error as error:
             raise RunStopped(
                 f"source '{system}', table 'transactions': {file} cannot be read: {str(error).splitlines()[0]}. "
                 "If the file was cut off, deliver it again."
             ) from error
-        if not found or found[0] is None:
+        if newest_stamp is None:
             raise RunStopped(f"source '{system}', table 'transactions': {file} has no row with a {column} up to now.")
-        newest.append(found[0].replace(tzinfo=source_zone).astimezone(zone).date())
-    last = max(newest)
-    return last if project.vars["newest_day_is_complete"] else last - ONE_DAY
+        first.append(oldest_stamp.replace(tzinfo=source_zone).astimezone(zone).date())
+        newest.append(newest_stamp.replace(tzinfo=source_zone).astimezone(zone).date())
+    last = max(newest) if project.vars["newest_day_is_complete"] else max(newest) - ONE_DAY
+    return SourceDays(min(first), last)
+
+
+def history_start(project: Project, days: SourceDays) -> date:
+    """The first day whose segments are kept: vars: history_start, or the first transaction's day if later."""
+    return max(date.fromisoformat(str(project.vars["history_start"])), days.first)
 
 
 def resolve_window(project: Project, as_of: date | None, now: datetime | None = None) -> Window | None:
@@ -94,25 +126,26 @@ def resolve_window(project: Project, as_of: date | None, now: datetime | None = 
     Raises:
         RunStopped: `as_of` is already published, lies before the history, or after the newest complete day.
     """
-    newest = newest_complete_date(project, now or datetime.now(UTC))
-    published = published_date(project.serving)
-    if published and newest < published:
-        raise RunStopped(
-            f"The sources end on {newest}, but {published} is published already. "
-            "If a file was cut off or replaced by an older one, deliver it again."
-        )
-    first = published + ONE_DAY if published else project.history_start
-    last = as_of or newest
+    days = source_days(project, now or datetime.now(UTC))
+    start = history_start(project, days)
+    published = published_date(project)
     if as_of and published and as_of <= published:
         raise RunStopped(
             f"{as_of} is already published (the current release is as of {published}). "
             f"To build it again, use: python -m flows.backfill --first {as_of}"
         )
-    if last < project.history_start:
-        raise RunStopped(f"{last} lies before vars: history_start, {project.history_start}.")
-    if last > newest:
-        raise RunStopped(f"The sources are complete up to {newest} only, so {last} cannot be built yet.")
-    return Window(first, last) if first <= last else None
+    if published and days.newest < published:
+        raise RunStopped(
+            f"The sources end on {days.newest}, but {published} is published already. "
+            "If a file was cut off or replaced by an older one, deliver it again."
+        )
+    last = as_of or days.newest
+    if last < start:
+        raise RunStopped(f"{last} lies before the history begins, {start} (vars: history_start).")
+    if last > days.newest:
+        raise RunStopped(f"The sources are complete up to {days.newest} only, so {last} cannot be built yet.")
+    first = published + ONE_DAY if published else start
+    return Window(first, last, start) if first <= last else None
 
 
 def resolve_backfill(project: Project, first: date, last: date | None, now: datetime | None = None) -> Window:
@@ -122,16 +155,17 @@ def resolve_backfill(project: Project, first: date, last: date | None, now: date
         RunStopped: the days do not lie between history_start and the newest complete day, leave a gap after the
             published ones, or end before the last of them.
     """
-    newest = newest_complete_date(project, now or datetime.now(UTC))
-    published = published_date(project.serving)
-    last = last or newest
-    if first < project.history_start:
-        raise RunStopped(f"{first} lies before vars: history_start, {project.history_start}. Begin there, or move it.")
-    if last > newest:
-        raise RunStopped(f"The sources are complete up to {newest} only, so {last} cannot be built yet.")
+    days = source_days(project, now or datetime.now(UTC))
+    start = history_start(project, days)
+    published = published_date(project)
+    last = last or days.newest
+    if first < start:
+        raise RunStopped(f"{first} lies before the history begins, {start} (vars: history_start). Begin there.")
+    if last > days.newest:
+        raise RunStopped(f"The sources are complete up to {days.newest} only, so {last} cannot be built yet.")
     if last < first:
         raise RunStopped(f"The last day {last} lies before the first, {first}.")
-    expected = published + ONE_DAY if published else project.history_start
+    expected = published + ONE_DAY if published else start
     if first > expected:
         raise RunStopped(f"History has no day before {first} to build on. Begin with {expected} or earlier.")
     if published and last < published:
@@ -139,7 +173,7 @@ def resolve_backfill(project: Project, first: date, last: date | None, now: date
             f"History is published up to {published}; building from {first} forgets it from there on, "
             f"so build at least up to {published}."
         )
-    return Window(first, last)
+    return Window(first, last, start)
 
 
 def _transactions_table(system: str) -> dict:

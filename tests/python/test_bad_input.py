@@ -13,7 +13,7 @@ import pytest
 import yaml
 from conftest import NEXT_DAY, Shop
 from prefect.settings import PREFECT_API_URL
-from shop import read_rows, write_rows
+from shop import HISTORY_START, read_rows, write_rows
 
 from flows.daily import daily
 from flows.steps.errors import RunStopped
@@ -194,7 +194,7 @@ def test_disk_that_refuses_the_release_folder(shop: Shop) -> None:
     assert "Readers still see the release before it" in message
     # Nothing was lost: the day is still to be released once the disk is well again.
     project = Project(overrides=yaml.safe_load(shop.vars), warehouse=shop.warehouse, serving=shop.serving)
-    assert resolve_window(project, None) == Window(NEXT_DAY, NEXT_DAY)
+    assert resolve_window(project, None) == Window(NEXT_DAY, NEXT_DAY, HISTORY_START)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from conftest import NEXT_DAY, PUBLISHED, Shop
 from prefect.settings import PREFECT_API_URL
-from shop import HISTORY_START, write_shop
+from shop import FIRST_ORDER_DATE, HISTORY_START, write_shop
 
 from flows.backfill import backfill
 from flows.daily import daily
@@ -36,7 +36,7 @@ def project_of(shop: Shop) -> Project:
 
 
 def test_chunks_cover_the_window_in_order() -> None:
-    window = Window(date(2017, 4, 1), date(2017, 4, 10))
+    window = Window(date(2017, 4, 1), date(2017, 4, 10), date(2017, 4, 1))
     assert [str(chunk) for chunk in window.chunks(4)] == [
         "2017-04-01 to 2017-04-04 (4 days)",
         "2017-04-05 to 2017-04-08 (4 days)",
@@ -46,12 +46,12 @@ def test_chunks_cover_the_window_in_order() -> None:
 
 
 def test_window_begins_after_the_published_day_and_ends_with_the_newest_complete_one(shop: Shop) -> None:
-    assert resolve_window(project_of(shop), None, NOW) == Window(NEXT_DAY, NEXT_DAY)
+    assert resolve_window(project_of(shop), None, NOW) == Window(NEXT_DAY, NEXT_DAY, HISTORY_START)
 
 
 def test_window_of_a_new_warehouse_begins_with_the_history(shop: Shop, tmp_path: Path) -> None:
     project = Project(overrides=yaml.safe_load(shop.vars), warehouse=shop.warehouse, serving=tmp_path / "none")
-    assert resolve_window(project, None, NOW) == Window(HISTORY_START, NEXT_DAY)
+    assert resolve_window(project, None, NOW) == Window(HISTORY_START, NEXT_DAY, HISTORY_START)
 
 
 def test_newest_day_that_is_still_filling_up_waits(shop: Shop) -> None:
@@ -75,7 +75,7 @@ def test_as_of_that_cannot_be_built(shop: Shop, as_of: date, message: str) -> No
 @pytest.mark.parametrize(
     ("first", "last", "message"),
     [
-        (date(2024, 3, 1), None, "before vars: history_start"),
+        (date(2024, 3, 1), None, "before the history begins"),
         (HISTORY_START, date(2024, 5, 1), "complete up to"),
         (HISTORY_START, date(2024, 4, 5), "build at least up to"),
         (date(2024, 4, 20), date(2024, 4, 10), "before the first"),
@@ -84,6 +84,18 @@ def test_as_of_that_cannot_be_built(shop: Shop, as_of: date, message: str) -> No
 def test_backfill_that_cannot_be_built(shop: Shop, first: date, last: date | None, message: str) -> None:
     with pytest.raises(RunStopped, match=message):
         resolve_backfill(project_of(shop), first, last, NOW)
+
+
+def test_history_begins_with_the_first_order_where_that_is_later(shop: Shop, tmp_path: Path) -> None:
+    overrides = yaml.safe_load(shop.vars) | {"history_start": "2017-04-01"}
+    project = Project(overrides=overrides, warehouse=shop.warehouse, serving=tmp_path / "none")
+    assert resolve_window(project, None, NOW) == Window(FIRST_ORDER_DATE, NEXT_DAY, FIRST_ORDER_DATE)
+
+
+def test_histories_of_different_sources_do_not_mix(shop: Shop) -> None:
+    project = Project(overrides={}, warehouse=shop.warehouse, serving=shop.serving)
+    with pytest.raises(RunStopped, match="built from files, but vars: sources names completejourney"):
+        resolve_window(project, None, NOW)
 
 
 def test_unknown_variable_and_source_are_named() -> None:
@@ -157,7 +169,7 @@ def test_two_files_are_enough(shop: Shop, tmp_path: Path, monkeypatch: pytest.Mo
     duckdb.read_csv(str(shop.files / "transactions.csv")).select(
         "customer_id, order_id, ordered_at, net_amount"
     ).write_parquet(str(folder / "transactions.parquet"))
-    variables = yaml.safe_load(shop.vars) | {"files_folder": str(folder)}
+    variables = {"sources": ["files"], "files_folder": str(folder)}
     assert daily(vars=yaml.safe_dump(variables)).startswith(f"Released {NEXT_DAY}")
 
 
@@ -260,7 +272,9 @@ def test_daily_run_releases_one_day_and_then_finds_nothing_to_do(shop: Shop) -> 
 
 def publish_again(shop: Shop, run_id: str, keep: int) -> Path:
     """Release the marts as they are in the warehouse."""
-    return publish(shop.warehouse, shop.serving, PUBLISHED, run_id, "test", keep, lambda folder: folder.mkdir())
+    return publish(
+        shop.warehouse, shop.serving, PUBLISHED, run_id, "test", ["files"], keep, lambda folder: folder.mkdir()
+    )
 
 
 def test_rollback_goes_one_release_back_and_the_next_run_goes_on_from_there(shop: Shop) -> None:
@@ -269,7 +283,7 @@ def test_rollback_goes_one_release_back_and_the_next_run_goes_on_from_there(shop
     assert current_release(shop.serving) == second
     assert roll_back(shop.serving) == first
     assert current_release(shop.serving) == first
-    assert resolve_window(project_of(shop), None, NOW) == Window(NEXT_DAY, NEXT_DAY)
+    assert resolve_window(project_of(shop), None, NOW) == Window(NEXT_DAY, NEXT_DAY, HISTORY_START)
     with pytest.raises(RunStopped, match="There is no release before the current one"):
         roll_back(shop.serving)
     with pytest.raises(RunStopped, match="called 'x'"):
