@@ -131,6 +131,7 @@ category_turns as (
 
 category_sales as (
 
+    {% if run_window().days > 1 -%}
     select
         category_turns.customer_id,
         category_turns.turned_on,
@@ -147,6 +148,19 @@ category_sales as (
         category_turns.customer_id,
         category_turns.turned_on,
         customer_category_days.category
+    {%- else -%}
+    -- One day has one window, the one that customer_category_days is read for.
+    select
+        customer_id,
+        {{ first_date() }} as turned_on,
+        category,
+        sum(net_cents) as net_cents
+    from customer_category_days
+    where category is not null
+    group by
+        customer_id,
+        category
+    {%- endif %}
 
 ),
 
@@ -186,6 +200,7 @@ top_categories as (
 
 tastes as (
 
+    {% if run_window().days > 1 -%}
     select
         category_turns.customer_id,
         category_turns.turned_on,
@@ -203,6 +218,16 @@ tastes as (
         on
             category_turns.customer_id = top_categories.customer_id
             and category_turns.turned_on = top_categories.turned_on
+    {%- else -%}
+    select
+        customer_id,
+        turned_on,
+        categories,
+        top_category,
+        top_category_cents,
+        cast('9999-12-31' as date) as next_turn_on
+    from top_categories
+    {%- endif %}
 
 ),
 
