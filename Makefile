@@ -41,7 +41,7 @@ test: setup lint ## Run everything that CI runs: linters, dbt tests and unit tes
 lint: setup ## Run ruff and sqlfluff.
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/sqlfluff lint --disable-progress-bar --processes 2 models tests
+	TESSERA_WAREHOUSE=:memory: $(VENV)/bin/sqlfluff lint --disable-progress-bar models tests
 
 .PHONY: docs
 docs: setup ## Build the docs site of dbt in target/ (index.html).
@@ -57,4 +57,4 @@ lock: setup ## Write requirements.lock from requirements.in.
 
 .PHONY: clean
 clean: ## Remove what runs made: the warehouse, all releases, dbt's target.
-	rm -rf warehouse serving target logs
+	rm -rf warehouse/tessera.* serving target logs
