@@ -30,8 +30,8 @@ class Cost:
         return Cost(self.wall + other.wall, self.cpu + other.cpu, max(self.peak, other.peak))
 
     def beyond(self, base: "Cost") -> "Cost":
-        """What is left when a base is taken off; the peak stays."""
-        return Cost(max(self.wall - base.wall, 0.0), max(self.cpu - base.cpu, 0.0), self.peak)
+        """What is left when a base is taken off, below zero where the base was measured in a busier moment."""
+        return Cost(self.wall - base.wall, self.cpu - base.cpu, self.peak)
 
 
 def run(command: Sequence[str], log: Path, folder: Path = ROOT, environment: Mapping[str, str] | None = None) -> Cost:
