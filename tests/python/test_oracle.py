@@ -185,7 +185,7 @@ def assert_marts(models: Models, history: History) -> None:
 # --- One backfill ------------------------------------------------------------
 
 
-@examples(2)
+@examples(1)
 @example(Outline(customers=40, days=120, seed=5))
 @given(outlines)
 def test_a_backfill_gives_the_features_and_segments_of_every_day(models: Models, outline: Outline) -> None:
