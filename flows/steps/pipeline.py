@@ -19,6 +19,7 @@ CONSOLE = Console(highlight=False)
 
 def is_transient(_task: object, _task_run: object, state: object) -> bool:
     """Whether trying again could help: an interrupted disk or network can recover, a wrong input cannot."""
+    # Prefect hands over a State; tests hand over anything with a result.
     error = state.result(raise_on_failure=False)  # type: ignore[attr-defined]
     return isinstance(error, OSError) and not isinstance(error, PermissionError | FileNotFoundError)
 
