@@ -35,7 +35,7 @@ rollback: setup ## Go back to the release before the current one (ARGS="--to REL
 
 .PHONY: test
 test: setup lint ## Run everything that CI runs: linters, dbt tests and unit tests, macro tests, pytest.
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest --numprocesses 2 --dist worksteal
 
 .PHONY: lint
 lint: setup ## Run ruff and sqlfluff.
