@@ -41,7 +41,7 @@ test: setup lint ## Run everything that CI runs: linters, dbt tests and unit tes
 lint: setup ## Run ruff and sqlfluff.
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	TESSERA_WAREHOUSE=:memory: $(VENV)/bin/sqlfluff lint --disable-progress-bar models tests
+	TESSERA_WAREHOUSE=:memory: $(VENV)/bin/sqlfluff lint --processes 2 --disable-progress-bar models tests
 
 .PHONY: docs
 docs: setup ## Build the docs site of dbt in target/ (index.html).

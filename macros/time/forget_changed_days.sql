@@ -12,10 +12,17 @@
                 from {{ this }}
                 group by activity_date
             ) as kept
-            left join {{ ref('delivered_days') }} as delivered
-                on kept.activity_date = delivered.activity_date
+            left join (
+                select
+                    order_date,
+                    sum(fingerprint) as fingerprint
+                from {{ ref('delivered_days') }}
+                where problem is null
+                group by order_date
+            ) as delivered
+                on kept.activity_date = delivered.order_date
             where
-                delivered.activity_date is null
+                delivered.order_date is null
                 or kept.fingerprint <> delivered.fingerprint
         )
     {%- endif -%}

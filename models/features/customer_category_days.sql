@@ -1,4 +1,3 @@
--- depends_on: {{ ref('delivered_days') }}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -6,36 +5,10 @@
     pre_hook="{{ forget_changed_days() }}"
 ) }}
 
-{% if is_incremental() -%}
-with new_days as (
-
-    select delivered_days.activity_date
-    from {{ ref('delivered_days') }} as delivered_days
-    where
-        delivered_days.activity_date <= {{ last_date() }}
-        and delivered_days.activity_date not in (select known.activity_date from {{ this }} as known)
-
-),
-
-transactions as (
-
-    select transactions.*
-    from {{ ref('transactions') }} as transactions
-    where
-        transactions.order_date in (select new_days.activity_date from new_days)
-        -- Spares reading the lines of older days.
-        and transactions.ordered_at >= (select min(new_days.activity_date) from new_days)
-
-),
-{%- else -%}
 with transactions as (
-
-    select *
-    from {{ ref('transactions') }}
-    where order_date <= {{ last_date() }}
+    {{ lines_to_append() }}
 
 ),
-{%- endif %}
 
 products as (
 

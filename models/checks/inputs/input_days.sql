@@ -48,10 +48,11 @@ all_days as (
 
     select
         order_date as past_date,
-        count(*) as lines
-    from {{ ref('transactions') }}
+        sum(lines) as lines
+    from {{ ref('delivered_days') }}
     where
-        order_date between {{ first_date(-56) }} and {{ last_date() }}
+        problem is null
+        and order_date between {{ first_date(-56) }} and {{ last_date() }}
         and order_date not in (select closed_days.calendar_date from closed_days)
     group by order_date
 

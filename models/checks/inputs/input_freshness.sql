@@ -1,12 +1,12 @@
-with checked_transactions as (
+with delivered_days as (
 
-    select * from {{ ref('checked_transactions') }}
+    select * from {{ ref('delivered_days') }}
 
 )
 
 select
     source_system,
-    max(ordered_at) as newest_at,
+    max(newest_at) as newest_at,
     {{ days_between('max(order_date)', last_date()) }} as days_behind
-from checked_transactions
+from delivered_days
 group by source_system
