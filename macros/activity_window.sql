@@ -12,11 +12,13 @@
         sum(customer_days.private_label_cents) as private_label_cents,
         count(*) as active_days
     from run_days
-    inner join customer_days
+    inner join {{ ref('customer_days') }} as customer_days
         on
             run_days.after_{{ n }}d < customer_days.activity_date
             and run_days.as_of_date >= customer_days.activity_date
-    where customer_days.activity_date > {{ first_date(-n) }}
+    where
+        customer_days.activity_date > {{ first_date(-n) }}
+        and customer_days.activity_date <= {{ last_date() }}
     group by
         run_days.as_of_date,
         customer_days.customer_id
