@@ -8,3 +8,12 @@
         as bigint
     )
 {%- endmacro %}
+
+{#- What each score is a score of, {name: SQL over the columns of a relation}. -#}
+{% macro score_values(relation) -%}
+    {{ return({
+        'recency': '-' ~ relation ~ '.days_since_last_order',
+        'frequency': relation ~ '.orders_365d',
+        'monetary': relation ~ '.net_sales_365d',
+    }) }}
+{%- endmacro %}

@@ -1,8 +1,8 @@
 {#- A segmentation as its YAML defines it, parsed and checked:
     {name, label, description, owner, status, challenger_of, confirm_days,
-    rule_version, clauses, segments: [{name, label, position, rule, rule_text,
-    is_default, description, persona, owner, strategy}]}.
-    Known while `execute` is true; mistakes raise. -#}
+    frozen_on, builds_on, rule_version, clauses, segments: [{name, label, position,
+    rule, rule_json, rule_text, is_default, is_immediate, description, persona,
+    owner, strategy}]}. Known while `execute` is true; mistakes raise. -#}
 {% macro definition_of(name, features=none) %}
     {%- set node = graph.nodes.get('model.' ~ project_name ~ '.' ~ name) -%}
     {%- set where = 'Segmentation ' ~ name -%}
@@ -10,11 +10,13 @@
         {{ exceptions.raise_compiler_error(where ~ ": vars: segmentations names it, but there is no model "
             ~ "models/segmentations/" ~ name ~ ".sql. Add it, or take the name out.") }}
     {%- endif -%}
-    {%- set meta = node.config.meta.get('segmentation') -%}
+    {%- set meta = segmentation_meta(name) -%}
     {%- if not meta -%}
         {{ exceptions.raise_compiler_error(where ~ ": its YAML has no config: meta: segmentation with its rules.") }}
     {%- endif -%}
-    {%- set features = features or known_features() -%}
+    {%- do refuse_unknown_keys(meta, [
+        'label', 'owner', 'status', 'challenger_of', 'confirm_days', 'cut_points', 'protected_reasons', 'segments',
+    ], where) -%}
     {%- set status = meta.get('status', 'active') -%}
     {%- set confirm_days = meta.get('confirm_days', 1) -%}
     {%- if not meta.get('owner') -%}
@@ -26,11 +28,19 @@
     {%- elif not meta.get('segments') -%}
         {{ exceptions.raise_compiler_error(where ~ ': it has no segments.') }}
     {%- endif -%}
+    {%- if status == 'challenger' and meta.get('challenger_of') not in var('segmentations') -%}
+        {{ exceptions.raise_compiler_error(where ~ ": a challenger names the segmentation that it challenges, but challenger_of is '" ~ meta.get('challenger_of', '')
+            ~ "'. Did you mean '" ~ nearest_name(meta.get('challenger_of', '') | string, var('segmentations')) ~ "'?") }}
+    {%- endif -%}
+    {%- set frozen_on = frozen_date(meta, where) -%}
+    {%- set builds_on = segmentations_below(name) -%}
+    {%- set features = features_allowed(features or known_features(), meta, frozen_on, where) -%}
 
     {%- set clauses = [] -%}
     {%- set segments = [] -%}
     {%- for segment in meta.segments -%}
         {%- set here = where ~ ', segment ' ~ (segment.name or loop.index) -%}
+        {%- do refuse_unknown_keys(segment, ['name', 'label', 'description', 'rule', 'immediate', 'persona', 'owner', 'strategy'], here) -%}
         {%- if not modules.re.match('^[a-z][a-z0-9_]{0,62}$', segment.name or '') -%}
             {{ exceptions.raise_compiler_error(here ~ ": a segment's name is lower case letters, digits and _, beginning with a letter.") }}
         {%- elif segment.name in segments | map(attribute='name') -%}
@@ -41,6 +51,8 @@
             {{ exceptions.raise_compiler_error(here ~ ': it has no rule, so it takes everybody and nothing may come after it.') }}
         {%- elif not segment.get('description') -%}
             {{ exceptions.raise_compiler_error(here ~ ': it has no description.') }}
+        {%- elif segment.get('immediate', false) is not boolean -%}
+            {{ exceptions.raise_compiler_error(here ~ ": immediate is '" ~ segment.immediate ~ "'; it can be true or false.") }}
         {%- endif -%}
         {%- set rule = parse_rule(segment.rule, features, clauses, here) if 'rule' in segment else none -%}
         {%- do segments.append({
@@ -48,7 +60,9 @@
             'label': segment.get('label', segment.name | replace('_', ' ') | capitalize),
             'position': loop.index,
             'is_default': rule is none,
+            'is_immediate': segment.get('immediate', false),
             'rule': rule,
+            'rule_json': tojson(segment.rule) if rule else none,
             'rule_text': rule_text(rule, clauses) if rule else 'everybody else',
             'description': segment.description,
             'persona': segment.get('persona'),
@@ -60,9 +74,16 @@
         {{ exceptions.raise_compiler_error(where ~ ': it has ' ~ clauses | length ~ ' different clauses; 62 are the most. Split it into two segmentations.') }}
     {%- endif -%}
 
-    {%- set ordered_rules = [] -%}
+    {#- What decides: the rules in order, and what they rest on. -#}
+    {%- set deciding = [] -%}
     {%- for segment in segments -%}
-        {%- do ordered_rules.append(segment.name ~ ': ' ~ segment.rule_text) -%}
+        {%- do deciding.append(segment.name ~ ': ' ~ segment.rule_text) -%}
+    {%- endfor -%}
+    {%- if frozen_on -%}
+        {%- do deciding.append('frozen on ' ~ frozen_on) -%}
+    {%- endif -%}
+    {%- for other in builds_on -%}
+        {%- do deciding.append(other ~ ' ' ~ definition_of(other).rule_version) -%}
     {%- endfor -%}
     {{ return({
         'name': name,
@@ -72,8 +93,57 @@
         'status': status,
         'challenger_of': meta.get('challenger_of'),
         'confirm_days': confirm_days,
-        'rule_version': local_md5(ordered_rules | join('\n'))[:12],
+        'frozen_on': frozen_on,
+        'builds_on': builds_on,
+        'rule_version': local_md5(deciding | join('\n'))[:12],
         'clauses': clauses,
         'segments': segments,
     }) }}
+{% endmacro %}
+
+{#- Raises where a mapping of the YAML has a key that nothing reads. -#}
+{% macro refuse_unknown_keys(mapping, known, where) %}
+    {%- for key in mapping if key not in known -%}
+        {{ exceptions.raise_compiler_error(where ~ ": '" ~ key ~ "' means nothing here. Did you mean '" ~ nearest_name(key | string, known) ~ "'?") }}
+    {%- endfor -%}
+{% endmacro %}
+
+{#- The day as of which the cut points of a segmentation are frozen, as text; none
+    where each day has its own. -#}
+{% macro frozen_date(meta, where) %}
+    {%- set cut_points = meta.get('cut_points') -%}
+    {%- if cut_points is none or cut_points is undefined -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- if cut_points is not mapping or (cut_points | list) != ['frozen_on'] -%}
+        {{ exceptions.raise_compiler_error(where ~ ": cut_points says on which day they are frozen, `cut_points: {frozen_on: 2017-06-30}`, not '" ~ cut_points ~ "'.") }}
+    {%- endif -%}
+    {%- set day = cut_points.frozen_on | string -%}
+    {%- if not is_iso_date(day) -%}
+        {{ exceptions.raise_compiler_error(where ~ ": cut_points: frozen_on is '" ~ day ~ "', which is no day of the calendar; write it as YYYY-MM-DD.") }}
+    {%- elif day < first_kept_day() -%}
+        {{ exceptions.raise_compiler_error(where ~ ': cut points cannot be frozen on ' ~ day ~ ', before the history begins (' ~ first_kept_day() ~ ').') }}
+    {%- endif -%}
+    {{ return(day) }}
+{% endmacro %}
+
+{#- The features as one segmentation may use them: protected ones where it says why,
+    and scores by the frozen cut points where it has such. -#}
+{% macro features_allowed(features, meta, frozen_on, where) %}
+    {%- set allowed = dict(features) -%}
+    {%- for feature, reason in meta.get('protected_reasons', {}).items() -%}
+        {%- if feature not in features -%}
+            {{ exceptions.raise_compiler_error(where ~ ": protected_reasons names '" ~ feature ~ "', but there is no such feature. Did you mean '" ~ nearest_name(feature, features) ~ "'?") }}
+        {%- elif reason is not string or not reason | trim -%}
+            {{ exceptions.raise_compiler_error(where ~ ": protected_reasons of '" ~ feature ~ "' is empty; write down why the rule may use it, for those who will ask.") }}
+        {%- endif -%}
+        {%- do allowed.update({feature: dict(features[feature], protected=false)}) -%}
+    {%- endfor -%}
+    {%- if frozen_on -%}
+        {%- for name in score_values('customer_features') if name ~ '_score' in features -%}
+            {%- set value = 'case when customer_features.orders_365d > 0 then ' ~ (score(name, score_values('customer_features')[name]) | trim) ~ ' end' -%}
+            {%- do allowed.update({name ~ '_score': dict(features[name ~ '_score'], value=value)}) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(allowed) }}
 {% endmacro %}

@@ -1,13 +1,18 @@
-{#- The features a rule may name, {name: {data_type, protected}}, as the contract
-    of customer_features lists them. Known while `execute` is true. -#}
+{#- The features a rule may name, {name: {data_type, protected, value}}: the columns
+    that the contract of customer_features lists, and an age in days,
+    days_since_<name>, for every date column <name>_date that has none there.
+    `value` is the feature as SQL. Known while `execute` is true. -#}
 {% macro known_features() %}
+    {%- set columns = graph.nodes['model.' ~ project_name ~ '.customer_features'].columns -%}
     {%- set features = {} -%}
-    {%- for column in graph.nodes['model.' ~ project_name ~ '.customer_features'].columns.values() -%}
-        {%- if column.name not in ['as_of_date', 'customer_id'] -%}
-            {%- do features.update({column.name: {
-                'data_type': column.data_type,
-                'protected': column.config.meta.get('protected', false),
-            }}) -%}
+    {%- for column in columns.values() if column.name not in ['as_of_date', 'customer_id'] -%}
+        {%- set value = 'customer_features.' ~ column.name -%}
+        {%- set protected = column.config.meta.get('protected', false) -%}
+        {%- do features.update({column.name: {'data_type': column.data_type, 'protected': protected, 'value': value}}) -%}
+        {%- set age = 'days_since_' ~ modules.re.sub('_date$', '', column.name) -%}
+        {%- if feature_kind(column.data_type) == 'date' and age not in columns -%}
+            {%- set days = days_between(value, 'customer_features.as_of_date') | trim -%}
+            {%- do features.update({age: {'data_type': 'bigint', 'protected': protected, 'value': days}}) -%}
         {%- endif -%}
     {%- endfor -%}
     {{ return(features) }}

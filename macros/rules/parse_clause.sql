@@ -1,12 +1,12 @@
-{#- One clause, `feature operator value`, as {feature, operator, literals,
-    percentiles, text}, or {error} with what is wrong with it. `features` maps
-    each feature to {data_type, protected}. Literals are SQL; nothing of the
-    clause's own text gets into them but numbers, dates and quoted text. -#}
+{#- One clause, `feature operator value`, as {feature, data_type, value, operator,
+    literals, percentiles, text}, or {error} with what is wrong with it.
+    `features` is what known_features gives. `value` and literals are SQL; nothing
+    of the clause's own text gets into them but numbers, dates and quoted text. -#}
 {% macro parse_clause(text, features) %}
     {%- set form = '^([A-Za-z_][A-Za-z0-9_]*)(?:\s*(>=|<=|!=|=|<|>)\s*|\s+(between|not\s+in|in|is\s+not\s+null|is\s+null)(?![A-Za-z0-9_])\s*)(.*)$' -%}
     {%- set match = modules.re.match(form, text | string | trim) -%}
-    {%- if not match -%}
-        {{ return({'error': "it is not of the form `feature operator value`; operators are = != < <= > >=, between, in, not in, is null, is not null"}) }}
+    {%- if not match or modules.re.match('[=<>!~]', match.group(4)) -%}
+        {{ return({'error': clause_form_error(text | string | trim)}) }}
     {%- endif -%}
     {%- set feature = match.group(1) -%}
     {%- set operator = modules.re.sub('\s+', ' ', match.group(2) or match.group(3)) -%}
@@ -16,7 +16,7 @@
         {{ return({'error': "there is no feature '" ~ feature ~ "'. Did you mean '" ~ nearest_name(feature, features) ~ "'?"}) }}
     {%- endif -%}
     {%- if features[feature].protected -%}
-        {{ return({'error': "'" ~ feature ~ "' is a protected attribute, which may not appear in a rule"}) }}
+        {{ return({'error': "'" ~ feature ~ "' is a protected attribute; a rule may use it only where the segmentation says why, under protected_reasons: {" ~ feature ~ ": ...}"}) }}
     {%- endif -%}
     {%- set kind = feature_kind(features[feature].data_type) -%}
 
@@ -83,9 +83,24 @@
 
     {{ return({
         'feature': feature,
+        'data_type': features[feature].data_type | lower,
+        'value': features[feature].value,
         'operator': operator,
         'literals': literals,
         'percentiles': percentiles,
         'text': [feature, operator, rest] | select | join(' '),
     }) }}
+{% endmacro %}
+
+{#- What is wrong with a clause that is not of the form at all. -#}
+{% macro clause_form_error(text) %}
+    {%- set form = "operators are = != < <= > >=, between, in, not in, is null, is not null" -%}
+    {%- set match = modules.re.match('^[A-Za-z_][A-Za-z0-9_]*(?:\s*([=<>!~]+)|\s+([A-Za-z]+(?:\s+(?:null|in|like|between|not\s+null)(?![A-Za-z0-9_]))?))', text) -%}
+    {%- if not match -%}
+        {{ return('it is not of the form `feature operator value`; ' ~ form) }}
+    {%- endif -%}
+    {%- set operator = match.group(1) or match.group(2) -%}
+    {%- set meant = {'==': '=', '=>': '>=', '=<': '<=', '<>': '!=', '=!': '!=', '<<': '<', '>>': '>', 'like': '=', 'is': 'is null'}.get(operator | lower)
+        or nearest_name(operator, ['between', 'in', 'not in', 'is null', 'is not null']) -%}
+    {{ return("'" ~ operator ~ "' is no operator. Did you mean '" ~ meant ~ "'? The " ~ form) }}
 {% endmacro %}

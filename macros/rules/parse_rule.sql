@@ -2,10 +2,12 @@
     i being the clause's place in `clauses`, which this appends to. A clause
     that stands more than once is listed once. Mistakes raise, naming `where`. -#}
 {% macro parse_rule(rule, features, clauses, where) %}
-    {%- if rule is string -%}
-        {%- set clause = parse_clause(rule, features) -%}
+    {%- set is_segment = rule is mapping and (rule | list) == ['in_segment'] -%}
+    {%- if rule is string or is_segment -%}
+        {%- set clause = parse_in_segment(rule.in_segment) if is_segment else parse_clause(rule, features) -%}
         {%- if clause.error -%}
-            {{ exceptions.raise_compiler_error(where ~ ", clause '" ~ rule ~ "': " ~ clause.error ~ '.') }}
+            {%- set text = 'in_segment: ' ~ rule.in_segment if is_segment else rule -%}
+            {{ exceptions.raise_compiler_error(where ~ ", clause '" ~ text ~ "': " ~ clause.error ~ '.') }}
         {%- endif -%}
         {%- set texts = clauses | map(attribute='text') | list -%}
         {%- if clause.text not in texts -%}
@@ -25,5 +27,5 @@
     {%- elif rule is mapping and rule | length == 1 and 'not' in rule -%}
         {{ return({'not': parse_rule(rule['not'], features, clauses, where)}) }}
     {%- endif -%}
-    {{ exceptions.raise_compiler_error(where ~ ": a rule is a clause, or one of all, any and not with clauses in it, not '" ~ rule ~ "'.") }}
+    {{ exceptions.raise_compiler_error(where ~ ": a rule is a clause, in_segment, or one of all, any and not with clauses in it, not '" ~ rule ~ "'.") }}
 {% endmacro %}

@@ -80,12 +80,9 @@ scored as (
         aged.responses_365d,
 
         -- scores
-        case when aged.orders_365d > 0 then {{ score('recency', '-aged.days_since_last_order') }} end
-            as recency_score,
-        case when aged.orders_365d > 0 then {{ score('frequency', 'aged.orders_365d') }} end
-            as frequency_score,
-        case when aged.orders_365d > 0 then {{ score('monetary', 'aged.net_sales_365d') }} end
-            as monetary_score,
+        {%- for name, value in score_values('aged').items() %}
+        case when aged.orders_365d > 0 then {{ score(name, value) }} end as {{ name }}_score,
+        {%- endfor %}
 
         -- attributes
         customers.customer_type,

@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    on_schema_change='fail',
+    on_schema_change='append_new_columns',
     pre_hook="{{ forget('entered_on') }}"
 ) }}
 
@@ -67,7 +67,20 @@ previous_states as (
 
 ),
 
-entries as (
+-- The clauses that held the day before each day of the run.
+clauses_before as (
+
+    select
+        customer_id,
+        segmentation,
+        held_clauses,
+        {{ add_days('as_of_date', 1) }} as as_of_date
+    from {{ ref('segment_states') }}
+    where as_of_date between {{ first_date(-1) }} and {{ last_date(-1) }}
+
+),
+
+moves as (
 
     select
         coalesce(current_states.customer_id, previous_states.customer_id) as customer_id,
@@ -87,6 +100,36 @@ entries as (
         current_states.segment is null
         or previous_states.segment is null
         or current_states.segment <> previous_states.segment
+
+),
+
+decided as (
+
+    select
+        *,
+        cast({{ deciding_clauses('moves', 'segment', true, definitions()) }} as bigint) as deciding_clauses
+    from moves
+
+),
+
+entries as (
+
+    select
+        decided.customer_id,
+        decided.segmentation,
+        decided.entered_on,
+        decided.segment,
+        decided.previous_segment,
+        decided.rule_version,
+        decided.held_clauses,
+        decided.deciding_clauses
+        - (decided.deciding_clauses & coalesce(clauses_before.held_clauses, 0)) as entry_clauses
+    from decided
+    left join clauses_before
+        on
+            decided.customer_id = clauses_before.customer_id
+            and decided.segmentation = clauses_before.segmentation
+            and decided.entered_on = clauses_before.as_of_date
 
 )
 

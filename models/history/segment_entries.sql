@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    on_schema_change='fail',
+    on_schema_change='append_new_columns',
     pre_hook="{{ forget('entered_on') }}"
 ) }}
 
@@ -11,15 +11,21 @@ with raw_segment_entries as (
 
 ),
 
+-- How many days a move into a segment has to hold before it counts.
 confirmations as (
     {%- for definition in definitions() %}
+    {%- for segment in definition.segments %}
     select
         {{ sql_text(definition.name) }} as segmentation,
-        {{ definition.confirm_days }} as confirm_days
+        {{ sql_text(segment.name) }} as segment,
+        {{ 1 if segment.is_immediate else definition.confirm_days }} as confirm_days
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
     {{ 'union all' if not loop.last }}
     {%- else %}
     select
         cast(null as {{ dbt.type_string() }}) as segmentation,
+        cast(null as {{ dbt.type_string() }}) as segment,
         1 as confirm_days
     {%- endfor %}
 
@@ -102,7 +108,7 @@ dated as (
                 then candidates.entered_on
             else
                 greatest(
-                    {{ add_days('candidates.entered_on', 'confirmations.confirm_days - 1') }},
+                    {{ add_days('candidates.entered_on', 'coalesce(confirmations.confirm_days, 1) - 1') }},
                     {{ first_date() }}
                 )
         end as confirmed_on,
@@ -111,8 +117,10 @@ dated as (
             order by candidates.entered_on
         ) as next_raw_entry_on
     from candidates
-    inner join confirmations
-        on candidates.segmentation = confirmations.segmentation
+    left join confirmations
+        on
+            candidates.segmentation = confirmations.segmentation
+            and candidates.segment = confirmations.segment
 
 ),
 
@@ -154,18 +162,20 @@ followed as (
 entries as (
 
     select
-        customer_id,
-        segmentation,
-        confirmed_on as entered_on,
-        segment,
-        effective_previous_segment as previous_segment,
-        rule_version,
-        held_clauses,
-        entered_on as held_since
+        followed.customer_id,
+        followed.segmentation,
+        followed.confirmed_on as entered_on,
+        followed.segment,
+        followed.effective_previous_segment as previous_segment,
+        followed.rule_version,
+        followed.held_clauses,
+        followed.entry_clauses,
+        cast({{ deciding_clauses('followed', 'effective_previous_segment', false, definitions()) }} as bigint) as exit_clauses,
+        followed.entered_on as held_since
     from followed
     where
-        effective_previous_segment is null
-        or effective_previous_segment <> segment
+        followed.effective_previous_segment is null
+        or followed.effective_previous_segment <> followed.segment
 
 )
 

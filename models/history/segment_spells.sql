@@ -22,10 +22,14 @@ followed as (
             partition by customer_id, segmentation
             order by entered_on
         ) as next_rule_version,
-        lead(held_clauses) over (
+        lead(entry_clauses) over (
             partition by customer_id, segmentation
             order by entered_on
-        ) as next_held_clauses
+        ) as next_entry_clauses,
+        lead(exit_clauses) over (
+            partition by customer_id, segmentation
+            order by entered_on
+        ) as exit_clauses_of_spell
     from segment_entries
 
 ),
@@ -42,9 +46,10 @@ spells as (
         coalesce(next_entered_on, cast('9999-12-31' as date)) as valid_to,
         next_entered_on is null as is_current,
         rule_version,
-        held_clauses,
+        entry_clauses,
         next_rule_version,
-        next_held_clauses
+        next_entry_clauses,
+        exit_clauses_of_spell as exit_clauses
     from followed
     where segment <> '(left)'
 

@@ -12,9 +12,9 @@ dim_segmentations as (
 
 ),
 
-segment_fits as (
+segment_explanations as (
 
-    select * from {{ ref('segment_fits') }}
+    select * from {{ ref('segment_explanations') }}
 
 )
 
@@ -22,17 +22,18 @@ select
     segment_spells.customer_id,
     segment_spells.segmentation,
     segment_spells.segment,
+    segment_explanations.rule_segment,
     segment_spells.previous_segment,
     segment_spells.valid_from as entered_on,
     {{ days_between('segment_spells.valid_from', last_date()) }} as days_in_segment,
-    segment_fits.fit,
-    segment_fits.nearest_segment,
+    segment_explanations.fit,
+    segment_explanations.nearest_segment,
     dim_segmentations.rule_version,
     {{ last_date() }} as as_of_date
 from segment_spells
 inner join dim_segmentations
     on segment_spells.segmentation = dim_segmentations.segmentation
-left join segment_fits
+left join segment_explanations
     on
-        segment_spells.customer_id = segment_fits.customer_id
-        and segment_spells.segmentation = segment_fits.segmentation
+        segment_spells.customer_id = segment_explanations.customer_id
+        and segment_spells.segmentation = segment_explanations.segmentation

@@ -16,6 +16,26 @@ versions_in_force as (
         segmentation,
         rule_version
 
+),
+
+-- A move is reversed where the customer goes back to where they came from within 30 days.
+moves as (
+
+    select
+        segmentation,
+        rule_version,
+        count(*) as moves,
+        count(
+            case
+                when next_segment = previous_segment and {{ days_between('valid_from', 'valid_to') }} <= 30 then 1
+            end
+        ) as reversed_moves
+    from {{ ref('segment_spells') }}
+    where previous_segment <> '(left)'
+    group by
+        segmentation,
+        rule_version
+
 )
 
 select
@@ -26,13 +46,20 @@ select
     segmentation_versions.status,
     segmentation_versions.challenger_of,
     segmentation_versions.confirm_days,
+    segmentation_versions.cut_points_frozen_on,
     segmentation_versions.rule_version,
     versions_in_force.first_as_of_date,
     versions_in_force.last_as_of_date,
     versions_in_force.last_as_of_date = {{ last_date() }} as is_current,
-    segmentation_versions.segment_count
+    segmentation_versions.segment_count,
+    coalesce(moves.moves, 0) as moves,
+    moves.reversed_moves / nullif(cast(moves.moves as double), 0) as flapping_rate
 from segmentation_versions
 inner join versions_in_force
     on
         segmentation_versions.segmentation = versions_in_force.segmentation
         and segmentation_versions.rule_version = versions_in_force.rule_version
+left join moves
+    on
+        segmentation_versions.segmentation = moves.segmentation
+        and segmentation_versions.rule_version = moves.rule_version

@@ -16,6 +16,8 @@ select
     segment_versions.label,
     segment_versions.position,
     segment_versions.is_default,
+    segment_versions.is_immediate,
+    segment_versions.rule,
     segment_versions.rule_text,
     segment_versions.description,
     segment_versions.persona,

@@ -10,65 +10,54 @@ clause_versions as (
 
 ),
 
--- Few different sets of clauses decide many spells: each is put in words once.
-entry_reasons as (
+-- Few different sets of clauses decide many moves: each is put in words once.
+decisions as (
+
+    select
+        segmentation,
+        rule_version,
+        segment,
+        entry_clauses as clauses
+    from segment_spells
+    union
+    select
+        segmentation,
+        next_rule_version as rule_version,
+        next_segment as segment,
+        next_entry_clauses as clauses
+    from segment_spells
+    where not is_current
+    union
+    select
+        segmentation,
+        next_rule_version as rule_version,
+        segment,
+        exit_clauses as clauses
+    from segment_spells
+    where not is_current
+
+),
+
+reasons as (
 
     select
         decisions.segmentation,
-        decisions.segment,
         decisions.rule_version,
-        decisions.held_clauses,
+        decisions.segment,
+        decisions.clauses,
         {{ dbt.listagg('clause_versions.clause_text', "' and '", 'order by clause_versions.clause_bit') }} as reason
-    from (
-        select distinct
-            segmentation,
-            segment,
-            rule_version,
-            held_clauses
-        from segment_spells
-    ) as decisions
+    from decisions
     inner join clause_versions
         on
             decisions.segmentation = clause_versions.segmentation
             and decisions.rule_version = clause_versions.rule_version
             and decisions.segment = clause_versions.segment
-            and (decisions.held_clauses & clause_versions.clause_bit) <> 0
+            and (decisions.clauses & clause_versions.clause_bit) <> 0
     group by
         decisions.segmentation,
-        decisions.segment,
         decisions.rule_version,
-        decisions.held_clauses
-
-),
-
-exit_reasons as (
-
-    select
-        decisions.segmentation,
         decisions.segment,
-        decisions.next_rule_version,
-        decisions.next_held_clauses,
-        {{ dbt.listagg('clause_versions.clause_text', "', '", 'order by clause_versions.clause_bit') }} as reason
-    from (
-        select distinct
-            segmentation,
-            segment,
-            next_rule_version,
-            next_held_clauses
-        from segment_spells
-        where not is_current
-    ) as decisions
-    inner join clause_versions
-        on
-            decisions.segmentation = clause_versions.segmentation
-            and decisions.next_rule_version = clause_versions.rule_version
-            and decisions.segment = clause_versions.segment
-            and (decisions.next_held_clauses & clause_versions.clause_bit) = 0
-    group by
-        decisions.segmentation,
-        decisions.segment,
-        decisions.next_rule_version,
-        decisions.next_held_clauses
+        decisions.clauses
 
 )
 
@@ -82,25 +71,37 @@ select
     segment_spells.valid_to,
     segment_spells.is_current,
     {{ days_between('segment_spells.valid_from', 'least(segment_spells.valid_to, ' ~ last_date(1) ~ ')') }} as days,
-    coalesce(entry_reasons.reason, 'no earlier rule held') as entry_reason,
+    case
+        when entry_reasons.reason is not null then 'began to hold: ' || entry_reasons.reason
+        when segment_spells.previous_segment is null then 'no earlier rule holds'
+        when segment_spells.previous_segment = '(left)' then 'came back'
+        else 'the rule of ' || segment_spells.previous_segment || ' stopped to hold'
+    end as entry_reason,
     case
         when segment_spells.is_current then null
         when segment_spells.next_segment = '(left)' then 'left the population'
-        when exit_reasons.reason is not null then 'no longer: ' || exit_reasons.reason
+        when exit_reasons.reason is not null then 'stopped to hold: ' || exit_reasons.reason
         when segment_spells.rule_version <> segment_spells.next_rule_version then 'the rules changed'
-        else 'the rule of ' || segment_spells.next_segment || ' held'
+        else 'the rule of ' || segment_spells.next_segment || ' began to hold'
+            || coalesce(': ' || next_reasons.reason, '')
     end as exit_reason,
     segment_spells.rule_version
 from segment_spells
-left join entry_reasons
+left join reasons as entry_reasons
     on
         segment_spells.segmentation = entry_reasons.segmentation
-        and segment_spells.segment = entry_reasons.segment
         and segment_spells.rule_version = entry_reasons.rule_version
-        and segment_spells.held_clauses = entry_reasons.held_clauses
-left join exit_reasons
+        and segment_spells.segment = entry_reasons.segment
+        and segment_spells.entry_clauses = entry_reasons.clauses
+left join reasons as next_reasons
+    on
+        segment_spells.segmentation = next_reasons.segmentation
+        and segment_spells.next_rule_version = next_reasons.rule_version
+        and segment_spells.next_segment = next_reasons.segment
+        and segment_spells.next_entry_clauses = next_reasons.clauses
+left join reasons as exit_reasons
     on
         segment_spells.segmentation = exit_reasons.segmentation
+        and segment_spells.next_rule_version = exit_reasons.rule_version
         and segment_spells.segment = exit_reasons.segment
-        and segment_spells.next_rule_version = exit_reasons.next_rule_version
-        and segment_spells.next_held_clauses = exit_reasons.next_held_clauses
+        and segment_spells.exit_clauses = exit_reasons.clauses

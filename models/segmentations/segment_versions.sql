@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    on_schema_change='fail',
+    on_schema_change='append_new_columns',
     pre_hook="{{ forget_current_versions() }}"
 ) }}
 {%- set rows = [] -%}
@@ -14,6 +14,8 @@
             'label': sql_text(segment.label),
             'position': 'cast(' ~ segment.position ~ ' as bigint)',
             'is_default': segment.is_default | lower,
+            'is_immediate': segment.is_immediate | lower,
+            'rule': sql_text(segment.rule_json),
             'rule_text': sql_text(segment.rule_text),
             'description': sql_text(segment.description),
             'persona': sql_text(segment.persona),
@@ -26,6 +28,6 @@
 {%- endfor -%}
 
 {{ rows_of(rows, [
-    'segmentation', 'rule_version', 'segment', 'label', 'position', 'is_default', 'rule_text', 'description',
+    'segmentation', 'rule_version', 'segment', 'label', 'position', 'is_default', 'is_immediate', 'rule', 'rule_text', 'description',
     'persona', 'owner', 'strategy_approach', 'strategy_offer', 'strategy_channels',
 ]) }}

@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    on_schema_change='fail',
+    on_schema_change='append_new_columns',
     pre_hook="{{ forget_current_versions() }}"
 ) }}
 {%- set rows = [] -%}
@@ -15,11 +15,12 @@
         'status': sql_text(definition.status),
         'challenger_of': sql_text(definition.challenger_of),
         'confirm_days': 'cast(' ~ definition.confirm_days ~ ' as bigint)',
+        'cut_points_frozen_on': "cast('" ~ definition.frozen_on ~ "' as date)" if definition.frozen_on else 'cast(null as date)',
         'segment_count': 'cast(' ~ definition.segments | length ~ ' as bigint)',
     }) -%}
 {%- endfor -%}
 
 {{ rows_of(rows, [
     'segmentation', 'rule_version', 'label', 'description', 'owner',
-    'status', 'challenger_of', 'confirm_days', 'segment_count',
+    'status', 'challenger_of', 'confirm_days', 'cut_points_frozen_on', 'segment_count',
 ]) }}

@@ -7,15 +7,19 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jinja_macros import CompilationError, graph_nodes, macros
+
+from flows.rules.macros import RuleError, graph_nodes, macros
 
 FEATURES = {
-    "orders_365d": {"data_type": "bigint", "protected": False},
-    "discount_share_365d": {"data_type": "double", "protected": False},
-    "age_band": {"data_type": "varchar", "protected": False},
-    "last_order_date": {"data_type": "date", "protected": False},
-    "is_member": {"data_type": "boolean", "protected": False},
-    "marital_status": {"data_type": "varchar", "protected": True},
+    name: {"data_type": data_type, "protected": name == "marital_status", "value": f"customer_features.{name}"}
+    for name, data_type in {
+        "orders_365d": "bigint",
+        "discount_share_365d": "double",
+        "age_band": "varchar",
+        "last_order_date": "date",
+        "is_member": "boolean",
+        "marital_status": "varchar",
+    }.items()
 }
 M = macros()
 
@@ -57,7 +61,12 @@ def test_clause_becomes_sql(text: str, sql: str) -> None:
     ("text", "error"),
     [
         ("orders_365 >= 2", "there is no feature 'orders_365'. Did you mean 'orders_365d'?"),
-        ("orders_365d => 2", "its value must be a number"),
+        ("orders_365d => 2", "'=>' is no operator. Did you mean '>='?"),
+        ("orders_365d == 2", "'==' is no operator. Did you mean '='?"),
+        ("orders_365d <> 2", "'<>' is no operator. Did you mean '!='?"),
+        ("orders_365d betwen 2 and 3", "'betwen' is no operator. Did you mean 'between'?"),
+        ("age_band like '6%'", "'like' is no operator. Did you mean '='?"),
+        ("age_band isnull", "'isnull' is no operator. Did you mean 'is null'?"),
         ("orders_365d >= many", "'orders_365d' is of type bigint, so its value must be a number"),
         ("orders_365d >= p0", "its value must be a number"),
         ("orders_365d = p50", "its value must be a number"),
@@ -74,7 +83,7 @@ def test_clause_becomes_sql(text: str, sql: str) -> None:
         ("age_band = a -- b", "its value must be text"),
         ("last_order_date < 2017-02-30", "its value must be a date"),
         ("is_member = yes", "its value must be true or false"),
-        ("marital_status = Married", "'marital_status' is a protected attribute"),
+        ("marital_status = Married", "'marital_status' is a protected attribute; a rule may use it only where"),
         ("orders_365d >= 1 or 1 = 1", "its value must be a number"),
         ("orders_365d >= 1); drop table customers; --", "its value must be a number"),
         ("age_band = ' or '1'='1", "its value must be text"),
@@ -118,6 +127,7 @@ def segments_of(definition: dict[str, Any], columns: str, rows: str) -> dict[int
     with duckdb.connect() as connection:
         connection.execute(f"create table customer_features as select * from (values {rows}) as t ({columns})")
         connection.execute("create table rule_cut_points (as_of_date date)")
+        connection.execute("create table score_cut_points (as_of_date date)")
         return dict(connection.sql(f"select customer_id, segment from ({compiled})").fetchall())
 
 
@@ -191,6 +201,7 @@ def test_held_clauses_have_a_bit_each() -> None:
             "(4, date '2017-12-31', null, null)) as t (customer_id, as_of_date, orders_365d, age_band)"
         )
         connection.execute("create table rule_cut_points (as_of_date date)")
+        connection.execute("create table score_cut_points (as_of_date date)")
         rows = connection.sql(f"select customer_id, segment, held_clauses from ({compiled}) order by 1").fetchall()
     assert rows == [(1, "a", 0b001), (2, "b", 0b011), (3, "b", 0b100), (4, "c", 0b010)]
 
@@ -222,7 +233,7 @@ SEGMENTS = [{"name": "a", "description": "-", "rule": "orders_365d > 5"}, {"name
         ),
         (
             {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "rule": {"some": ["a = 1"]}}, SEGMENTS[1]]},
-            "segment a: a rule is a clause, or one of all, any and not",
+            "segment a: a rule is a clause, in_segment, or one of all, any and not",
         ),
         (
             {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "rule": "order_365d > 5"}, SEGMENTS[1]]},
@@ -231,7 +242,7 @@ SEGMENTS = [{"name": "a", "description": "-", "rule": "orders_365d > 5"}, {"name
     ],
 )
 def test_definition_that_is_wrong(definition: dict[str, Any], error: str) -> None:
-    with pytest.raises(CompilationError) as raised:
+    with pytest.raises(RuleError) as raised:
         macros(models={"seg_x": definition}).definition_of("seg_x")
     assert error in str(raised.value)
 
@@ -255,7 +266,7 @@ def test_rule_version_depends_on_the_rules_alone() -> None:
     ],
 )
 def test_window_that_is_wrong(variables: dict[str, str], error: str) -> None:
-    with pytest.raises(CompilationError) as raised:
+    with pytest.raises(RuleError) as raised:
         macros(variables=variables).run_window()
     assert error in str(raised.value)
 
@@ -309,7 +320,7 @@ def test_fit_is_the_squashed_distance_to_the_nearest_boundary(rule: Any, orders:
         "segments": [{"name": "a", "description": "-", "rule": rule}, {"name": "b", "description": "-"}],
     }
     own = macros(models={"seg_x": definition})
-    compiled = own.segment_fits_of(own.definition_of("seg_x"), own.known_features())
+    ctes = own.explanation_ctes(own.definition_of("seg_x"), "date '2017-12-31'")
     with duckdb.connect() as connection:
         connection.execute(
             "create table customer_features as select 1 as customer_id, date '2017-12-31' as as_of_date, "
@@ -321,5 +332,8 @@ def test_fit_is_the_squashed_distance_to_the_nearest_boundary(rule: Any, orders:
             "1.0 as discount_share_365d"
         )
         connection.execute("create table rule_cut_points (as_of_date date)")
-        ((fit,),) = connection.sql(f"select fit_1 from ({compiled})").fetchall()
+        connection.execute(
+            "create table current_segments as select 1 as customer_id, 'seg_x' as segmentation, 'a' as segment"
+        )
+        ((fit,),) = connection.sql(f"with {ctes} select fit from seg_x_explained").fetchall()
     assert fit == pytest.approx(1 / (1 + math.exp(-distance)))

@@ -1,0 +1,78 @@
+"""Why a customer is in their segments: python -m flows.explain --customer ID [--as-of DATE]."""
+
+import argparse
+import sys
+from datetime import date
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.rules.explain import Explanation, explain
+from flows.steps.command import run_command
+from flows.steps.project import Project
+
+
+def main() -> int:
+    """Print the explanations."""
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.explain", description="Why a customer is in their segments on a day of the history."
+    )
+    parser.add_argument("--customer", required=True, metavar="ID", help="the customer's key")
+    parser.add_argument(
+        "--as-of", type=date.fromisoformat, metavar="DATE", help="a day (YYYY-MM-DD); without it that of the release"
+    )
+    arguments = parser.parse_args()
+    return run_command(lambda: explanation_of(arguments.customer, arguments.as_of))
+
+
+def explanation_of(customer: str, as_of: date | None = None, project: Project | None = None) -> str:
+    """The explanations of a customer on a day, as text for people."""
+    day, explanations = explain(project or Project(), customer, as_of)
+    console = Console(highlight=False, width=120 if not sys.stdout.isatty() else None, record=True, file=sys.stderr)
+    with console.capture() as capture:
+        console.print(f"[bold]Customer {customer} on {day}[/bold]")
+        for explanation in explanations:
+            console.print(_table(explanation))
+    return capture.get().rstrip()
+
+
+def _table(explanation: Explanation) -> Table:
+    reasons, spell = explanation.reasons, explanation.spell
+    table = Table(
+        title=f"\n{reasons['segmentation']}: {reasons['segment']}",
+        title_justify="left",
+        show_header=False,
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column()
+    since = f"{spell['valid_from']}, {spell['entry_reason']}"
+    rows = {
+        "since": since + (f" (from {spell['previous_segment']})" if spell["previous_segment"] else ""),
+        "until": f"{spell['valid_to']}, {spell['exit_reason']}" if spell["exit_reason"] else None,
+        "waiting": None
+        if reasons["segment"] == reasons["rule_segment"]
+        else f"the rules say {reasons['rule_segment']} now; it counts once it has held",
+        "because": reasons["deciding_clauses"] or "no rule holds",
+        "values": reasons["clause_values"],
+        "missed": reasons["missed_rules"],
+        "fit": f"{reasons['fit']:.2f}",
+        "nearest": reasons["nearest_segment"] and f"{reasons['nearest_segment']}{_change(reasons)}",
+        "rules": reasons["rule_version"],
+    }
+    for name, text in rows.items():
+        if text:
+            table.add_row(name, str(text))
+    return table
+
+
+def _change(reasons: dict) -> str:
+    if reasons["change_feature"] is None:
+        return ", by no change of a single feature"
+    before = reasons["change_from"] or "missing"
+    return f", if {reasons['change_feature']} were {reasons['change_to']} instead of {before}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The rule language outside dbt: definitions, proofs, explanations, plans."""

@@ -1,0 +1,79 @@
+"""Definitions of segmentations: those of a checkout, and those that a release or a day of history was built with."""
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from flows.rules.macros import feature_columns, macros
+from flows.steps.project import ROOT
+
+Definition = dict[str, Any]
+
+
+def parse(metas: Mapping[str, Mapping[str, Any]] | None = None, root: Path = ROOT) -> tuple[list[Definition], Any]:
+    """Parse and check definitions; returns them, those first that others build on, and the macros that know them.
+
+    Args:
+        metas: {name: what YAML says under segmentation}; without it the segmentations of the checkout's vars.
+        root: the checkout whose macros and features are used.
+
+    Raises:
+        RuleError: a definition does not hold to the rule language.
+    """
+    known = macros(models=metas, root=root)
+    return known.definitions(), known
+
+
+def metas_of_release(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
+    """The definitions in force in a release, as its YAML had them, by name."""
+    return _metas(connection, "marts.dim_segmentations", "marts.dim_segments", "is_current")
+
+
+def metas_of_day(connection: duckdb.DuckDBPyConnection, day: date) -> dict[str, dict[str, Any]]:
+    """The definitions in force on a day of the warehouse's history, as their YAML had them, by name."""
+    in_force = (
+        "(segmentation, rule_version) in (select (segmentation, rule_version) from history.segmentation_days "
+        f"where as_of_date = date '{day}')"
+    )
+    return _metas(connection, "segmentations.segmentation_versions", "segmentations.segment_versions", in_force)
+
+
+def _metas(
+    connection: duckdb.DuckDBPyConnection, segmentations: str, segments: str, condition: str
+) -> dict[str, dict[str, Any]]:
+    # What was allowed when the rules were built is not asked again.
+    allowed = {name: "as built" for name, column in feature_columns().items() if column.config["meta"].get("protected")}
+    metas: dict[str, dict[str, Any]] = {}
+    for row in _rows(connection, f"from {segmentations} where {condition} order by segmentation"):
+        frozen_on = row["cut_points_frozen_on"]
+        metas[row["segmentation"]] = {
+            "label": row["label"],
+            "owner": row["owner"],
+            "status": row["status"],
+            "challenger_of": row["challenger_of"],
+            "confirm_days": row["confirm_days"],
+            "protected_reasons": allowed,
+            "segments": [],
+        } | ({"cut_points": {"frozen_on": str(frozen_on)}} if frozen_on else {})
+    for row in _rows(connection, f"from {segments} where {condition} order by segmentation, position"):
+        metas[row["segmentation"]]["segments"].append(
+            {
+                "name": row["segment"],
+                "label": row["label"],
+                "description": row["description"],
+                "immediate": row["is_immediate"],
+                "persona": row["persona"],
+                "owner": row["owner"],
+            }
+            | ({"rule": json.loads(row["rule"])} if row["rule"] else {})
+        )
+    return metas
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    relation = connection.sql(query)
+    return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]

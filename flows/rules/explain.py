@@ -1,0 +1,131 @@
+"""Why a customer is where they are, on any day of the history."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import duckdb
+
+from flows.rules.definitions import metas_of_day, parse
+from flows.steps.errors import RunStopped
+from flows.steps.project import Project
+from flows.steps.window import published_date
+
+COLUMNS = (
+    "segmentation, segment, rule_segment, rule_version, deciding_clauses, clause_values, missed_rules, fit, "
+    "nearest_segment, change_feature, change_from, change_to"
+)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a customer is in a segment on a day, and how they came there.
+
+    Attributes:
+        reasons: the columns of customer_segment_explanations, by name.
+        spell: valid_from, valid_to, previous_segment, entry_reason and exit_reason of the stay, by name.
+    """
+
+    reasons: dict[str, Any]
+    spell: dict[str, Any]
+
+
+def explain(project: Project, customer: str, as_of: date | None = None) -> tuple[date, list[Explanation]]:
+    """Explain a customer's segments on a day; without one, on the day of the current release.
+
+    The day of the current release is read from it, other days from the warehouse.
+
+    Raises:
+        RunStopped: there is no release, the day is not in the history, the customer is not known on it, or the
+            warehouse cannot be read now.
+    """
+    published = published_date(project)
+    if published is None:
+        raise RunStopped("Nothing is released yet. Run `make run` first.")
+    day = as_of or published
+    database = project.serving / "current" / "tessera.duckdb" if day == published else project.warehouse
+    try:
+        connection = duckdb.connect(str(database), read_only=True)
+    except duckdb.Error as error:
+        raise RunStopped(
+            f"The warehouse {database}, which has the days before {published}, cannot be read now; a run may be writing "
+            f"it. Try again when it has ended. DuckDB says: {error}"
+        ) from error
+    with connection:
+        (first, last) = connection.execute(
+            "select min(as_of_date), max(as_of_date) from marts.fct_segment_daily"
+        ).fetchone()
+        if not first <= day <= published:
+            raise RunStopped(f"The history goes from {first} to {published}; {day} is not in it.")
+        key = _key(connection, customer)
+        query = (
+            f"select {COLUMNS} from marts.customer_segment_explanations where customer_id = $key"
+            if day == published
+            else _query(connection, day)
+        )
+        told = _rows(connection.execute(f"select * from ({query}) order by segmentation", {"key": key}))
+        if not told:
+            raise RunStopped(_unknown(connection, customer, key, day))
+        spells = {
+            spell["segmentation"]: spell
+            for spell in _rows(
+                connection.execute(
+                    "select segmentation, valid_from, valid_to, previous_segment, entry_reason, exit_reason "
+                    f"from marts.fct_segment_spells where customer_id = $key and valid_from <= date '{day}' "
+                    f"and valid_to > date '{day}'",
+                    {"key": key},
+                )
+            )
+        }
+    return day, [Explanation(row, spells[row["segmentation"]]) for row in told]
+
+
+def _query(connection: duckdb.DuckDBPyConnection, day: date) -> str:
+    """The query that explains customer $key on a day, by the rules in force then, with the macros of the mart."""
+    definitions, known = parse(metas_of_day(connection, day))
+    features = known.known_features()
+    literal = f"date '{day}'"
+    of_the_day = f"select * from features.customer_features where as_of_date = {literal}"
+    scaled = sorted({name for each in definitions for name in known.features_in_rules(each, "number")})
+    return ",\n".join(
+        [
+            f"with customer_features as ({of_the_day} and customer_id = $key)",
+            "rule_cut_points as (from segmentations.rule_cut_points)",
+            "score_cut_points as (from features.score_cut_points)",
+            "current_segments as (select customer_id, segmentation, segment from history.segment_spells "
+            f"where customer_id = $key and valid_from <= {literal} and valid_to > {literal})",
+            f"feature_scales as (with customer_features as ({of_the_day}) {known.feature_scales(scaled, features)})",
+            *(known.explanation_ctes(definition, literal) for definition in definitions),
+            f"explained as ({' union all '.join(f'from {each["name"]}_explained' for each in definitions)})",
+            known.explanation_texts(definitions, literal),
+        ]
+    ) + f"\nselect {COLUMNS} from told"
+
+
+def _key(connection: duckdb.DuckDBPyConnection, customer: str) -> int | str:
+    """A customer's key in the type that the keys have."""
+    ((data_type,),) = connection.execute(
+        "select data_type from duckdb_columns() where schema_name = 'marts' and table_name = 'dim_customers' "
+        "and column_name = 'customer_id'"
+    ).fetchall()
+    if data_type == "VARCHAR":
+        return customer
+    try:
+        return int(customer)
+    except ValueError:
+        raise RunStopped(f"Customers have whole numbers as keys here; '{customer}' is none.") from None
+
+
+def _unknown(connection: duckdb.DuckDBPyConnection, customer: str, key: int | str, day: date) -> str:
+    first, last = connection.execute(
+        "select min(valid_from), max(valid_to) from marts.fct_segment_spells where customer_id = $key", {"key": key}
+    ).fetchone()
+    if first is None:
+        return f"There is no customer {customer} in the history. Check the key in marts.dim_customers."
+    known = f"known from {first}" + ("" if last == date(9999, 12, 31) else f" to the day before {last}")
+    return f"Customer {customer} is {known}, not on {day}."
+
+
+def _rows(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

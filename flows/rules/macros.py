@@ -1,0 +1,167 @@
+"""Runs the project's macros without dbt, in milliseconds: the same files, the same Jinja, the few globals they use.
+
+So there is one parser of rules: what the flows read, prove and plan is what dbt builds.
+"""
+
+import datetime
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import jinja2
+import yaml
+
+from flows.steps.errors import RunStopped
+from flows.steps.project import ROOT
+
+MACRO = re.compile(r"\{%-?\s*macro\s+(\w+)\(")
+
+
+class RuleError(RunStopped):
+    """A definition does not hold to the rule language; the message says where and why."""
+
+
+class _Return(BaseException):
+    """Carries the value of {{ return(...) }} out of a macro, as dbt does it."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class _Node(dict):
+    """A mapping whose keys are attributes too, as in dbt's Jinja."""
+
+    __getattr__ = dict.__getitem__
+
+
+def macros(
+    variables: Mapping[str, Any] | None = None,
+    models: Mapping[str, Mapping[str, Any]] | None = None,
+    root: Path = ROOT,
+    relation: Callable[[str], str] = lambda name: name,
+    **extra: Any,
+) -> Any:
+    """All macros of the project as attributes, for DuckDB.
+
+    Args:
+        variables: vars in place of those of dbt_project.yml.
+        models: segmentations in place of those of the project, as {name: what its YAML says under segmentation}.
+        root: the checkout whose macros, vars and YAML are read.
+        relation: what ref() gives for the name of a model.
+        extra: other globals, such as `model`.
+    """
+    known = yaml.safe_load((root / "dbt_project.yml").read_text())["vars"] | dict(variables or {})
+    if models is not None and not (variables or {}).get("segmentations"):
+        known["segmentations"] = list(models)
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+    functions: dict[str, Callable] = {}
+
+    def dispatch(name: str, _package: str) -> Callable:
+        return functions.get(f"duckdb__{name}") or functions[f"default__{name}"]
+
+    environment.globals |= {
+        "return": _give_back,
+        "exceptions": SimpleNamespace(raise_compiler_error=_raise),
+        "modules": SimpleNamespace(re=re, datetime=datetime),
+        "var": known.__getitem__,
+        "env_var": lambda _name, default: default,
+        "execute": True,
+        "project_name": "tessera",
+        "graph": {"nodes": graph_nodes(root, models)},
+        "local_md5": lambda text: hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(),
+        "tojson": json.dumps,
+        "adapter": SimpleNamespace(dispatch=dispatch),
+        "dbt": SimpleNamespace(type_string=lambda: "varchar", listagg=_listagg),
+        "ref": relation,
+        **extra,
+    }
+    for path in sorted((root / "macros").rglob("*.sql")):
+        source = path.read_text()
+        # Macros find each other through the wrappers below, so that a return ends its own macro only.
+        module = environment.from_string(
+            MACRO.sub(lambda found: found.group(0).replace(found[1], f"own__{found[1]}"), source)
+        )
+        for name in MACRO.findall(source):
+            functions[name] = _catching(lambda module=module, name=name: getattr(module.module, f"own__{name}"))
+    environment.globals |= functions
+    return SimpleNamespace(**functions)
+
+
+def graph_nodes(root: Path = ROOT, models: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """The nodes of dbt's graph that the rule macros read: customer_features and the segmentations."""
+    nodes = {
+        "model.tessera.customer_features": _Node(
+            name="customer_features", columns=feature_columns(root), config=_Node(meta={})
+        )
+    }
+    described = segmentations_of(root) if models is None else {name: ("", meta) for name, meta in models.items()}
+    for name, (description, meta) in described.items():
+        nodes[f"model.tessera.{name}"] = _Node(
+            name=name, resource_type="model", description=description, config=_Node(meta={"segmentation": meta})
+        )
+    return nodes
+
+
+def feature_columns(root: Path = ROOT) -> dict[str, Any]:
+    """The columns of customer_features as its contract lists them, by name."""
+    (features,) = (
+        model
+        for model in yaml.safe_load((root / "models" / "features" / "_features.yml").read_text())["models"]
+        if model["name"] == "customer_features"
+    )
+    return {
+        column["name"]: _Node(
+            name=column["name"],
+            data_type=column["data_type"],
+            config=_Node(meta=column.get("config", {}).get("meta", {})),
+        )
+        for column in features["columns"]
+    }
+
+
+def segmentations_of(root: Path = ROOT) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The description and definition of every segmentation in the YAML files of a checkout, by name.
+
+    Raises:
+        RuleError: a file is no YAML, or two files define the same name.
+    """
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for path in sorted((root / "models" / "segmentations").glob("*.yml")):
+        try:
+            content = yaml.safe_load(path.read_text()) or {}
+        except yaml.YAMLError as error:
+            raise RuleError(f"{path.relative_to(root)} is not YAML: {error}") from error
+        for model in content.get("models", []):
+            meta = model.get("config", {}).get("meta", {}).get("segmentation")
+            if meta is None:
+                continue
+            if model["name"] in found:
+                raise RuleError(f"Segmentation {model['name']}: it is defined twice, again in {path.relative_to(root)}.")
+            found[model["name"]] = (model.get("description", ""), meta)
+    return found
+
+
+def _listagg(measure: str, delimiter: str, order_by: str) -> str:
+    return f"listagg({measure}, {delimiter} {order_by})"
+
+
+def _raise(message: str) -> NoReturn:
+    raise RuleError(message)
+
+
+def _give_back(value: Any) -> NoReturn:
+    raise _Return(value)
+
+
+def _catching(find: Callable[[], Callable]) -> Callable:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return find()(*args, **kwargs)
+        except _Return as returned:
+            return returned.value
+
+    return call

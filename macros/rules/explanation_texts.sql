@@ -1,0 +1,237 @@
+{#- The common table expressions that put `explained` (rows as explanation_ctes makes
+    them) into words; the last, told, has its columns and deciding_clauses,
+    clause_values, missed_rules and explanation. They read explained,
+    customer_features of the day (a date as SQL) and rule_cut_points. -#}
+{% macro explanation_texts(definitions, day) -%}
+-- The clauses of every rule as people read them, percentiles with their value.
+clause_texts as (
+    {%- for definition in definitions %}
+    {%- set outer = loop %}
+    {%- for segment in definition.segments if segment.rule %}
+    {%- for i in clauses_of(segment.rule) | unique | sort %}
+    {%- set clause = definition.clauses[i] %}
+    select
+        '{{ definition.name }}' as segmentation,
+        '{{ segment.name }}' as segment,
+        {{ segment.position }} as position,
+        cast({{ 2 ** i }} as bigint) as clause_bit,
+        {{ sql_text(clause.text) }}
+        {%- for percentile in clause.percentiles %}
+        || ' (' || coalesce({{ number_text('cut_points.' ~ clause.feature ~ '_p' ~ percentile) }}, 'none') || ')'
+        {%- endfor %} as clause_text
+    {%- if clause.percentiles %}
+    from rule_cut_points as cut_points
+    where cut_points.as_of_date = {{ cut_point_day(definition, day) }}
+    {%- endif %}
+    union all
+    {%- endfor %}
+    {%- endfor %}
+    {%- endfor %}
+    select
+        cast(null as {{ dbt.type_string() }}) as segmentation,
+        cast(null as {{ dbt.type_string() }}) as segment,
+        0 as position,
+        cast(0 as bigint) as clause_bit,
+        cast(null as {{ dbt.type_string() }}) as clause_text
+    where false
+
+),
+
+positions as (
+    {%- for definition in definitions %}
+    {%- for segment in definition.segments %}
+    select
+        '{{ definition.name }}' as segmentation,
+        '{{ segment.name }}' as segment,
+        {{ segment.position }} as position
+    union all
+    {%- endfor %}
+    {%- endfor %}
+    select
+        cast(null as {{ dbt.type_string() }}) as segmentation,
+        cast(null as {{ dbt.type_string() }}) as segment,
+        0 as position
+    where false
+
+),
+
+-- Few sets of clauses hold of many customers: each is put in words once.
+patterns as (
+
+    select distinct
+        segmentation,
+        rule_version,
+        rule_segment,
+        held_clauses
+    from explained
+
+),
+
+decided_patterns as (
+
+    select
+        *,
+        {{ deciding_clauses('patterns', 'rule_segment', true, definitions) }} as clauses
+    from patterns
+
+),
+
+decided_texts as (
+
+    select
+        decided.segmentation,
+        decided.rule_segment,
+        decided.held_clauses,
+        {{ dbt.listagg("case when decided.held_clauses & texts.clause_bit = 0 then 'not ' else '' end || texts.clause_text", "' and '", 'order by texts.clause_bit') }} as deciding_clauses
+    from decided_patterns as decided
+    inner join clause_texts as texts
+        on
+            decided.segmentation = texts.segmentation
+            and decided.rule_segment = texts.segment
+            and (decided.clauses & texts.clause_bit) <> 0
+    group by
+        decided.segmentation,
+        decided.rule_segment,
+        decided.held_clauses
+
+),
+
+-- Every rule that was tried before the one that held.
+attempts as (
+
+    select
+        patterns.segmentation,
+        patterns.rule_version,
+        patterns.rule_segment,
+        patterns.held_clauses,
+        earlier.segment as earlier_segment,
+        earlier.position as earlier_position
+    from patterns
+    inner join positions as winners
+        on
+            patterns.segmentation = winners.segmentation
+            and patterns.rule_segment = winners.segment
+    inner join positions as earlier
+        on
+            winners.segmentation = earlier.segmentation
+            and winners.position > earlier.position
+
+),
+
+missed_attempts as (
+
+    select
+        *,
+        {{ deciding_clauses('attempts', 'earlier_segment', false, definitions) }} as clauses
+    from attempts
+
+),
+
+attempt_texts as (
+
+    select
+        missed.segmentation,
+        missed.rule_segment,
+        missed.held_clauses,
+        missed.earlier_segment,
+        missed.earlier_position,
+        {{ dbt.listagg("case when missed.held_clauses & texts.clause_bit = 0 then 'not ' else '' end || texts.clause_text", "', '", 'order by texts.clause_bit') }} as clauses
+    from missed_attempts as missed
+    inner join clause_texts as texts
+        on
+            missed.segmentation = texts.segmentation
+            and missed.earlier_segment = texts.segment
+            and (missed.clauses & texts.clause_bit) <> 0
+    group by
+        missed.segmentation,
+        missed.rule_segment,
+        missed.held_clauses,
+        missed.earlier_segment,
+        missed.earlier_position
+
+),
+
+missed_texts as (
+
+    select
+        segmentation,
+        rule_segment,
+        held_clauses,
+        {{ dbt.listagg("earlier_segment || ' (' || clauses || ')'", "', '", 'order by earlier_position') }} as missed_rules
+    from attempt_texts
+    group by
+        segmentation,
+        rule_segment,
+        held_clauses
+
+),
+
+valued as (
+
+    select
+        explained.*,
+        case explained.rule_version
+            {%- for definition in definitions %}
+            when {{ sql_text(definition.rule_version) }} then
+                case explained.rule_segment
+                    {%- for segment in definition.segments if segment.rule and values_text(segment.rule, definition) %}
+                    when '{{ segment.name }}' then {{ values_text(segment.rule, definition) }}
+                    {%- endfor %}
+                    when '' then ''
+                end
+            {%- endfor %}
+            when '' then ''
+        end as clause_values
+    from explained
+    inner join customer_features
+        on explained.customer_id = customer_features.customer_id
+
+),
+
+told as (
+
+    select
+        valued.*,
+        decided_texts.deciding_clauses,
+        missed_texts.missed_rules,
+        case when valued.segment = valued.rule_segment then '' else 'Still counts as ' || valued.segment || '. ' end
+        || valued.rule_segment || ': ' || coalesce(decided_texts.deciding_clauses, 'no rule holds')
+        || coalesce(', with ' || valued.clause_values, '')
+        || coalesce('. Missed: ' || missed_texts.missed_rules, '')
+        || coalesce(
+            '. Nearest: ' || valued.nearest_segment || coalesce(
+                ', if ' || valued.change_feature || ' were ' || valued.change_to || ' instead of '
+                || coalesce(valued.change_from, 'missing'),
+                ', by no single change'
+            ),
+            ''
+        ) || '.' as explanation
+    from valued
+    left join decided_texts
+        on
+            valued.segmentation = decided_texts.segmentation
+            and valued.rule_segment = decided_texts.rule_segment
+            and valued.held_clauses = decided_texts.held_clauses
+    left join missed_texts
+        on
+            valued.segmentation = missed_texts.segmentation
+            and valued.rule_segment = missed_texts.rule_segment
+            and valued.held_clauses = missed_texts.held_clauses
+
+)
+{%- endmacro %}
+
+{#- A customer's values of the features that a parsed rule is about, as SQL text
+    `orders_30d 3, age_band 65+`; empty where it is about none. -#}
+{% macro values_text(rule, definition) -%}
+    {%- set values = {} -%}
+    {%- for i in clauses_of(rule) | unique | sort -%}
+        {%- set clause = definition.clauses[i] -%}
+        {%- if clause.operator != 'in segment' -%}
+            {%- set text = number_text(clause.value) | trim if clause.data_type == 'double'
+                else 'cast(' ~ clause.value ~ ' as ' ~ dbt.type_string() ~ ')' -%}
+            {%- do values.update({clause.feature: "'" ~ clause.feature ~ " ' || coalesce(" ~ text ~ ", 'missing')"}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(values.values() | join(" || ', ' || ")) }}
+{%- endmacro %}

@@ -1,0 +1,13 @@
+{#- A select of one row over customer_features of one day: the robust unit of each of
+    some features, its interquartile range over that of a normal distribution with
+    standard deviation 1, or 1 where half of the customers agree; and as_of_date. -#}
+{% macro feature_scales(names, features) -%}
+    select
+        {%- for name in names %}
+        {%- set value = features[name].value %}
+        coalesce(nullif(({{ cut_point(value, 75) }} - {{ cut_point(value, 25) }}) / 1.349, 0), 1) as {{ name }},
+        {%- endfor %}
+        as_of_date
+    from customer_features
+    group by as_of_date
+{%- endmacro %}
