@@ -68,6 +68,8 @@ def _table(explanation: Explanation) -> Table:
 
 
 def _change(reasons: dict) -> str:
+    if reasons["nearest_segment"] == reasons["rule_segment"]:
+        return ", where the rules put them already"
     if reasons["change_feature"] is None:
         return ", by no change of a single feature"
     before = reasons["change_from"] or "missing"

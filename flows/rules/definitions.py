@@ -14,17 +14,20 @@ from flows.steps.project import ROOT
 Definition = dict[str, Any]
 
 
-def parse(metas: Mapping[str, Mapping[str, Any]] | None = None, root: Path = ROOT) -> tuple[list[Definition], Any]:
+def parse(
+    metas: Mapping[str, Mapping[str, Any]] | None = None, root: Path = ROOT, **settings: Any
+) -> tuple[list[Definition], Any]:
     """Parse and check definitions; returns them, those first that others build on, and the macros that know them.
 
     Args:
         metas: {name: what YAML says under segmentation}; without it the segmentations of the checkout's vars.
         root: the checkout whose macros and features are used.
+        settings: what else the macros are to know (see flows.rules.macros.macros).
 
     Raises:
         RuleError: a definition does not hold to the rule language.
     """
-    known = macros(models=metas, root=root)
+    known = macros(models=metas, root=root, **settings)
     return known.definitions(), known
 
 
@@ -48,7 +51,7 @@ def _metas(
     # What was allowed when the rules were built is not asked again.
     allowed = {name: "as built" for name, column in feature_columns().items() if column.config["meta"].get("protected")}
     metas: dict[str, dict[str, Any]] = {}
-    for row in _rows(connection, f"from {segmentations} where {condition} order by segmentation"):
+    for row in rows_of(connection.execute(f"from {segmentations} where {condition} order by segmentation")):
         frozen_on = row["cut_points_frozen_on"]
         metas[row["segmentation"]] = {
             "label": row["label"],
@@ -59,7 +62,7 @@ def _metas(
             "protected_reasons": allowed,
             "segments": [],
         } | ({"cut_points": {"frozen_on": str(frozen_on)}} if frozen_on else {})
-    for row in _rows(connection, f"from {segments} where {condition} order by segmentation, position"):
+    for row in rows_of(connection.execute(f"from {segments} where {condition} order by segmentation, position")):
         metas[row["segmentation"]]["segments"].append(
             {
                 "name": row["segment"],
@@ -74,6 +77,7 @@ def _metas(
     return metas
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    relation = connection.sql(query)
-    return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
+def rows_of(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """The rows of a query that was executed, each by the names of its columns."""
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

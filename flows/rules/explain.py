@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from flows.rules.definitions import metas_of_day, parse
+from flows.rules.definitions import Definition, metas_of_day, parse, rows_of
 from flows.steps.errors import RunStopped
 from flows.steps.project import Project
 from flows.steps.window import published_date
@@ -48,13 +48,11 @@ def explain(project: Project, customer: str, as_of: date | None = None) -> tuple
         connection = duckdb.connect(str(database), read_only=True)
     except duckdb.Error as error:
         raise RunStopped(
-            f"The warehouse {database}, which has the days before {published}, cannot be read now; a run may be writing "
-            f"it. Try again when it has ended. DuckDB says: {error}"
+            f"The warehouse {database}, which has the days before {published}, cannot be read now; a run may be "
+            f"writing it. Try again when it has ended. DuckDB says: {error}"
         ) from error
     with connection:
-        (first, last) = connection.execute(
-            "select min(as_of_date), max(as_of_date) from marts.fct_segment_daily"
-        ).fetchone()
+        (first,) = connection.execute("select min(as_of_date) from marts.fct_segment_daily").fetchone()
         if not first <= day <= published:
             raise RunStopped(f"The history goes from {first} to {published}; {day} is not in it.")
         key = _key(connection, customer)
@@ -63,12 +61,12 @@ def explain(project: Project, customer: str, as_of: date | None = None) -> tuple
             if day == published
             else _query(connection, day)
         )
-        told = _rows(connection.execute(f"select * from ({query}) order by segmentation", {"key": key}))
+        told = rows_of(connection.execute(f"select * from ({query}) order by segmentation", {"key": key}))
         if not told:
             raise RunStopped(_unknown(connection, customer, key, day))
         spells = {
             spell["segmentation"]: spell
-            for spell in _rows(
+            for spell in rows_of(
                 connection.execute(
                     "select segmentation, valid_from, valid_to, previous_segment, entry_reason, exit_reason "
                     f"from marts.fct_segment_spells where customer_id = $key and valid_from <= date '{day}' "
@@ -81,25 +79,64 @@ def explain(project: Project, customer: str, as_of: date | None = None) -> tuple
 
 
 def _query(connection: duckdb.DuckDBPyConnection, day: date) -> str:
-    """The query that explains customer $key on a day, by the rules in force then, with the macros of the mart."""
+    """The query that explains customer $key on a day, by the rules in force then."""
     definitions, known = parse(metas_of_day(connection, day))
-    features = known.known_features()
     literal = f"date '{day}'"
-    of_the_day = f"select * from features.customer_features where as_of_date = {literal}"
+    return explanation_query(
+        definitions,
+        known,
+        literal,
+        customers="select $key as customer_id",
+        features=f"select * from features.customer_features where as_of_date = {literal}",
+        current_segments="select customer_id, segmentation, segment from history.segment_spells "
+        f"where valid_from <= {literal} and valid_to > {literal}",
+        rule_cut_points="from segmentations.rule_cut_points",
+        score_cut_points="from features.score_cut_points",
+    )
+
+
+def explanation_query(
+    definitions: list[Definition],
+    known: Any,
+    day: str,
+    customers: str,
+    features: str,
+    current_segments: str,
+    rule_cut_points: str,
+    score_cut_points: str,
+) -> str:
+    """The query that explains some customers on a day, with the macros that make the mart.
+
+    Args:
+        definitions: the rules in force, those first that others build on.
+        known: the macros that parsed them.
+        day: the day as SQL.
+        customers: the query of the customers (customer_id) to explain.
+        features: the query of customer_features on the day, of all customers.
+        current_segments: the query of the segments that count (customer_id, segmentation, segment).
+        rule_cut_points: the query of the percentiles in rules, by as_of_date.
+        score_cut_points: the query of the percentiles behind scores, by as_of_date.
+    """
     scaled = sorted({name for each in definitions for name in known.features_in_rules(each, "number")})
-    return ",\n".join(
-        [
-            f"with customer_features as ({of_the_day} and customer_id = $key)",
-            "rule_cut_points as (from segmentations.rule_cut_points)",
-            "score_cut_points as (from features.score_cut_points)",
-            "current_segments as (select customer_id, segmentation, segment from history.segment_spells "
-            f"where customer_id = $key and valid_from <= {literal} and valid_to > {literal})",
-            f"feature_scales as (with customer_features as ({of_the_day}) {known.feature_scales(scaled, features)})",
-            *(known.explanation_ctes(definition, literal) for definition in definitions),
-            f"explained as ({' union all '.join(f'from {each["name"]}_explained' for each in definitions)})",
-            known.explanation_texts(definitions, literal),
-        ]
-    ) + f"\nselect {COLUMNS} from told"
+    ctes = {
+        "customers": customers,
+        "population": features,
+        "customer_features": "from population semi join customers using (customer_id)",
+        "rule_cut_points": rule_cut_points,
+        "score_cut_points": score_cut_points,
+        "current_segments": f"from ({current_segments}) semi join customers using (customer_id)",
+        # Distances are in units of the whole population.
+        "feature_scales": "with customer_features as (from population) "
+        + known.feature_scales(scaled, known.known_features()),
+    }
+    explained = " union all ".join(f"from {definition['name']}_explained" for definition in definitions)
+    parts = [
+        *(f"{name} as ({query})" for name, query in ctes.items()),
+        *(known.explanation_ctes(definition, day) for definition in definitions),
+        f"explained as ({explained})",
+        known.explanation_texts(definitions, day),
+    ]
+    return "with " + ",\n".join(parts) + f"\nselect customer_id, {COLUMNS}, explanation from told"
 
 
 def _key(connection: duckdb.DuckDBPyConnection, customer: str) -> int | str:
@@ -124,8 +161,3 @@ def _unknown(connection: duckdb.DuckDBPyConnection, customer: str, key: int | st
         return f"There is no customer {customer} in the history. Check the key in marts.dim_customers."
     known = f"known from {first}" + ("" if last == date(9999, 12, 31) else f" to the day before {last}")
     return f"Customer {customer} is {known}, not on {day}."
-
-
-def _rows(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    names = [column[0] for column in result.description]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

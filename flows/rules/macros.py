@@ -8,8 +8,9 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
-from types import SimpleNamespace
+from types import CodeType, SimpleNamespace
 from typing import Any, NoReturn
 
 import jinja2
@@ -47,17 +48,21 @@ def macros(
 ) -> Any:
     """All macros of the project as attributes, for DuckDB.
 
+    Two more: ``render(path)`` is the SQL of a model that builds its table anew, ``segmentation_sql(name)`` that of a
+    segmentation.
+
     Args:
         variables: vars in place of those of dbt_project.yml.
         models: segmentations in place of those of the project, as {name: what its YAML says under segmentation}.
         root: the checkout whose macros, vars and YAML are read.
         relation: what ref() gives for the name of a model.
-        extra: other globals, such as `model`.
+        extra: other globals.
     """
     known = yaml.safe_load((root / "dbt_project.yml").read_text())["vars"] | dict(variables or {})
     if models is not None and not (variables or {}).get("segmentations"):
         known["segmentations"] = list(models)
-    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+    environment = _environment()
+    model = SimpleNamespace(name=None)
     functions: dict[str, Callable] = {}
 
     def dispatch(name: str, _package: str) -> Callable:
@@ -70,6 +75,8 @@ def macros(
         "var": known.__getitem__,
         "env_var": lambda _name, default: default,
         "execute": True,
+        "config": lambda **_settings: "",
+        "is_incremental": lambda: False,
         "project_name": "tessera",
         "graph": {"nodes": graph_nodes(root, models)},
         "local_md5": lambda text: hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(),
@@ -77,18 +84,24 @@ def macros(
         "adapter": SimpleNamespace(dispatch=dispatch),
         "dbt": SimpleNamespace(type_string=lambda: "varchar", listagg=_listagg),
         "ref": relation,
+        "model": model,
         **extra,
     }
     for path in sorted((root / "macros").rglob("*.sql")):
         source = path.read_text()
-        # Macros find each other through the wrappers below, so that a return ends its own macro only.
-        module = environment.from_string(
-            MACRO.sub(lambda found: found.group(0).replace(found[1], f"own__{found[1]}"), source)
-        )
+        module = jinja2.Template.from_code(environment, _compiled(source), environment.globals)
         for name in MACRO.findall(source):
             functions[name] = _catching(lambda module=module, name=name: getattr(module.module, f"own__{name}"))
     environment.globals |= functions
-    return SimpleNamespace(**functions)
+
+    def render(path: str) -> str:
+        return environment.from_string((root / "models" / path).read_text()).render()
+
+    def segmentation_sql(name: str) -> str:
+        model.name = name
+        return functions["segmentation"](functions["segments_asked_for"](functions["definition_of"](name)))
+
+    return SimpleNamespace(**functions, render=render, segmentation_sql=segmentation_sql)
 
 
 def graph_nodes(root: Path = ROOT, models: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
@@ -140,9 +153,25 @@ def segmentations_of(root: Path = ROOT) -> dict[str, tuple[str, dict[str, Any]]]
             if meta is None:
                 continue
             if model["name"] in found:
-                raise RuleError(f"Segmentation {model['name']}: it is defined twice, again in {path.relative_to(root)}.")
+                raise RuleError(
+                    f"Segmentation {model['name']}: it is defined twice, again in {path.relative_to(root)}."
+                )
             found[model["name"]] = (model.get("description", ""), meta)
     return found
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(extensions=["jinja2.ext.do"])
+
+
+@lru_cache(maxsize=256)
+def _compiled(source: str) -> CodeType:
+    """A file of macros, compiled under names of their own.
+
+    Macros find each other through wrappers with their true names, so that a return ends its own macro only.
+    """
+    renamed = MACRO.sub(lambda found: found.group(0).replace(found[1], f"own__{found[1]}"), source)
+    return _environment().compile(renamed)
 
 
 def _listagg(measure: str, delimiter: str, order_by: str) -> str:

@@ -126,7 +126,7 @@
         held_clauses,
         nearest_segment
     from {{ name }}_fits
-    where nearest_segment is not null
+    where nearest_segment <> rule_segment
 
 ),
 
@@ -180,7 +180,8 @@
     select
         *,
         row_number() over (
-            partition by held_clauses, nearest_segment order by feature_number, new_number, new_text
+            partition by held_clauses, nearest_segment
+            order by feature_number, new_number, case when new_text = 'another value' then 1 else 0 end, new_text
         ) as change_number
     from {{ name }}_ranges
     where
@@ -196,6 +197,7 @@
         min_by(
             changes.change_number,
             case changes.feature_number
+                when -1 then 0
                 {%- for feature in numbers %}
                 when {{ loop.index0 }} then
                     coalesce(abs(changes.new_number - fits.number_{{ loop.index0 }}) / feature_scales.{{ feature }}, 1)
@@ -299,8 +301,9 @@
 {#- A select of the values that a feature may be changed to: feature_number,
     new_number or new_text, feature_bits (those of all clauses about the feature) and
     held_bits (those of them that hold of the value). Of a number these are the
-    values that its clauses name and their neighbours, one apart for whole numbers
-    and 0.01 for others; of a text those that its clauses name. -#}
+    values that its clauses name and their neighbours, 1 away for whole numbers, else
+    0.01, or 0.0001 for values below 2, as shares are; of a text those that its
+    clauses name and 'another value'. -#}
 {% macro changes_to_try(definition, numbers, texts) -%}
     {%- set selects = [] -%}
     {%- for feature in (numbers | list) + (texts | list) -%}
@@ -312,9 +315,9 @@
             {%- if clause.feature == feature -%}
                 {%- set own_bits.sum = own_bits.sum + 2 ** loop.index0 -%}
                 {%- do bits.append('case when ' ~ clause_sql(dict(clause, value='tried.value')) ~ ' then ' ~ 2 ** loop.index0 ~ ' else 0 end') -%}
-                {%- set step = '1' if clause.data_type == 'bigint' else '0.01' -%}
                 {%- for literal in clause.literals -%}
-                    {%- do literals.extend([literal, literal ~ ' - ' ~ step, literal ~ ' + ' ~ step] if is_number else [literal]) -%}
+                    {%- set step = '1' if clause.data_type == 'bigint' else 'case when abs(' ~ literal ~ ') < 2 then 0.0001 else 0.01 end' -%}
+                    {%- do literals.extend([literal, literal ~ ' - ' ~ step, literal ~ ' + ' ~ step] if is_number else [literal, "'another value'"]) -%}
                 {%- endfor -%}
             {%- endif -%}
         {%- endfor -%}

@@ -202,7 +202,10 @@ told as (
             '. Nearest: ' || valued.nearest_segment || coalesce(
                 ', if ' || valued.change_feature || ' were ' || valued.change_to || ' instead of '
                 || coalesce(valued.change_from, 'missing'),
-                ', by no single change'
+                case
+                    when valued.nearest_segment = valued.rule_segment then ', where the rules put them already'
+                    else ', by no change of a single feature'
+                end
             ),
             ''
         ) || '.' as explanation

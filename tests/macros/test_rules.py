@@ -123,7 +123,7 @@ def test_nothing_but_the_grammar_reaches_the_warehouse(text: str) -> None:
 
 def segments_of(definition: dict[str, Any], columns: str, rows: str) -> dict[int, str]:
     """What the segmentation's SQL decides for customers given as rows of columns."""
-    compiled = macros(models={"seg_x": definition}, model={"name": "seg_x"}).segmentation()
+    compiled = macros(models={"seg_x": definition}).segmentation_sql("seg_x")
     with duckdb.connect() as connection:
         connection.execute(f"create table customer_features as select * from (values {rows}) as t ({columns})")
         connection.execute("create table rule_cut_points (as_of_date date)")
@@ -193,7 +193,7 @@ def test_held_clauses_have_a_bit_each() -> None:
             {"name": "c", "description": "-"},
         ],
     }
-    compiled = macros(models={"seg_x": definition}, model={"name": "seg_x"}).segmentation()
+    compiled = macros(models={"seg_x": definition}).segmentation_sql("seg_x")
     with duckdb.connect() as connection:
         connection.execute(
             "create table customer_features as select * from (values "

@@ -1,0 +1,217 @@
+"""A plan as text for a terminal and as Markdown for a pull request: the same blocks, written in two ways."""
+
+import math
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from flows.rules.plan import Change, Plan, Size
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The name of what follows."""
+
+    text: str
+    level: int
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A few sentences."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table; the columns named in `left` are text."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    left: frozenset[str]
+
+
+Block = Heading | Paragraph | Grid
+
+
+def blocks(plan: Plan) -> Iterator[Block]:
+    """What a plan has to say, in the order in which people ask."""
+    yield Heading(f"Rules of the working tree against the release of {plan.as_of_date}", 1)
+    if not plan.changes:
+        yield Paragraph("No rule and no setting differs from the release.")
+    elif plan.unchanged:
+        yield Paragraph(f"Unchanged: {', '.join(plan.unchanged)}.")
+    for change in plan.changes:
+        yield from _change(change, plan)
+    yield Heading("Proofs", 2)
+    for each in plan.unreachable:
+        covered = (
+            f"the rules before it take everybody: {', '.join(each.covered_by)}"
+            if each.covered_by
+            else ("its own rule can never hold")
+        )
+        yield Paragraph(f"UNREACHABLE {each.segmentation}.{each.segment}: {covered}.")
+    for each in plan.fixed:
+        always = "always true" if each.always else "always false"
+        yield Paragraph(f"{each.segmentation}.{each.segment}: '{each.clause}' is {always} there and can go.")
+    if not plan.unreachable:
+        yield Paragraph("Every segment of the working tree can be reached by some customer.")
+    for name, size in plan.too_large:
+        yield Paragraph(
+            f"LARGE {name}.{size.segment} changes by {_percent(size.change)}, more than {plan.max_change:.0%} "
+            "(--max-change)."
+        )
+
+
+def _change(change: Change, plan: Plan) -> Iterator[Block]:
+    yield Heading(change.name, 2)
+    if change.before is None or change.after is None:
+        yield Paragraph("A new segmentation." if change.before is None else "Taken out of vars: segmentations.")
+        yield _sizes(change.sizes)
+        return
+    if change.before["rule_version"] != change.after["rule_version"]:
+        versions = f"Rules {change.before['rule_version']} -> {change.after['rule_version']}"
+        if change.equivalent:
+            yield Paragraph(f"{versions}: proved to mean the same for every customer there can be.")
+        elif change.difference:
+            found = change.difference
+            values = ", ".join(f"{name} {value}" for name, value in found.values.items())
+            yield Paragraph(f"{versions}: not the same. A customer with {values} goes {found.before} -> {found.after}.")
+    for text in change.settings:
+        yield Paragraph(f"Setting {text}.")
+    moved = sum(move.customers for move in change.moves)
+    sales = sum(round(move.net_sales * 100) for move in change.moves) / 100
+    yield Paragraph(
+        f"{moved:,} customers would move, with {sales:,.2f} net sales in 365 days."
+        if moved
+        else "Nobody would move on that day."
+    )
+    if change.owners:
+        yield Paragraph(f"Ask: {', '.join(change.owners)}.")
+    if change.moves:
+        yield _sizes(change.sizes)
+        yield Heading("Who moves", 3)
+        rows = [
+            (each.from_segment, each.to_segment, f"{each.customers:,}", f"{each.net_sales:,.2f}")
+            for each in change.moves
+        ]
+        yield Grid(("from", "to", "customers", "net sales 365d"), rows, frozenset({"from", "to"}))
+    if change.movers:
+        yield Heading(f"The {len(change.movers)} with most net sales", 3)
+        for mover in change.movers:
+            yield Paragraph(
+                f"{mover.customer} ({mover.net_sales:,.2f}), {mover.from_segment} -> {mover.to_segment}\n"
+                f"  before: {_because(mover.before)}{_missed(mover.to_segment, mover.before)}\n"
+                f"  after:  {_because(mover.after)}{_missed(mover.from_segment, mover.after)}"
+            )
+    if change.histories:
+        yield from _history(change, plan)
+
+
+def _because(reasons: dict) -> str:
+    values = f", with {reasons['clause_values']}" if reasons["clause_values"] else ""
+    return f"{reasons['deciding_clauses'] or 'no rule holds'}{values}"
+
+
+def _missed(segment: str, reasons: dict) -> str:
+    """Why the customer is not in a segment that is tried earlier."""
+    # loyal (not a >= 3, not b in (1, 2)), new (...)
+    attempts = re.split(r", (?=\w+ \()", reasons["missed_rules"] or "")
+    for attempt in attempts:
+        if attempt.startswith(f"{segment} ("):
+            return f"; missed {attempt}"
+    return ""
+
+
+def _sizes(sizes: list[Size]) -> Grid:
+    rows = [
+        (
+            size.segment,
+            "-" if size.before is None else f"{size.before:,}",
+            "-" if size.after is None else f"{size.after:,}",
+            f"{(size.after or 0) - (size.before or 0):+,}",
+            "-" if size.before is None or size.after is None else _percent(size.change),
+            f"{size.net_sales_after - size.net_sales_before:+,.2f}",
+        )
+        for size in sizes
+    ]
+    return Grid(("segment", "before", "after", "change", "share", "net sales 365d"), rows, frozenset({"segment"}))
+
+
+def _history(change: Change, plan: Plan) -> Iterator[Block]:
+    before, after = change.histories
+    yield Heading(f"All days, {plan.history_first} to {plan.as_of_date}, under the old and the new rules", 3)
+    measures = [
+        ("moves that count", f"{before.moves:,}", f"{after.moves:,}"),
+        ("moves reversed within 30 days", _share(before.flapping_rate), _share(after.flapping_rate)),
+        ("mean days of spells that ended", _days(before.dwell_days), _days(after.dwell_days)),
+    ]
+    yield Grid(("", "old", "new"), measures, frozenset({""}))
+    segments = list(dict.fromkeys(size.segment for size in change.sizes))
+    rows = [
+        (
+            segment,
+            *(
+                f"{old.get(segment, 0):,} | {new.get(segment, 0):,}"
+                for day in plan.history_days
+                for old, new in [(before.sizes[day], after.sizes[day])]
+            ),
+        )
+        for segment in segments
+    ]
+    yield Paragraph("Customers at the ends of months, old | new:")
+    yield Grid(("segment", *(f"{day:%y-%m-%d}" for day in plan.history_days)), rows, frozenset({"segment"}))
+
+
+def _percent(share: float) -> str:
+    return "from 0" if math.isinf(share) else f"{share:.1%}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
+def _days(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def as_text(plan: Plan) -> str:
+    """The plan for a terminal."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    with console.capture() as capture:
+        for block in blocks(plan):
+            if isinstance(block, Heading):
+                console.print(f"\n[bold]{escape(block.text)}[/bold]")
+            elif isinstance(block, Paragraph):
+                console.print(escape(block.text))
+            else:
+                table = Table(box=None, padding=(0, 2, 0, 0))
+                for column in block.columns:
+                    table.add_column(column, justify="left" if column in block.left else "right", no_wrap=True)
+                for row in block.rows:
+                    table.add_row(*(escape(value) for value in row))
+                console.print(table)
+    return capture.get().strip("\n")
+
+
+def as_markdown(plan: Plan) -> str:
+    """The plan for a pull request."""
+    lines: list[str] = []
+    for block in blocks(plan):
+        if isinstance(block, Heading):
+            lines += [f"{'#' * (block.level + 1)} {block.text}", ""]
+        elif isinstance(block, Paragraph):
+            first, *others = block.text.split("\n")
+            lines += [first, *(f"- {other.strip()}" for other in others), ""]
+        else:
+            lines.append("| " + " | ".join(block.columns) + " |")
+            lines.append("|" + "|".join("---" if column in block.left else "---:" for column in block.columns) + "|")
+            lines += ["| " + " | ".join(value.replace("|", "\\|") for value in row) + " |" for row in block.rows]
+            lines.append("")
+    return "\n".join(lines).rstrip()
