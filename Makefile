@@ -38,10 +38,20 @@ test: setup lint ## Run everything that CI runs: linters, dbt tests and unit tes
 	$(PYTHON) -m pytest --numprocesses 2 --dist worksteal
 
 .PHONY: lint
-lint: setup ## Run ruff and sqlfluff.
+lint: setup ## Run ruff, sqlfluff and the checks of the rules.
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/check-jsonschema --schemafile models/segmentations/segmentation.schema.json models/segmentations/seg_*.yml
+	$(PYTHON) -m flows.check
 	TESSERA_WAREHOUSE=:memory: $(VENV)/bin/sqlfluff lint --processes 2 --disable-progress-bar models tests
+
+.PHONY: plan
+plan: setup ## Show what the rules of the working tree would change (ARGS="--history").
+	$(PYTHON) -m flows.plan $(ARGS)
+
+.PHONY: explain
+explain: setup ## Say why a customer is in their segments (ARGS="--customer 20 --as-of 2017-08-15").
+	$(PYTHON) -m flows.explain $(ARGS)
 
 .PHONY: docs
 docs: setup ## Build the docs site of dbt in target/ (index.html).

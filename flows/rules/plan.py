@@ -302,8 +302,8 @@ def _load_cut_points(
         }
         if frozen - kept:
             raise RunStopped(
-                f"Cut points are frozen on {', '.join(sorted(frozen - kept))}, but the warehouse has no features of that "
-                f"day. Its days go from {min(kept)} to {max(kept)}."
+                f"Cut points are frozen on {', '.join(sorted(frozen - kept))}, but the warehouse has no features "
+                f"of that day. Its days go from {min(kept)} to {max(kept)}."
             )
         days = ", ".join(f"date '{each}'" for each in sorted(frozen))
         connection.execute(

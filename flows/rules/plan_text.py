@@ -3,7 +3,7 @@
 import math
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.rules.plan import Change, Plan, Size
+from flows.rules.proofs import FixedClause, Unreachable
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,8 @@ def blocks(plan: Plan) -> Iterator[Block]:
     for change in plan.changes:
         yield from _change(change, plan)
     yield Heading("Proofs", 2)
-    for each in plan.unreachable:
-        covered = (
-            f"the rules before it take everybody: {', '.join(each.covered_by)}"
-            if each.covered_by
-            else ("its own rule can never hold")
-        )
-        yield Paragraph(f"UNREACHABLE {each.segmentation}.{each.segment}: {covered}.")
-    for each in plan.fixed:
-        always = "always true" if each.always else "always false"
-        yield Paragraph(f"{each.segmentation}.{each.segment}: '{each.clause}' is {always} there and can go.")
+    for sentence in proof_sentences(plan.unreachable, plan.fixed):
+        yield Paragraph(sentence)
     if not plan.unreachable:
         yield Paragraph("Every segment of the working tree can be reached by some customer.")
     for name, size in plan.too_large:
@@ -67,6 +60,20 @@ def blocks(plan: Plan) -> Iterator[Block]:
             f"LARGE {name}.{size.segment} changes by {_percent(size.change)}, more than {plan.max_change:.0%} "
             "(--max-change)."
         )
+
+
+def proof_sentences(unreachable: Sequence[Unreachable], fixed: Sequence[FixedClause]) -> Iterator[str]:
+    """What is proved to be wrong with rules, a sentence each."""
+    for each in unreachable:
+        why = (
+            f"earlier rules take everybody: {', '.join(each.covered_by)}"
+            if each.covered_by
+            else ("its own rule can never hold")
+        )
+        yield f"UNREACHABLE {each.segmentation}.{each.segment}: {why}."
+    for each in fixed:
+        always = "always true" if each.always else "always false"
+        yield f"{each.segmentation}.{each.segment}: '{each.clause}' is {always} there and can go."
 
 
 def _change(change: Change, plan: Plan) -> Iterator[Block]:

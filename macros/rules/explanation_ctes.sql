@@ -300,7 +300,7 @@
 
 {#- A select of the values that a feature may be changed to: feature_number,
     new_number or new_text, feature_bits (those of all clauses about the feature) and
-    held_bits (those of them that hold of the value). Of a number these are the
+    held_bits (those of them that hold of the value). Of a number these are 0, the
     values that its clauses name and their neighbours, 1 away for whole numbers, else
     0.01, or 0.0001 for values below 2, as shares are; of a text those that its
     clauses name and 'another value'. -#}
@@ -308,7 +308,7 @@
     {%- set selects = [] -%}
     {%- for feature in (numbers | list) + (texts | list) -%}
         {%- set is_number = feature in numbers -%}
-        {%- set literals = [] -%}
+        {%- set literals = ['0'] if is_number else ["'another value'"] -%}
         {%- set bits = [] -%}
         {%- set own_bits = namespace(sum=0) -%}
         {%- for clause in definition.clauses -%}
@@ -317,29 +317,23 @@
                 {%- do bits.append('case when ' ~ clause_sql(dict(clause, value='tried.value')) ~ ' then ' ~ 2 ** loop.index0 ~ ' else 0 end') -%}
                 {%- for literal in clause.literals -%}
                     {%- set step = '1' if clause.data_type == 'bigint' else 'case when abs(' ~ literal ~ ') < 2 then 0.0001 else 0.01 end' -%}
-                    {%- do literals.extend([literal, literal ~ ' - ' ~ step, literal ~ ' + ' ~ step] if is_number else [literal, "'another value'"]) -%}
+                    {%- do literals.extend([literal, literal ~ ' - ' ~ step, literal ~ ' + ' ~ step] if is_number else [literal]) -%}
                 {%- endfor -%}
             {%- endif -%}
         {%- endfor -%}
         {%- set number = loop.index0 -%}
-        {%- if literals -%}
-            {%- set values = [] -%}
-            {%- for literal in literals | unique -%}
-                {%- do values.append('select cast(' ~ literal ~ ' as ' ~ ('double' if is_number else dbt.type_string()) ~ ') as value'
-                    ~ (' from ' ~ definition.name ~ '_cut_points as rule_cut_points' if 'rule_cut_points' in literal else '')) -%}
-            {%- endfor -%}
-            {%- set joins = '\n    cross join ' ~ definition.name ~ '_cut_points as rule_cut_points' if 'rule_cut_points' in (bits | join) else '' -%}
-            {%- do selects.append('select\n        ' ~ number ~ ' as feature_number,\n        '
+        {%- set values = [] -%}
+        {%- for literal in literals | unique -%}
+            {%- do values.append('select cast(' ~ literal ~ ' as ' ~ ('double' if is_number else dbt.type_string()) ~ ') as value'
+                ~ (' from ' ~ definition.name ~ '_cut_points as rule_cut_points' if 'rule_cut_points' in literal else '')) -%}
+        {%- endfor -%}
+        {%- set joins = '\n    cross join ' ~ definition.name ~ '_cut_points as rule_cut_points' if 'rule_cut_points' in (bits | join) else '' -%}
+        {%- do selects.append('select\n        ' ~ number ~ ' as feature_number,\n        '
                 ~ ('tried.value' if is_number else 'cast(null as double)') ~ ' as new_number,\n        '
                 ~ ('cast(null as ' ~ dbt.type_string() ~ ')' if is_number else 'tried.value') ~ ' as new_text,\n        '
                 ~ 'cast(' ~ own_bits.sum ~ ' as bigint) as feature_bits,\n        cast(' ~ (bits | join('\n            + ')) ~ ' as bigint) as held_bits\n    from ('
                 ~ (values | join('\n        union\n        ')) ~ '\n    ) as tried' ~ joins ~ '\n    where tried.value is not null') -%}
-        {%- endif -%}
     {%- endfor -%}
-    {%- if not selects -%}
-        {%- do selects.append('select 0 as feature_number, cast(null as double) as new_number, cast(null as ' ~ dbt.type_string()
-            ~ ') as new_text, cast(0 as bigint) as feature_bits, cast(0 as bigint) as held_bits where false') -%}
-    {%- endif -%}
     {{ return(selects | join('\n    union all\n    ')) }}
 {%- endmacro %}
 

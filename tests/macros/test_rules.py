@@ -247,6 +247,154 @@ def test_definition_that_is_wrong(definition: dict[str, Any], error: str) -> Non
     assert error in str(raised.value)
 
 
+def with_rule(rule: Any, **changes: Any) -> dict[str, Any]:
+    return {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "rule": rule}, SEGMENTS[1]]} | changes
+
+
+@pytest.mark.parametrize(
+    ("definition", "error"),
+    [
+        (with_rule({"in_segment": "seg_y"}), "segment a, clause 'in_segment: seg_y': it is not of the form"),
+        (with_rule({"in_segment": "seg_yy.a"}), "there is no segmentation 'seg_yy'. Did you mean 'seg_y'?"),
+        (with_rule({"in_segment": "seg_y.loyl"}), "seg_y has no segment 'loyl'. Did you mean 'loyal'?"),
+        (with_rule({"in_segment": "seg_y.a'; drop"}), "it is not of the form"),
+        (with_rule({"in_segment": ["seg_y.a"]}), "it is not of the form"),
+        (with_rule({"all": [{"in_segment": "seg_x.a"}]}), "lead back to itself by in_segment: seg_x -> seg_x"),
+        (
+            with_rule("marital_status = Married"),
+            "segment a, clause 'marital_status = Married': 'marital_status' is a protected attribute; a rule may "
+            "use it only where the segmentation says why",
+        ),
+        (
+            with_rule("marital_status = Married", protected_reasons={"marital_status": " "}),
+            "protected_reasons of 'marital_status' is empty",
+        ),
+        (
+            with_rule("orders_365d > 5", protected_reasons={"marital_state": "-"}),
+            "there is no such feature. Did you mean 'marital_status'?",
+        ),
+        (
+            with_rule("orders_365d > 5", confrim_days=3),
+            "'confrim_days' means nothing here. Did you mean 'confirm_days'?",
+        ),
+        (
+            {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "rules": "x"}, SEGMENTS[1]]},
+            "segment a: 'rules' means nothing here. Did you mean 'rule'?",
+        ),
+        (
+            {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "immediate": "yes"}, SEGMENTS[1]]},
+            "segment a: immediate is 'yes'; it can be true or false",
+        ),
+        (with_rule("orders_365d > 5", cut_points={"frozen_on": "2017-02-30"}), "which is no day of the calendar"),
+        (
+            with_rule("orders_365d > 5", cut_points={"frozen_on": "2016-12-31"}),
+            "before the history begins (2017-04-01)",
+        ),
+        (with_rule("orders_365d > 5", cut_points="2017-06-30"), "cut_points says on which day they are frozen"),
+        (with_rule("orders_365d > 5", status="challenger"), "a challenger names the segmentation that it challenges"),
+    ],
+)
+def test_definition_that_goes_wrong_with_others(definition: dict[str, Any], error: str) -> None:
+    other = with_rule("orders_365d > 5")
+    other["segments"][0] = {**other["segments"][0], "name": "loyal"}
+    with pytest.raises(RuleError) as raised:
+        macros(models={"seg_x": definition, "seg_y": other}).definition_of("seg_x")
+    assert error in str(raised.value)
+
+
+def test_segmentations_that_build_on_each_other_in_a_circle_are_refused() -> None:
+    models = {"seg_x": with_rule({"in_segment": "seg_y.a"}), "seg_y": with_rule({"not": {"in_segment": "seg_x.b"}})}
+    with pytest.raises(RuleError, match="seg_x -> seg_y -> seg_x"):
+        macros(models=models).definitions()
+
+
+def test_a_protected_attribute_may_be_used_where_a_reason_is_written() -> None:
+    definition = with_rule("marital_status = Married", protected_reasons={"marital_status": "Asked for by the law."})
+    assert macros(models={"seg_x": definition}).definition_of("seg_x")["clauses"][0]["feature"] == "marital_status"
+
+
+def test_every_date_has_an_age_in_days() -> None:
+    features = M.known_features()
+    assert features["days_since_first_seen"] == {
+        "data_type": "bigint",
+        "protected": False,
+        "value": "(customer_features.as_of_date - customer_features.first_seen_date)",
+    }
+    # Those that the catalogue has are columns.
+    assert features["days_since_last_order"]["value"] == "customer_features.days_since_last_order"
+
+
+def test_a_segmentation_builds_on_another_on_the_same_day() -> None:
+    below = with_rule("orders_365d > 5")
+    above = with_rule({"all": [{"in_segment": "seg_y.a"}, "days_since_first_seen >= 30"]})
+    known = macros(models={"seg_x": above, "seg_y": below})
+    assert [definition["name"] for definition in known.definitions()] == ["seg_y", "seg_x"]
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table customer_features as select * from (values "
+            "(1, date '2017-12-31', 6, date '2017-12-01'), (2, date '2017-12-31', 6, date '2017-12-02'), "
+            "(3, date '2017-12-31', 5, date '2017-01-01'), (2, date '2018-01-01', 6, date '2017-12-02')) "
+            "as t (customer_id, as_of_date, orders_365d, first_seen_date)"
+        )
+        connection.execute("create table rule_cut_points (as_of_date date)")
+        connection.execute("create table score_cut_points (as_of_date date)")
+        connection.execute(f"create table seg_y as {known.segmentation_sql('seg_y')}")
+        rows = connection.sql(
+            f"select customer_id, as_of_date::varchar, segment from ({known.segmentation_sql('seg_x')}) order by 1, 2"
+        ).fetchall()
+    assert rows == [
+        (1, "2017-12-31", "a"),
+        (2, "2017-12-31", "b"),
+        (2, "2018-01-01", "a"),
+        (3, "2017-12-31", "b"),
+    ]
+
+
+def test_rules_that_ask_for_segments_are_another_version_when_these_change() -> None:
+    def version(limit: int) -> str:
+        models = {"seg_x": with_rule({"in_segment": "seg_y.a"}), "seg_y": with_rule(f"orders_365d > {limit}")}
+        return macros(models=models).definition_of("seg_x")["rule_version"]
+
+    assert version(5) != version(6)
+
+
+def test_frozen_cut_points_are_those_of_their_day_from_then_on() -> None:
+    """A customer whose own value stays does not move because others change."""
+    rule = {"any": ["net_sales_365d >= p50", "frequency_score >= 5"]}
+    frozen = macros(models={"seg_x": with_rule(rule, cut_points={"frozen_on": "2017-06-30"})})
+    moving = macros(models={"seg_x": with_rule(rule)})
+    assert frozen.definition_of("seg_x")["rule_version"] != moving.definition_of("seg_x")["rule_version"]
+    with duckdb.connect() as connection:
+        days = ["2017-06-29", "2017-06-30", "2017-07-01"]
+        connection.execute(
+            "create table customer_features as select 1 as customer_id, cast(day as date) as as_of_date, "
+            f"100.0 as net_sales_365d, 3 as orders_365d, 1 as frequency_score from (select unnest({days!r}) as day)"
+        )
+        connection.execute(
+            "create table rule_cut_points as from (values (date '2017-06-29', 101.0), (date '2017-06-30', 99.0), "
+            "(date '2017-07-01', 500.0)) as t (as_of_date, net_sales_365d_p50)"
+        )
+        connection.execute(
+            "create table score_cut_points as select as_of_date, 9 as frequency_p20, 9 as frequency_p40, "
+            "9 as frequency_p60, 9 as frequency_p80 from rule_cut_points"
+        )
+
+        def segments(known: Any) -> list[str]:
+            query = f"select segment from ({known.segmentation_sql('seg_x')}) order by as_of_date"
+            return [segment for (segment,) in connection.sql(query).fetchall()]
+
+        assert segments(moving) == ["b", "a", "b"]
+        assert segments(frozen) == ["b", "a", "a"]
+        # Scores, too, are by the frozen cut points.
+        connection.execute("update rule_cut_points set net_sales_365d_p50 = 500")
+        connection.execute(
+            "update score_cut_points set frequency_p20 = 1, frequency_p40 = 1, frequency_p60 = 1, "
+            "frequency_p80 = 2 where as_of_date = '2017-06-30'"
+        )
+        assert segments(moving) == ["b", "b", "b"]
+        assert segments(frozen) == ["b", "a", "a"]
+
+
 def test_rule_version_depends_on_the_rules_alone() -> None:
     def version(**changes: Any) -> str:
         definition = {"owner": "a@example.com", "segments": SEGMENTS} | changes

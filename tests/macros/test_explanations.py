@@ -1,0 +1,354 @@
+"""Decisions, fits and explanations of random rules on random customers, against an evaluator that is slow and obvious.
+
+The evaluator works on clauses as data, (feature, operator, values), and shares nothing with the macros.
+"""
+
+import itertools
+import math
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from flows.rules.macros import macros
+
+Customer = dict[str, Any]
+
+# Features of the project, a few of each type; discount shares in hundredths, so that steps of 0.0001 are small.
+NUMBERS = ["orders_30d", "orders_90d"]
+SHARES = ["discount_share_365d"]
+TEXTS = ["age_band", "home_ownership"]
+WORDS = ["a", "b", "c"]
+OTHER = "another value"
+
+
+# --- Clauses as data ----------------------------------------------------------
+
+
+def clauses() -> st.SearchStrategy[tuple]:
+    number = st.integers(0, 6)
+    share = st.integers(0, 9).map(lambda hundredths: hundredths / 10)
+    comparison = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
+    return st.one_of(
+        st.tuples(st.sampled_from(NUMBERS), comparison, st.tuples(number)),
+        st.tuples(st.sampled_from(NUMBERS), st.just("between"), st.tuples(number, number).map(sorted).map(tuple)),
+        st.tuples(
+            st.sampled_from(NUMBERS),
+            st.sampled_from(["in", "not in"]),
+            st.lists(number, min_size=1, max_size=3).map(tuple),
+        ),
+        st.tuples(
+            st.sampled_from(NUMBERS),
+            st.sampled_from(["<", "<=", ">", ">="]),
+            st.sampled_from([("p25",), ("p50",), ("p80",)]),
+        ),
+        st.tuples(st.sampled_from(SHARES), st.sampled_from(["<", "<=", ">", ">="]), st.tuples(share)),
+        st.tuples(st.sampled_from(TEXTS), st.sampled_from(["=", "!="]), st.tuples(st.sampled_from(WORDS))),
+        st.tuples(
+            st.sampled_from(TEXTS),
+            st.sampled_from(["in", "not in"]),
+            st.lists(st.sampled_from(WORDS), min_size=1, max_size=2).map(tuple),
+        ),
+        st.tuples(st.sampled_from(NUMBERS + SHARES + TEXTS), st.sampled_from(["is null", "is not null"]), st.just(())),
+    )
+
+
+def rules() -> st.SearchStrategy[Any]:
+    return st.recursive(
+        clauses(),
+        lambda rule: st.one_of(
+            st.tuples(st.sampled_from(["all", "any"]), st.lists(rule, min_size=1, max_size=3)),
+            st.tuples(st.just("not"), rule),
+        ),
+        max_leaves=5,
+    )
+
+
+def customers() -> st.SearchStrategy[list[Customer]]:
+    number = st.one_of(st.none(), st.integers(0, 6))
+    return st.lists(
+        st.fixed_dictionaries(
+            dict.fromkeys(NUMBERS, number)
+            | {name: st.one_of(st.none(), st.integers(0, 9).map(lambda tenth: tenth / 10)) for name in SHARES}
+            | {name: st.sampled_from([None, *WORDS, "d"]) for name in TEXTS}
+        ),
+        min_size=2,
+        max_size=8,
+    )
+
+
+def is_clause(rule: Any) -> bool:
+    return rule[0] not in ("all", "any", "not")
+
+
+def as_yaml(rule: Any) -> Any:
+    if rule[0] in ("all", "any"):
+        return {rule[0]: [as_yaml(part) for part in rule[1]]}
+    if rule[0] == "not":
+        return {"not": as_yaml(rule[1])}
+    return clause_text(rule)
+
+
+def clause_text(clause: tuple) -> str:
+    feature, operator, values = clause
+    if operator in ("in", "not in"):
+        return f"{feature} {operator} ({', '.join(str(value) for value in values)})"
+    return " ".join([feature, operator, " and ".join(str(value) for value in values)]).strip()
+
+
+# --- The evaluator -------------------------------------------------------------
+
+
+def quantile(values: list[Any], percent: int) -> Any:
+    known = sorted(value for value in values if value is not None)
+    return known[max(math.ceil(percent * len(known) / 100), 1) - 1] if known else None
+
+
+class World:
+    """Rules and the customers whom they divide."""
+
+    def __init__(self, ordered: list[Any], population: list[Customer]) -> None:
+        self.rules = ordered
+        self.population = population
+
+    def threshold(self, feature: str, value: Any) -> Any:
+        if isinstance(value, str) and value.startswith("p") and feature in NUMBERS + SHARES:
+            return quantile([customer[feature] for customer in self.population], int(value[1:]))
+        return value
+
+    def clause_holds(self, clause: tuple, customer: Customer) -> bool:
+        feature, operator, values = clause
+        value = customer[feature]
+        if operator in ("is null", "is not null"):
+            return (value is None) == (operator == "is null")
+        limits = [self.threshold(feature, limit) for limit in values]
+        if value is None or None in limits:
+            return False
+        first = limits[0]
+        return {
+            "=": value == first,
+            "!=": value != first,
+            "in": value in limits,
+            "not in": value not in limits,
+            "<": operator == "<" and value < first,
+            "<=": operator == "<=" and value <= first,
+            ">": operator == ">" and value > first,
+            ">=": operator == ">=" and value >= first,
+            "between": operator == "between" and first <= value <= limits[-1],
+        }[operator]
+
+    def holds(self, rule: Any, customer: Customer) -> bool:
+        if rule[0] == "all":
+            return all(self.holds(part, customer) for part in rule[1])
+        if rule[0] == "any":
+            return any(self.holds(part, customer) for part in rule[1])
+        if rule[0] == "not":
+            return not self.holds(rule[1], customer)
+        return self.clause_holds(rule, customer)
+
+    def segment(self, customer: Customer) -> int:
+        """The number of the first rule that holds, or of the segment after the last."""
+        return next((i for i, rule in enumerate(self.rules) if self.holds(rule, customer)), len(self.rules))
+
+    def scale(self, feature: str) -> float:
+        values = [customer[feature] for customer in self.population]
+        upper, lower = quantile(values, 75), quantile(values, 25)
+        return ((upper - lower) / 1.349 if upper is not None else 0) or 1.0
+
+    def clause_distance(self, clause: tuple, customer: Customer) -> float:
+        feature, operator, values = clause
+        value = customer[feature]
+        limits = [self.threshold(feature, limit) for limit in values]
+        distance = 1.0
+        if feature in NUMBERS + SHARES and operator not in ("is null", "is not null"):
+            if value is not None and None not in limits:
+                half = 0.5 if feature in NUMBERS else 0.0
+                # The values between which the clause turns from false to true or back.
+                boundaries = {
+                    ">=": lambda limit: [limit - half],
+                    "<": lambda limit: [limit - half],
+                    ">": lambda limit: [limit + half],
+                    "<=": lambda limit: [limit + half],
+                }.get(operator, lambda limit: [limit - half, limit + half])
+                if operator == "between":
+                    turns = [limits[0] - half, limits[1] + half]
+                else:
+                    turns = [turn for limit in limits for turn in boundaries(limit)]
+                distance = min(abs(value - turn) for turn in turns) / self.scale(feature)
+            distance = max(distance, 1e-9)
+        return distance if self.clause_holds(clause, customer) else -distance
+
+    def distance(self, rule: Any, customer: Customer) -> float:
+        if rule[0] == "all":
+            return min(self.distance(part, customer) for part in rule[1])
+        if rule[0] == "any":
+            return max(self.distance(part, customer) for part in rule[1])
+        if rule[0] == "not":
+            return -self.distance(rule[1], customer)
+        return self.clause_distance(rule, customer)
+
+    def distances(self, customer: Customer) -> list[float]:
+        own = [self.distance(rule, customer) for rule in self.rules]
+        return [*own, -max(own) - 1e-9]
+
+    def deciding(self, rule: Any, customer: Customer, holds: bool) -> set[tuple]:
+        """The clauses on account of which a rule holds, or does not; none where it is otherwise."""
+        if rule[0] == "not":
+            return self.deciding(rule[1], customer, not holds)
+        if self.holds(rule, customer) != holds:
+            return set()
+        if is_clause(rule):
+            return {rule}
+        return set().union(*(self.deciding(part, customer, holds) for part in rule[1]))
+
+    def smallest_change(self, customer: Customer, target: int) -> float | None:
+        """The least change of one feature, in its units, that leads to a segment; found by trying every value."""
+        tries: list[tuple[float, Customer]] = []
+        for feature in NUMBERS:
+            for value in range(-2, 10):
+                before = customer[feature]
+                change = 1.0 if before is None else abs(value - before) / self.scale(feature)
+                tries.append((change, customer | {feature: value}))
+        for feature in TEXTS:
+            tries += [(1.0, customer | {feature: value}) for value in [*WORDS, OTHER]]
+        reached = [change for change, changed in tries if self.segment(changed) == target]
+        return min(reached, default=None)
+
+
+# --- What the macros say -------------------------------------------------------
+
+
+def explained(world: World) -> list[dict[str, Any]]:
+    """The rows of the macros' explanations in words, by customer, with the segment that the model gives."""
+    definition = {
+        "owner": "a@example.com",
+        "segments": [
+            *({"name": f"s{i}", "description": "-", "rule": as_yaml(rule)} for i, rule in enumerate(world.rules)),
+            {"name": f"s{len(world.rules)}", "description": "-"},
+        ],
+    }
+    known = macros(models={"seg_x": definition})
+    definitions = known.definitions()
+    features = known.known_features()
+    day = "date '2017-12-31'"
+    with duckdb.connect() as connection:
+        names = NUMBERS + SHARES + TEXTS
+        rows = ", ".join(
+            f"({i}, {day}, " + ", ".join("null" if row[name] is None else repr(row[name]) for name in names) + ")"
+            for i, row in enumerate(world.population)
+        )
+        casts = ", ".join(f"cast({name} as {features[name]['data_type']}) as {name}" for name in names)
+        connection.execute(
+            f"create table customer_features as select customer_id, as_of_date, {casts} "
+            f"from (values {rows}) as t (customer_id, as_of_date, {', '.join(names)})"
+        )
+        cut_points = "".join(
+            f"{known.cut_point(features[feature]['value'], percentile)} as {feature}_p{percentile}, "
+            for feature, percentile in known.percentiles_in_rules()
+        )
+        connection.execute(
+            f"create table rule_cut_points as select {cut_points} as_of_date from customer_features group by as_of_date"
+        )
+        connection.execute("create table score_cut_points (as_of_date date)")
+        connection.execute(f"create table decided as {known.segmentation_sql('seg_x')}")
+        connection.execute("create table current_segments as select customer_id, segmentation, segment from decided")
+        scaled = sorted(known.features_in_rules(definitions[0], "number"))
+        parts = [
+            f"feature_scales as ({known.feature_scales(scaled, features)})",
+            known.explanation_ctes(definitions[0], day),
+            "explained as (from seg_x_explained)",
+            known.explanation_texts(definitions, day),
+        ]
+        result = connection.execute(
+            f"with {', '.join(parts)} "
+            "select told.*, decided.segment as model_segment, decided.held_clauses as model_bits "
+            "from told inner join decided using (customer_id) order by customer_id"
+        )
+        columns = [column[0] for column in result.description]
+        return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+
+
+@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(rules(), min_size=1, max_size=4), customers())
+def test_sql_fit_and_explanation_agree_with_a_slow_evaluator(ordered: list[Any], population: list[Customer]) -> None:
+    world = World(ordered, population)
+    note(str([as_yaml(rule) for rule in ordered]))
+    rows = explained(world)
+    assert len(rows) == len(population)
+    for customer, row in zip(population, rows, strict=True):
+        note(f"{customer} {row}")
+        segment = world.segment(customer)
+        assert row["model_segment"] == row["segment"] == row["rule_segment"] == f"s{segment}"
+        assert row["model_bits"] == row["held_clauses"]
+
+        distances = world.distances(customer)
+        assert row["fit"] == pytest.approx(1 / (1 + math.exp(-max(min(distances[segment], 30), -30))))
+        assert row["fit"] >= 0.5
+        others = {i: distance for i, distance in enumerate(distances) if i != segment}
+        best = max(others.values())
+        assert row["nearest_segment"] in {f"s{i}" for i, distance in others.items() if distance == pytest.approx(best)}
+
+        if segment < len(ordered):
+            deciding = world.deciding(ordered[segment], customer, True)
+            assert split(row["deciding_clauses"], " and ") == {
+                clause_in_words(world, each, customer) for each in deciding
+            }
+        else:
+            assert row["deciding_clauses"] is None
+        for i in range(segment):
+            failing = {clause_in_words(world, each, customer) for each in world.deciding(ordered[i], customer, False)}
+            assert f"s{i} (" in row["missed_rules"]
+            assert all(words in row["missed_rules"] for words in failing)
+        assert segment > 0 or row["missed_rules"] is None
+
+        target = int(row["nearest_segment"][1:])
+        found = world.smallest_change(customer, target)
+        if row["change_feature"] is None:
+            assert found is None
+        else:
+            feature = row["change_feature"]
+            value = float(row["change_to"]) if feature in NUMBERS + SHARES else row["change_to"]
+            assert world.segment(customer | {feature: value}) == target
+            before = customer[feature]
+            is_number = feature in NUMBERS + SHARES
+            change = abs(value - before) / world.scale(feature) if is_number and before is not None else 1.0
+            assert found is None or change <= found + 1e-6
+
+
+def clause_in_words(world: World, clause: tuple, customer: Customer) -> str:
+    feature, _operator, values = clause
+    words = clause_text(clause)
+    if values and str(values[0]).startswith("p") and feature in NUMBERS:
+        limit = world.threshold(feature, values[0])
+        words += f" ({'none' if limit is None else limit})"
+    return words if world.clause_holds(clause, customer) else f"not {words}"
+
+
+def split(text: str, separator: str) -> set[str]:
+    """Clauses in words; those with `between` have the separator in them."""
+    parts = text.split(separator)
+    joined = []
+    for part in parts:
+        if joined and " between " in joined[-1] and part.isdigit():
+            joined[-1] += f"{separator}{part}"
+        else:
+            joined.append(part)
+    return set(joined)
+
+
+def test_the_random_worlds_are_not_all_alike() -> None:
+    """A world of every kind of answer: a change of a number, of a text, to another text, and none that would do."""
+    ordered = [
+        ("all", [("orders_30d", ">=", (4,)), ("age_band", "=", ("a",))]),
+        ("all", [("orders_90d", "<", (2,)), ("discount_share_365d", ">", (0.5,)), ("home_ownership", "=", ("b",))]),
+        ("age_band", "is not null", ()),
+    ]
+    population = [
+        {"orders_30d": orders, "orders_90d": 5, "discount_share_365d": 0.1, "age_band": age, "home_ownership": "c"}
+        for orders, age in itertools.product([1, 3, 4, 6], ["a", "b", None])
+    ]
+    rows = explained(World(ordered, population))
+    assert {row["segment"] for row in rows} == {"s0", "s2", "s3"}
+    assert {row["change_feature"] for row in rows} >= {"orders_30d", "age_band"}
