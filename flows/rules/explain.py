@@ -129,10 +129,11 @@ def explanation_query(
         "feature_scales": "with customer_features as (from population) "
         + known.feature_scales(scaled, known.known_features()),
     }
-    explained = " union all ".join(f"from {definition['name']}_explained" for definition in definitions)
+    explained = " union all ".join(f"from {definition['name']}_changed" for definition in definitions)
     parts = [
         *(f"{name} as ({query})" for name, query in ctes.items()),
         *(known.explanation_ctes(definition, day) for definition in definitions),
+        *(known.change_ctes(definition, day) for definition in definitions),
         f"explained as ({explained})",
         known.explanation_texts(definitions, day),
     ]

@@ -100,17 +100,19 @@ select * from decided
 {%- endmacro %}
 
 {#- The segment that the rules of a definition decide, over the columns clause_<i> of
-    its clauses or over the bits of a column such as held_clauses. -#}
-{% macro first_that_holds(definition, held=none) -%}
+    its clauses or over the bits of a column such as held_clauses; by name, or by its
+    position. -#}
+{% macro first_that_holds(definition, held=none, positions=false) -%}
+    {%- set last = definition.segments[-1].position if positions else "'" ~ definition.segments[-1].name ~ "'" -%}
     {%- if definition.segments | length > 1 -%}
         case
             {%- for segment in definition.segments[:-1] %}
-            when {{ rule_sql(segment.rule, held) }} then '{{ segment.name }}'
+            when {{ rule_sql(segment.rule, held) }} then {{ segment.position if positions else "'" ~ segment.name ~ "'" }}
             {%- endfor %}
-            else '{{ definition.segments[-1].name }}'
+            else {{ last }}
         end
     {%- else -%}
-        '{{ definition.segments[-1].name }}'
+        {{ last }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -57,10 +57,7 @@ explained as (
         segment as rule_segment,
         cast(0 as bigint) as held_clauses,
         cast(null as double) as fit,
-        segment as nearest_segment,
-        segment as change_feature,
-        segment as change_from,
-        segment as change_to
+        segment as nearest_segment
     from current_segments
     where false
     {%- endfor %}

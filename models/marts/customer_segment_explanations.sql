@@ -1,4 +1,11 @@
-with explained as (
+{{ config(materialized='view') }}
+{%- set features = known_features() if execute else {} -%}
+{%- set scaled = [] -%}
+{%- for definition in definitions() -%}
+    {%- do scaled.extend(features_in_rules(definition, 'number')) -%}
+{%- endfor %}
+
+with segment_explanations as (
 
     select * from {{ ref('segment_explanations') }}
 
@@ -14,6 +21,44 @@ customer_features as (
 rule_cut_points as (
 
     select * from {{ ref('rule_cut_points') }}
+
+),
+
+score_cut_points as (
+
+    select * from {{ ref('score_cut_points') }}
+
+),
+
+feature_scales as (
+    {{ feature_scales(scaled | unique | sort, features) }}
+
+),
+
+{%- for definition in definitions() %}
+{{ definition.name }}_explained as (
+
+    select * from segment_explanations
+    where segmentation = '{{ definition.name }}'
+
+),
+
+{{ change_ctes(definition, last_date()) }},
+{%- endfor %}
+
+explained as (
+    {%- for definition in definitions() %}
+    select * from {{ definition.name }}_changed
+    {{ 'union all' if not loop.last }}
+    {%- else %}
+    select
+        *,
+        segment as change_feature,
+        segment as change_from,
+        segment as change_to
+    from segment_explanations
+    where false
+    {%- endfor %}
 
 ),
 

@@ -258,7 +258,8 @@ def explained(world: World) -> list[dict[str, Any]]:
         parts = [
             f"feature_scales as ({known.feature_scales(scaled, features)})",
             known.explanation_ctes(definitions[0], day),
-            "explained as (from seg_x_explained)",
+            known.change_ctes(definitions[0], day),
+            "explained as (from seg_x_changed)",
             known.explanation_texts(definitions, day),
         ]
         result = connection.execute(
