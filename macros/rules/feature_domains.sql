@@ -7,13 +7,14 @@
     {%- set columns = graph.nodes['model.' ~ project_name ~ '.customer_features'].columns -%}
     {#- A domain may name protected features: it decides nothing. -#}
     {%- set features = {} -%}
+    {%- set dates = {} -%}
     {%- for name, feature in known_features().items() -%}
         {%- do features.update({name: dict(feature, protected=false)}) -%}
+        {%- do dates.update({age_name(name): name} if feature_kind(feature.data_type) == 'date' else {}) -%}
     {%- endfor -%}
     {%- set domains = {} -%}
-    {%- for name, feature in features.items() -%}
-        {%- set date = modules.re.sub('^days_since_', '', name) ~ '_date' -%}
-        {%- set declared = columns[name].config.meta.get('domain', {}) if name in columns else {'age_of': date} -%}
+    {%- for name in features -%}
+        {%- set declared = columns[name].config.meta.get('domain', {}) if name in columns else {'age_of': dates[name]} -%}
         {%- do domains.update({name: domain_of(name, declared, features)}) -%}
     {%- endfor -%}
     {{ return(domains) }}

@@ -1,4 +1,5 @@
--- Proofs about rules (unreachable segments, versions that are the same) rest on the domains that _features.yml declares.
+-- Proofs about rules (unreachable segments, versions that are the same) rest on the domains that _features.yml
+-- declares.
 -- Days before the run's window may have been built before a feature was there.
 with customer_features as (
 
