@@ -38,6 +38,8 @@ KINDS = {
     "integer": "whole number",
     "int": "whole number",
     "smallint": "whole number",
+    "tinyint": "whole number",
+    "hugeint": "whole number",
 }
 SORTS: dict[str, Callable[[str], z3.ExprRef]] = {
     "number": z3.Real,
