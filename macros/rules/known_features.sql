@@ -9,11 +9,16 @@
         {%- set value = 'customer_features.' ~ column.name -%}
         {%- set protected = column.config.meta.get('protected', false) -%}
         {%- do features.update({column.name: {'data_type': column.data_type, 'protected': protected, 'value': value}}) -%}
-        {%- set age = 'days_since_' ~ modules.re.sub('_date$', '', column.name) -%}
+        {%- set age = age_name(column.name) -%}
         {%- if feature_kind(column.data_type) == 'date' and age not in columns -%}
             {%- set days = days_between(value, 'customer_features.as_of_date') | trim -%}
             {%- do features.update({age: {'data_type': 'bigint', 'protected': protected, 'value': days}}) -%}
         {%- endif -%}
     {%- endfor -%}
     {{ return(features) }}
+{% endmacro %}
+
+{#- What the age of a date feature is called. -#}
+{% macro age_name(date) %}
+    {{ return('days_since_' ~ modules.re.sub('_date$', '', date)) }}
 {% endmacro %}
