@@ -8,8 +8,9 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
+from types import CodeType, SimpleNamespace
 from typing import Any, NoReturn
 
 import jinja2
@@ -82,9 +83,8 @@ def macros(
     for path in sorted((root / "macros").rglob("*.sql")):
         source = path.read_text()
         # Macros find each other through the wrappers below, so that a return ends its own macro only.
-        module = environment.from_string(
-            MACRO.sub(lambda found: found.group(0).replace(found[1], f"own__{found[1]}"), source)
-        )
+        code = _compiled(MACRO.sub(lambda found: found.group(0).replace(found[1], f"own__{found[1]}"), source))
+        module = jinja2.Template.from_code(environment, code, environment.make_globals(None))
         for name in MACRO.findall(source):
             functions[name] = _catching(lambda module=module, name=name: getattr(module.module, f"own__{name}"))
     environment.globals |= functions
@@ -145,6 +145,12 @@ def segmentations_of(root: Path = ROOT) -> dict[str, tuple[str, dict[str, Any]]]
                 )
             found[model["name"]] = (model.get("description", ""), meta)
     return found
+
+
+@cache
+def _compiled(source: str) -> CodeType:
+    """The code of a template; whoever checks definitions before and after an edit needs it twice."""
+    return jinja2.Environment(extensions=["jinja2.ext.do"]).compile(source)
 
 
 def _listagg(measure: str, delimiter: str, order_by: str) -> str:
