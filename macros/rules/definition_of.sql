@@ -158,8 +158,9 @@
     {%- if challenged == name -%}
         {{ exceptions.raise_compiler_error(where ~ ": challenger_of names the segmentation itself. Name the active one that it is to be compared with.") }}
     {%- elif challenged not in var('segmentations') -%}
+        {%- set others = var('segmentations') | reject('equalto', name) | list -%}
         {{ exceptions.raise_compiler_error(where ~ ": a challenger names the segmentation that it challenges, but challenger_of is '" ~ (challenged or '')
-            ~ "'. Did you mean '" ~ nearest_name((challenged or '') | string, var('segmentations') | reject('equalto', name) | list) ~ "'?") }}
+            ~ "'." ~ (" Did you mean '" ~ nearest_name((challenged or '') | string, others) ~ "'?" if others else '')) }}
     {%- elif challenged_status != 'active' -%}
         {{ exceptions.raise_compiler_error(where ~ ": it challenges " ~ challenged ~ ", which is not active but " ~ challenged_status
             ~ ". Name an active segmentation instead.") }}
