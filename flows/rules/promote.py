@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
 
 from flows.rules.macros import macros, segmentations_of
 from flows.steps.errors import RunStopped
@@ -205,7 +206,15 @@ class _Files:
 
     def _model(self, name: str, folder: Path) -> tuple[Path, CommentedMap]:
         for path in sorted(folder.glob("*.yml")):
-            for model in (YAML().load(self._text(path)) or {}).get("models", []):
+            text = self._text(path)
+            if name not in text:
+                continue
+            try:
+                content = YAML().load(text) or {}
+            except YAMLError as error:
+                # It is stricter than dbt: a key may not stand twice.
+                raise RunStopped(f"{path.relative_to(self.root)} is not YAML: {error}") from error
+            for model in content.get("models", []):
                 if model["name"] == name:
                     return path, model
         raise RunStopped(f"No YAML file in {folder.relative_to(self.root)} describes {name}. Nothing was changed.")

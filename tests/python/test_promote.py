@@ -181,6 +181,13 @@ RULES = SEGMENTATIONS / "seg_value_by_spend.yml"
         (
             "seg_value_by_spend",
             RULES,
+            "confirm_days: 3\n",
+            "confirm_days: 3\n          confirm_days: 4\n",
+            'found duplicate key "confirm_days"',
+        ),
+        (
+            "seg_value_by_spend",
+            RULES,
             "challenger_of: seg_value\n",
             "challenger_of: seg_valu\n",
             "challenger_of is 'seg_valu'. Did you mean 'seg_value'?",
