@@ -33,6 +33,10 @@ backfill: setup ## Build a period again (ARGS="--first 2017-06-01").
 rollback: setup ## Go back to the release before the current one (ARGS="--to RELEASE").
 	$(PYTHON) -m flows.rollback $(ARGS)
 
+.PHONY: promote
+promote: setup ## Make a challenger the active segmentation (ARGS="seg_value_by_spend").
+	$(PYTHON) -m flows.promote $(ARGS)
+
 .PHONY: test
 test: setup lint ## Run everything that CI runs: linters, dbt tests and unit tests, macro tests, pytest.
 	$(PYTHON) -m pytest --numprocesses 2 --dist worksteal

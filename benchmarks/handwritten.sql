@@ -262,6 +262,19 @@ select
         when discount_share_365d <= p20 then 'full_price'
         when discount_share_365d is not null then 'balanced'
         else 'no_purchases'
-    end as seg_deals
+    end as seg_deals,
+    case
+        when recency_score = 5 and monetary_score >= 4 then 'champions'
+        when recency_score in (3, 4) and monetary_score >= 4 then 'loyal_customers'
+        when recency_score >= 4 and monetary_score in (2, 3) then 'potential_loyalists'
+        when recency_score = 5 and monetary_score = 1 then 'recent_customers'
+        when recency_score = 4 and monetary_score = 1 then 'promising'
+        when recency_score = 3 and monetary_score = 3 then 'needs_attention'
+        when recency_score = 3 and monetary_score <= 2 then 'about_to_sleep'
+        when recency_score <= 2 and monetary_score = 5 then 'cannot_lose'
+        when recency_score <= 2 and monetary_score in (3, 4) then 'at_risk'
+        when recency_score <= 2 and monetary_score <= 2 then 'hibernating'
+        else 'no_recent_orders'
+    end as seg_value_by_spend
 from features
 cross join share_cut_points;

@@ -42,7 +42,9 @@ def metas_of_day(connection: duckdb.DuckDBPyConnection, day: date) -> dict[str, 
         "(segmentation, rule_version) in (select (segmentation, rule_version) from history.segmentation_days "
         f"where as_of_date = date '{day}')"
     )
-    return _metas(connection, "segmentations.segmentation_versions", "segmentations.segment_versions", in_force)
+    metas = _metas(connection, "segmentations.segmentation_versions", "segmentations.segment_versions", in_force)
+    # The catalogue has the last status of each version: those of versions that met on a day need not fit together.
+    return {name: meta | {"status": "active", "challenger_of": None} for name, meta in metas.items()}
 
 
 def _metas(

@@ -108,7 +108,7 @@ def graph_nodes(root: Path = ROOT, models: Mapping[str, Mapping[str, Any]] | Non
     """The nodes of dbt's graph that the rule macros read: customer_features and the segmentations."""
     nodes = {
         "model.tessera.customer_features": _Node(
-            name="customer_features", columns=feature_columns(root), config=_Node(meta={})
+            name="customer_features", resource_type="model", columns=feature_columns(root), config=_Node(meta={})
         )
     }
     described = segmentations_of(root) if models is None else {name: ("", meta) for name, meta in models.items()}

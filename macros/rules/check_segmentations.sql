@@ -4,12 +4,16 @@
     {%- if execute -%}
         {%- set features = known_features() -%}
         {%- for name in var('segmentations') -%}
-            {%- do definition_of(name, features) -%}
+            {%- if definition_of(name, features).status == 'retired' -%}
+                {{ exceptions.raise_compiler_error('Segmentation ' ~ name
+                    ~ ": its status is retired, so its history is not kept. Take the name out of vars: segmentations in dbt_project.yml.") }}
+            {%- endif -%}
         {%- endfor -%}
-        {%- for node in graph.nodes.values() -%}
-            {%- if node.resource_type == 'model' and node.config.meta.get('segmentation') and node.name not in var('segmentations') -%}
+        {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name not in var('segmentations') -%}
+            {%- set meta = node.config.meta.get('segmentation') -%}
+            {%- if meta and meta.get('status') != 'retired' -%}
                 {{ exceptions.raise_compiler_error('Segmentation ' ~ node.name
-                    ~ ": its history is not kept. Add the name to vars: segmentations in dbt_project.yml, or delete the model.") }}
+                    ~ ": its history is not kept. Add the name to vars: segmentations in dbt_project.yml, give it status: retired, or delete the model.") }}
             {%- endif -%}
         {%- endfor -%}
     {%- endif -%}

@@ -28,10 +28,7 @@
     {%- elif not meta.get('segments') -%}
         {{ exceptions.raise_compiler_error(where ~ ': it has no segments.') }}
     {%- endif -%}
-    {%- if status == 'challenger' and meta.get('challenger_of') not in var('segmentations') -%}
-        {{ exceptions.raise_compiler_error(where ~ ": a challenger names the segmentation that it challenges, but challenger_of is '" ~ meta.get('challenger_of', '')
-            ~ "'. Did you mean '" ~ nearest_name(meta.get('challenger_of', '') | string, var('segmentations')) ~ "'?") }}
-    {%- endif -%}
+    {%- do check_challenge(name, status, meta.get('challenger_of'), where) -%}
     {%- set frozen_on = frozen_date(meta, where) -%}
     {%- set builds_on = segmentations_below(name) -%}
     {%- set features = features_allowed(features or known_features(), meta, frozen_on, where) -%}
@@ -146,4 +143,26 @@
         {%- endfor -%}
     {%- endif -%}
     {{ return(allowed) }}
+{% endmacro %}
+
+{#- Raises unless a challenger, and no other segmentation, names an active one that it
+    challenges. -#}
+{% macro check_challenge(name, status, challenged, where) %}
+    {%- if status != 'challenger' -%}
+        {%- if challenged -%}
+            {{ exceptions.raise_compiler_error(where ~ ": its status is " ~ status ~ ", but challenger_of is for challengers. Take it out, or write status: challenger.") }}
+        {%- endif -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- set challenged_status = segmentation_meta(challenged).get('status', 'active') -%}
+    {%- if challenged == name -%}
+        {{ exceptions.raise_compiler_error(where ~ ": challenger_of names the segmentation itself. Name the active one that it is to be compared with.") }}
+    {%- elif challenged not in var('segmentations') -%}
+        {%- set others = var('segmentations') | reject('equalto', name) | list -%}
+        {{ exceptions.raise_compiler_error(where ~ ": a challenger names the segmentation that it challenges, but challenger_of is '" ~ (challenged or '')
+            ~ "'." ~ (" Did you mean '" ~ nearest_name((challenged or '') | string, others) ~ "'?" if others else '')) }}
+    {%- elif challenged_status != 'active' -%}
+        {{ exceptions.raise_compiler_error(where ~ ": it challenges " ~ challenged ~ ", which is not active but " ~ challenged_status
+            ~ ". Name an active segmentation instead.") }}
+    {%- endif -%}
 {% endmacro %}

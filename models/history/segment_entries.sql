@@ -60,7 +60,8 @@ last_raw_entries as (
 
 ),
 
--- Moves that began before the run and still wait for their confirmation.
+-- Moves that began before the run and still wait for their confirmation; those of
+-- a segmentation that is no longer run wait for ever.
 pending as (
 
     select
@@ -72,7 +73,9 @@ pending as (
         on
             last_raw_entries.customer_id = last_entries.customer_id
             and last_raw_entries.segmentation = last_entries.segmentation
-    where last_raw_entries.segment <> last_entries.segment
+    where
+        last_raw_entries.segment <> last_entries.segment
+        and last_raw_entries.segmentation in (select confirmations.segmentation from confirmations)
 
 ),
 

@@ -14,11 +14,11 @@ customer_measures as (
 
 ),
 
--- One column per segmentation: a new one wants a new column in the contract.
+-- One column per active segmentation: a new one wants a new column in the contract.
 current_segments as (
 
     select
-        {%- for name in var('segmentations') %}
+        {%- for name in active_segmentations() %}
         max(case when segmentation = '{{ name }}' then segment end) as {{ name }},
         {%- endfor %}
         customer_id
@@ -37,7 +37,7 @@ select
     customers.household_composition,
     customers.home_ownership,
     customers.marital_status,
-    {%- for name in var('segmentations') %}
+    {%- for name in active_segmentations() %}
     current_segments.{{ name }},
     {%- endfor %}
     customers.kids_count

@@ -10,6 +10,13 @@ with run_days as (
 
 ),
 
+dim_segments as (
+
+    select * from {{ ref('dim_segments') }}
+    where is_current
+
+),
+
 segment_entries as (
 
     select * from {{ ref('segment_entries') }}
@@ -68,19 +75,20 @@ moves as (
 
 ),
 
--- Every segment of the rules in force, and those that still have customers.
+-- Every segment of the rules in force, and those of the same segmentations that
+-- still have customers.
 segments as (
 
     select
         segmentation,
         segment
-    from {{ ref('dim_segments') }}
-    where is_current
+    from dim_segments
     union
     select
         segmentation,
         segment
     from moves
+    where segmentation in (select dim_segments.segmentation from dim_segments)
 
 ),
 

@@ -135,7 +135,12 @@ def project_definition(name: str) -> dict[str, Any]:
     return graph_nodes()[f"model.tessera.{name}"].config.meta["segmentation"]
 
 
-def test_every_cell_of_recency_and_frequency_lies_in_its_segment() -> None:
+@pytest.mark.parametrize(
+    ("name", "score"), [("seg_value", "frequency_score"), ("seg_value_by_spend", "monetary_score")]
+)
+def test_every_cell_of_recency_and_its_other_score_lies_in_its_segment(name: str, score: str) -> None:
+    # The challenger is read alone, so nothing is there that it could challenge.
+    definition = project_definition(name) | {"status": "active", "challenger_of": None}
     expected = """
         5: recent_customers potential_loyalists potential_loyalists champions       champions
         4: promising        potential_loyalists potential_loyalists loyal_customers loyal_customers
@@ -144,14 +149,14 @@ def test_every_cell_of_recency_and_frequency_lies_in_its_segment() -> None:
         1: hibernating      hibernating         at_risk             at_risk         cannot_lose
     """
     cells = {
-        10 * int(line.split(":")[0]) + frequency: segment
+        10 * int(line.split(":")[0]) + other: segment
         for line in expected.strip().splitlines()
-        for frequency, segment in enumerate(line.split(":")[1].split(), start=1)
+        for other, segment in enumerate(line.split(":")[1].split(), start=1)
     }
     rows = ", ".join(f"({cell}, date '2017-12-31', {cell // 10}, {cell % 10})" for cell in cells)
     decided = segments_of(
-        project_definition("seg_value"),
-        "customer_id, as_of_date, recency_score, frequency_score",
+        definition,
+        f"customer_id, as_of_date, recency_score, {score}",
         f"{rows}, (99, date '2017-12-31', null, null)",
     )
     assert decided == cells | {99: "no_recent_orders"}
@@ -395,12 +400,82 @@ def test_frozen_cut_points_are_those_of_their_day_from_then_on() -> None:
         assert segments(frozen) == ["b", "a", "a"]
 
 
+def kept(status: str = "active", challenger_of: str | None = None) -> dict[str, Any]:
+    """A definition that is right but for, perhaps, what it says of challengers."""
+    return {"owner": "a@example.com", "status": status, "challenger_of": challenger_of, "segments": SEGMENTS}
+
+
+@pytest.mark.parametrize(
+    ("models", "error"),
+    [
+        (
+            {"seg_x": kept("challenger", "seg_oldd"), "seg_old": kept()},
+            "Segmentation seg_x: a challenger names the segmentation that it challenges, but challenger_of is "
+            "'seg_oldd'. Did you mean 'seg_old'?",
+        ),
+        (
+            {"seg_x": kept("challenger"), "seg_old": kept()},
+            "a challenger names the segmentation that it challenges, but challenger_of is ''. Did you mean 'seg_old'?",
+        ),
+        (
+            {"seg_x": kept("challenger", "seg_x")},
+            "Segmentation seg_x: challenger_of names the segmentation itself",
+        ),
+        (
+            {"seg_x": kept("challenger", "seg_y"), "seg_y": kept("challenger", "seg_old"), "seg_old": kept()},
+            "Segmentation seg_x: it challenges seg_y, which is not active but challenger",
+        ),
+        (
+            {"seg_x": kept("challenger", "seg_old"), "seg_old": kept("retired")},
+            "Segmentation seg_x: it challenges seg_old, which is not active but retired",
+        ),
+        (
+            {"seg_x": kept("active", "seg_old"), "seg_old": kept()},
+            "Segmentation seg_x: its status is active, but challenger_of is for challengers",
+        ),
+        (
+            {"seg_x": kept("retired"), "seg_old": kept()},
+            "Segmentation seg_x: its status is retired, so its history is not kept. Take the name out of vars",
+        ),
+    ],
+)
+def test_challenge_that_is_wrong(models: dict[str, Any], error: str) -> None:
+    with pytest.raises(RuleError) as raised:
+        macros(models=models).check_segmentations()
+    assert error in str(raised.value)
+
+
+def test_challenger_of_an_active_segmentation_is_right() -> None:
+    own = macros(models={"seg_x": kept("challenger", "seg_old"), "seg_old": kept()})
+    own.check_segmentations()
+    assert own.definition_of("seg_x")["challenger_of"] == "seg_old"
+
+
+def test_only_retired_segmentations_may_stay_outside_of_vars() -> None:
+    def check(status: str) -> None:
+        models = {"seg_old": kept(), "seg_x": kept(status, "seg_old" if status == "challenger" else None)}
+        macros(models=models, variables={"segmentations": ["seg_old"]}).check_segmentations()
+
+    check("retired")
+    for status in ("active", "challenger"):
+        with pytest.raises(RuleError, match="Segmentation seg_x: its history is not kept"):
+            check(status)
+
+
+def test_customers_have_columns_of_active_segmentations_only() -> None:
+    models = {"seg_x": kept("challenger", "seg_old"), "seg_old": kept(), "seg_y": {"segments": SEGMENTS}}
+    assert macros(models=models).active_segmentations() == ["seg_old", "seg_y"]
+    # While dbt parses no status is known, and a column too many refers to nothing.
+    assert macros(models=models, execute=False).active_segmentations() == ["seg_x", "seg_old", "seg_y"]
+
+
 def test_rule_version_depends_on_the_rules_alone() -> None:
     def version(**changes: Any) -> str:
         definition = {"owner": "a@example.com", "segments": SEGMENTS} | changes
         return macros(models={"seg_x": definition}).definition_of("seg_x")["rule_version"]
 
     assert version() == version(owner="b@example.com", confirm_days=7, label="X")
+    assert version() == version(status="retired")
     assert version() == version(segments=[{**SEGMENTS[0], "rule": "orders_365d>5", "persona": "p"}, SEGMENTS[1]])
     assert version() != version(segments=[{**SEGMENTS[0], "rule": "orders_365d > 6"}, SEGMENTS[1]])
 

@@ -1,5 +1,14 @@
--- customer_segments, open spells and the last day of fct_segment_daily give one number per segment.
-with counted as (
+-- customer_segments, open spells and the last day of fct_segment_daily give one number per segment. The spells of a
+-- segmentation that is no longer run stay open.
+with segmentations_in_force as (
+
+    select distinct segmentation
+    from {{ ref('dim_segmentations') }}
+    where is_current
+
+),
+
+counted as (
 
     select
         segmentation,
@@ -17,7 +26,9 @@ with counted as (
         count(*) as customers,
         'fct_segment_spells' as counted_in
     from {{ ref('fct_segment_spells') }}
-    where is_current
+    where
+        is_current
+        and segmentation in (select segmentations_in_force.segmentation from segmentations_in_force)
     group by
         segmentation,
         segment

@@ -259,11 +259,12 @@ def _add_scores(features: Features) -> None:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """A segmentation as its YAML has it; the last segment's rule is None."""
+    """A segmentation as its YAML has it; the last segment's rule is None. Challengers have no column of customers."""
 
     name: str
     confirm_days: int
     segments: tuple[tuple[str, Rule | None], ...]
+    is_active: bool = True
 
 
 def read_segmentations(root: Path) -> list[Segmentation]:
@@ -276,6 +277,7 @@ def read_segmentations(root: Path) -> list[Segmentation]:
                 name=model["name"],
                 confirm_days=definition.get("confirm_days", 1),
                 segments=tuple((segment["name"], segment.get("rule")) for segment in definition["segments"]),
+                is_active=definition.get("status", "active") == "active",
             )
     names = yaml.safe_load((root / "dbt_project.yml").read_text())["vars"]["segmentations"]
     return [definitions[name] for name in names]
@@ -522,7 +524,11 @@ class History:
         rows = []
         for customer_id, features in self.days[self.last].features.items():
             row = {name: features[name] for name in ("customer_id", "first_seen_date", *ATTRIBUTES)}
-            row |= {each.name: self.effective[each.name][self.last][customer_id] for each in self.segmentations}
+            row |= {
+                each.name: self.effective[each.name][self.last][customer_id]
+                for each in self.segmentations
+                if each.is_active
+            }
             rows.append(row)
         return rows
 

@@ -28,7 +28,13 @@ def test_bare_dbt_build_of_the_demos_last_week(tmp_path: Path) -> None:
         assert connection.sql(
             "select segmentation, cast(sum(customers) as int) from marts.fct_segment_daily "
             "where as_of_date = date '2017-12-31' group by all order by 1"
-        ).fetchall() == [("seg_deals", 2469), ("seg_household", 2469), ("seg_lifecycle", 2469), ("seg_value", 2469)]
+        ).fetchall() == [
+            ("seg_deals", 2469),
+            ("seg_household", 2469),
+            ("seg_lifecycle", 2469),
+            ("seg_value", 2469),
+            ("seg_value_by_spend", 2469),
+        ]
         # Christmas Day: the stores were closed, and the seed says so.
         assert connection.sql("select order_date from checks.input_days where is_closed_day").fetchall() == [
             (connection.sql("select date '2017-12-25'").fetchone()[0],)
