@@ -150,10 +150,9 @@ def main() -> int:
         for name in names
     )
 
-    table = Table(
-        title=f"{arguments.customers:,} customers, {SEGMENTATIONS} segmentations, {sum(len(each['clauses']) for each in definitions)} clauses",
-        title_justify="left",
-    )
+    clauses = sum(len(each["clauses"]) for each in definitions)
+    title = f"{arguments.customers:,} customers, {SEGMENTATIONS} segmentations, {clauses} clauses"
+    table = Table(title=title, title_justify="left")
     for name in ("", "wall s", "CPU s", "CPU over bare"):
         table.add_column(name, justify="left" if not name else "right")
     both = (rules[0] + explanations[0], rules[1] + explanations[1])

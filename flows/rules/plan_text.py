@@ -88,7 +88,7 @@ def _change(change: Change, plan: Plan) -> Iterator[Block]:
             yield Paragraph(f"{versions}: proved to mean the same for every customer there can be.")
         elif change.difference:
             found = change.difference
-            values = ", ".join(f"{name} {value}" for name, value in found.values.items())
+            values = ", ".join(f"{name} {value}" for name, value in found.example.values.items())
             yield Paragraph(f"{versions}: not the same. A customer with {values} goes {found.before} -> {found.after}.")
     for text in change.settings:
         yield Paragraph(f"Setting {text}.")

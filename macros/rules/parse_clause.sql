@@ -51,6 +51,7 @@
 
     {%- set literals = [] -%}
     {%- set percentiles = [] -%}
+    {%- set words = [] -%}
     {%- for value in raw_values -%}
         {%- set percentile = modules.re.match('^p([1-9][0-9]?)$', value) -%}
         {%- if percentile and kind == 'number' and operator in ['<', '<=', '>', '>='] -%}
@@ -75,12 +76,15 @@
             }[kind] -%}
             {{ return({'error': "'" ~ feature ~ "' is of type " ~ features[feature].data_type ~ ", so its value must be " ~ expected ~ ", not '" ~ value ~ "'"}) }}
         {%- endif -%}
+        {#- However it was spelt: texts in quotes. -#}
+        {%- do words.append(literals[-1] if kind == 'text' else value) -%}
     {%- endfor -%}
     {%- if operator == 'between' and kind == 'number' and (raw_values[0] | float) > (raw_values[1] | float)
         or operator == 'between' and kind == 'date' and raw_values[0] > raw_values[1] -%}
         {{ return({'error': 'between ' ~ raw_values[0] ~ ' and ' ~ raw_values[1] ~ ' holds for nothing; the lower value comes first'}) }}
     {%- endif -%}
 
+    {%- set values = '(' ~ (words | join(', ')) ~ ')' if operator in ['in', 'not in'] else words | join(' and ') -%}
     {{ return({
         'feature': feature,
         'data_type': features[feature].data_type | lower,
@@ -88,7 +92,7 @@
         'operator': operator,
         'literals': literals,
         'percentiles': percentiles,
-        'text': [feature, operator, rest] | select | join(' '),
+        'text': [feature, operator, values] | select | join(' '),
     }) }}
 {% endmacro %}
 

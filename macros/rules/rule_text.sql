@@ -8,7 +8,7 @@
     {%- set key = (node | list)[0] -%}
     {%- set parts = [] -%}
     {%- for part in node[key] -%}
-        {%- do parts.append(rule_text(part, clauses, node[key] | length > 1)) -%}
+        {%- do parts.append(rule_text(part, clauses, nested or node[key] | length > 1)) -%}
     {%- endfor -%}
     {%- set text = parts | join(' and ' if key == 'all' else ' or ') -%}
     {{ return('(' ~ text ~ ')' if nested and parts | length > 1 else text) }}

@@ -481,6 +481,30 @@ def test_rule_version_depends_on_the_rules_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("age_band = 65+", "age_band = '65+'"),
+        ("orders_365d in (1,2)", "orders_365d   in [1, 2]"),
+        ("orders_365d between 1  and 5", "orders_365d between 1 and 5"),
+        ("orders_365d>=5", "orders_365d >= 5"),
+    ],
+)
+def test_spelling_makes_no_version(one: str, other: str) -> None:
+    versions = {macros(models={"seg_x": with_rule(r)}).definition_of("seg_x")["rule_version"] for r in (one, other)}
+    assert len(versions) == 1
+
+
+def test_rules_that_nest_otherwise_never_read_the_same() -> None:
+    """With lists of one part, `X and A or B` once stood for two rules that differ, and they had one version."""
+    x, a, b = "orders_30d > 1", "orders_90d > 2", "orders_365d > 3"
+    one = {"all": [x, {"all": [{"any": [a, b]}]}]}
+    other = {"any": [{"any": [{"all": [x, a]}]}, b]}
+    texts = [macros(models={"seg_x": with_rule(rule)}).definition_of("seg_x")["segments"][0] for rule in (one, other)]
+    assert texts[0]["rule_text"] == f"{x} and ({a} or {b})"
+    assert texts[1]["rule_text"] == f"({x} and {a}) or {b}"
+
+
+@pytest.mark.parametrize(
     ("variables", "error"),
     [
         ({"first_date": "2017-13-01"}, "first_date is '2017-13-01', which is no day of the calendar"),
