@@ -15,19 +15,24 @@ Definition = dict[str, Any]
 
 
 def parse(
-    metas: Mapping[str, Mapping[str, Any]] | None = None, root: Path = ROOT, **settings: Any
+    metas: Mapping[str, Mapping[str, Any]] | None = None,
+    variables: Mapping[str, Any] | None = None,
+    root: Path = ROOT,
+    **settings: Any,
 ) -> tuple[list[Definition], Any]:
     """Parse and check definitions; returns them, those first that others build on, and the macros that know them.
 
     Args:
         metas: {name: what YAML says under segmentation}; without it the segmentations of the checkout's vars.
+        variables: vars that differ from dbt_project.yml.
         root: the checkout whose macros and features are used.
         settings: what else the macros are to know (see flows.rules.macros.macros).
 
     Raises:
         RuleError: a definition does not hold to the rule language.
     """
-    known = macros(models=metas, root=root, **settings)
+    variables = dict(variables or {}) | ({} if metas is None else {"segmentations": list(metas)})
+    known = macros(models=metas, variables=variables, root=root, **settings)
     return known.definitions(), known
 
 

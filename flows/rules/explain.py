@@ -59,7 +59,7 @@ def explain(project: Project, customer: str, as_of: date | None = None) -> tuple
         query = (
             f"select {COLUMNS} from marts.customer_segment_explanations where customer_id = $key"
             if day == published
-            else _query(connection, day)
+            else _query(connection, project, day)
         )
         told = rows_of(connection.execute(f"select * from ({query}) order by segmentation", {"key": key}))
         if not told:
@@ -78,9 +78,9 @@ def explain(project: Project, customer: str, as_of: date | None = None) -> tuple
     return day, [Explanation(row, spells[row["segmentation"]]) for row in told]
 
 
-def _query(connection: duckdb.DuckDBPyConnection, day: date) -> str:
+def _query(connection: duckdb.DuckDBPyConnection, project: Project, day: date) -> str:
     """The query that explains customer $key on a day, by the rules in force then."""
-    definitions, known = parse(metas_of_day(connection, day))
+    definitions, known = parse(metas_of_day(connection, day), project.vars)
     literal = f"date '{day}'"
     return explanation_query(
         definitions,

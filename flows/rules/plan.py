@@ -138,13 +138,18 @@ class Rules:
     """One set of definitions on the features of the release: those of the release, or those of the working tree."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, schema: str, metas: Mapping[str, Mapping[str, Any]] | None
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        schema: str,
+        project: Project,
+        metas: Mapping[str, Mapping[str, Any]] | None,
     ) -> None:
         """Parse the definitions; their decisions will stand in tables of the schema."""
         self.connection = connection
         self.schema = schema
         self.metas = metas
-        definitions, self.known = parse(metas, relation=self._relation)
+        self.variables = project.vars
+        definitions, self.known = parse(metas, variables=self.variables, relation=self._relation)
         self.definitions: dict[str, Definition] = {each["name"]: each for each in definitions}
 
     def _relation(self, name: str) -> str:
@@ -185,10 +190,15 @@ class Rules:
         """Replay a segmentation over days whose features stand in all_features."""
         schema = f"{self.schema}_history"
         self.connection.execute(f"create schema if not exists {schema}")
-        relations = {"customer_features": "all_features", "rule_cut_points": "all_rule_cut_points"}
+        relations = {
+            "customer_features": "all_features",
+            "rule_cut_points": "all_rule_cut_points",
+            "score_cut_points": "score_cut_points",
+        }
         known = macros(
             models=self.metas,
-            variables={"first_date": str(first), "last_date": str(last)},
+            variables=self.variables
+            | {"segmentations": list(self.definitions), "first_date": str(first), "last_date": str(last)},
             relation=lambda model: relations.get(model, f"{schema}.{model}"),
         )
         for each in self.definitions.values():
@@ -199,13 +209,19 @@ class Rules:
         return replay(self.connection, schema, self.definitions[name], known, days)
 
 
-def make_plan(project: Project, max_change: float = 0.2, history: bool = False) -> Plan:
+def make_plan(
+    project: Project,
+    max_change: float = 0.2,
+    history: bool = False,
+    metas: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Plan:
     """Compare the rules of the working tree with those of the current release, on the features of the release.
 
     Args:
         project: the checkout and where its release and warehouse lie.
         max_change: the share that a segment may gain or lose unasked.
         history: replay both over all days whose features the warehouse keeps.
+        metas: definitions in place of those of the checkout, as {name: what YAML says under segmentation}.
 
     Raises:
         RunStopped: there is no release, a rule does not hold to the language, or needs what the release has not.
@@ -217,11 +233,14 @@ def make_plan(project: Project, max_change: float = 0.2, history: bool = False) 
         connection.execute("set enable_progress_bar = false")
         connection.execute(f"attach '{project.serving / 'current' / 'tessera.duckdb'}' as release (read_only)")
         connection.execute("use release")
-        metas = metas_of_release(connection)
+        released = metas_of_release(connection)
         connection.execute("use memory")
         connection.execute("create schema before")
         connection.execute("create schema after")
-        before, after = Rules(connection, "before", metas), Rules(connection, "after", None)
+        before, after = (
+            Rules(connection, "before", project, released),
+            Rules(connection, "after", project, metas),
+        )
         _load_features(connection, (before, after))
         _load_cut_points(connection, project, day, (before, after))
         names = list(dict.fromkeys([*after.definitions, *before.definitions]))

@@ -1,6 +1,7 @@
 {#- The common table expressions that find, for one segmentation on one day, the
     smallest change of one feature that makes the rules decide for nearest_segment.
-    The last, <name>_changed, has the rows of <name>_explained and change_feature,
+    The last, <name>_changed, has the rows of <name>_explained and clause_values, the
+    customer's values of what the rule that decides is about, and change_feature,
     change_from and change_to, null where no change of a single feature does or the
     rules decide so already. They read what explanation_ctes reads, and
     <name>_explained. -#}
@@ -14,6 +15,7 @@
 
     select
         *,
+        cast(null as {{ dbt.type_string() }}) as clause_values,
         cast(null as {{ dbt.type_string() }}) as change_feature,
         cast(null as {{ dbt.type_string() }}) as change_from,
         cast(null as {{ dbt.type_string() }}) as change_to
@@ -130,7 +132,13 @@
 {{ name }}_customers as (
 
     select
-        explained.*
+        explained.*,
+        case explained.rule_segment
+            when '' then ''
+            {%- for segment in definition.segments if segment.rule and values_text(segment.rule, definition) %}
+            when '{{ segment.name }}' then {{ values_text(segment.rule, definition) }}
+            {%- endfor %}
+        end as clause_values
         {%- for feature, value in numbers.items() %},
         cast({{ value }} as double) as number_{{ loop.index0 }}
         {%- endfor %}
@@ -183,6 +191,7 @@
         customers.held_clauses,
         customers.fit,
         customers.nearest_segment,
+        customers.clause_values,
         case changes.feature_number
             {%- for feature in numbers %}
             when {{ loop.index0 }} then '{{ feature }}'
@@ -276,4 +285,19 @@
                 when {{ value }} = floor({{ value }}) then cast(cast({{ value }} as bigint) as {{ dbt.type_string() }})
                 else cast(round({{ value }}, 4) as {{ dbt.type_string() }})
             end
+{%- endmacro %}
+
+{#- A customer's values of the features that a parsed rule is about, as SQL text
+    `orders_30d 3, age_band 65+`; empty where it is about none. -#}
+{% macro values_text(rule, definition) -%}
+    {%- set values = {} -%}
+    {%- for i in clauses_of(rule) | unique | sort -%}
+        {%- set clause = definition.clauses[i] -%}
+        {%- if clause.operator != 'in segment' -%}
+            {%- set text = number_text(clause.value) | trim if clause.data_type == 'double'
+                else 'cast(' ~ clause.value ~ ' as ' ~ dbt.type_string() ~ ')' -%}
+            {%- do values.update({clause.feature: "'" ~ clause.feature ~ " ' || coalesce(" ~ text ~ ", 'missing')"}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(values.values() | join(" || ', ' || ")) }}
 {%- endmacro %}

@@ -1,7 +1,6 @@
-{#- The common table expressions that put `explained` (rows as explanation_ctes makes
-    them) into words; the last, told, has its columns and deciding_clauses,
-    clause_values, missed_rules and explanation. They read explained,
-    customer_features of the day (a date as SQL) and rule_cut_points. -#}
+{#- The common table expressions that put `explained` (rows as change_ctes makes them)
+    into words; the last, told, has its columns and deciding_clauses, missed_rules and
+    explanation. They read explained and rule_cut_points; `day` is a date as SQL. -#}
 {% macro explanation_texts(definitions, day) -%}
 -- The clauses of every rule as people read them, percentiles with their value.
 clause_texts as (
@@ -166,75 +165,38 @@ missed_texts as (
 
 ),
 
-valued as (
-
-    select
-        explained.*,
-        case explained.rule_version
-            {%- for definition in definitions %}
-            when {{ sql_text(definition.rule_version) }} then
-                case explained.rule_segment
-                    {%- for segment in definition.segments if segment.rule and values_text(segment.rule, definition) %}
-                    when '{{ segment.name }}' then {{ values_text(segment.rule, definition) }}
-                    {%- endfor %}
-                    when '' then ''
-                end
-            {%- endfor %}
-            when '' then ''
-        end as clause_values
-    from explained
-    inner join customer_features
-        on explained.customer_id = customer_features.customer_id
-
-),
-
 told as (
 
     select
-        valued.*,
+        explained.*,
         decided_texts.deciding_clauses,
         missed_texts.missed_rules,
-        case when valued.segment = valued.rule_segment then '' else 'Still counts as ' || valued.segment || '. ' end
-        || valued.rule_segment || ': ' || coalesce(decided_texts.deciding_clauses, 'no rule holds')
-        || coalesce(', with ' || valued.clause_values, '')
+        case when explained.segment = explained.rule_segment then '' else 'Still counts as ' || explained.segment || '. ' end
+        || explained.rule_segment || ': ' || coalesce(decided_texts.deciding_clauses, 'no rule holds')
+        || coalesce(', with ' || explained.clause_values, '')
         || coalesce('. Missed: ' || missed_texts.missed_rules, '')
         || coalesce(
-            '. Nearest: ' || valued.nearest_segment || coalesce(
-                ', if ' || valued.change_feature || ' were ' || valued.change_to || ' instead of '
-                || coalesce(valued.change_from, 'missing'),
+            '. Nearest: ' || explained.nearest_segment || coalesce(
+                ', if ' || explained.change_feature || ' were ' || explained.change_to || ' instead of '
+                || coalesce(explained.change_from, 'missing'),
                 case
-                    when valued.nearest_segment = valued.rule_segment then ', where the rules put them already'
+                    when explained.nearest_segment = explained.rule_segment then ', where the rules put them already'
                     else ', by no change of a single feature'
                 end
             ),
             ''
         ) || '.' as explanation
-    from valued
+    from explained
     left join decided_texts
         on
-            valued.segmentation = decided_texts.segmentation
-            and valued.rule_segment = decided_texts.rule_segment
-            and valued.held_clauses = decided_texts.held_clauses
+            explained.segmentation = decided_texts.segmentation
+            and explained.rule_segment = decided_texts.rule_segment
+            and explained.held_clauses = decided_texts.held_clauses
     left join missed_texts
         on
-            valued.segmentation = missed_texts.segmentation
-            and valued.rule_segment = missed_texts.rule_segment
-            and valued.held_clauses = missed_texts.held_clauses
+            explained.segmentation = missed_texts.segmentation
+            and explained.rule_segment = missed_texts.rule_segment
+            and explained.held_clauses = missed_texts.held_clauses
 
 )
-{%- endmacro %}
-
-{#- A customer's values of the features that a parsed rule is about, as SQL text
-    `orders_30d 3, age_band 65+`; empty where it is about none. -#}
-{% macro values_text(rule, definition) -%}
-    {%- set values = {} -%}
-    {%- for i in clauses_of(rule) | unique | sort -%}
-        {%- set clause = definition.clauses[i] -%}
-        {%- if clause.operator != 'in segment' -%}
-            {%- set text = number_text(clause.value) | trim if clause.data_type == 'double'
-                else 'cast(' ~ clause.value ~ ' as ' ~ dbt.type_string() ~ ')' -%}
-            {%- do values.update({clause.feature: "'" ~ clause.feature ~ " ' || coalesce(" ~ text ~ ", 'missing')"}) -%}
-        {%- endif -%}
-    {%- endfor -%}
-    {{ return(values.values() | join(" || ', ' || ")) }}
 {%- endmacro %}

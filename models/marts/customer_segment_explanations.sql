@@ -53,6 +53,7 @@ explained as (
     {%- else %}
     select
         *,
+        segment as clause_values,
         segment as change_feature,
         segment as change_from,
         segment as change_to

@@ -1,0 +1,258 @@
+"""flows.explain and flows.plan on a published shop: they tell what the marts tell, and what would become of them."""
+
+import copy
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+from conftest import PUBLISHED, Shop
+from shop import HISTORY_START
+
+from flows.explain import explanation_of
+from flows.rules import explain as explaining
+from flows.rules.definitions import metas_of_day, parse
+from flows.rules.macros import segmentations_of
+from flows.rules.plan import Plan, make_plan
+from flows.rules.plan_text import as_markdown, as_text
+from flows.steps.errors import RunStopped
+from flows.steps.project import ROOT, Project
+
+
+@pytest.fixture(scope="module")
+def project(published_shop: Shop) -> Project:
+    return Project(
+        overrides=yaml.safe_load(published_shop.vars),
+        warehouse=published_shop.warehouse,
+        serving=published_shop.serving,
+    )
+
+
+@pytest.fixture
+def metas() -> dict[str, Any]:
+    """The definitions of the checkout, to be changed."""
+    kept = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]["segmentations"]
+    return {name: copy.deepcopy(meta) for name, (_, meta) in segmentations_of().items() if name in kept}
+
+
+def marts(project: Project) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(str(project.serving / "current" / "tessera.duckdb"), read_only=True)
+
+
+# --- Explanations --------------------------------------------------------------
+
+
+def test_what_is_decoded_from_the_warehouse_is_what_the_mart_says(project: Project) -> None:
+    with marts(project) as connection:
+        columns = f"customer_id, {explaining.COLUMNS}, explanation"
+        told = connection.sql(f"select {columns} from marts.customer_segment_explanations order by all").fetchall()
+    with duckdb.connect(str(project.warehouse), read_only=True) as connection:
+        definitions, known = parse(metas_of_day(connection, PUBLISHED), project.vars)
+        day = f"date '{PUBLISHED}'"
+        query = explaining.explanation_query(
+            definitions,
+            known,
+            day,
+            customers="select customer_id from marts.dim_customers",
+            features=f"select * from features.customer_features where as_of_date = {day}",
+            current_segments="select customer_id, segmentation, segment from history.segment_spells where is_current",
+            rule_cut_points="from segmentations.rule_cut_points",
+            score_cut_points="from features.score_cut_points",
+        )
+        decoded = connection.sql(f"select {columns} from ({query}) order by all").fetchall()
+    assert len(told) > 5000
+    assert decoded == told
+
+
+def test_an_explanation_of_a_past_day_says_why_and_since_when(project: Project) -> None:
+    yesterday = PUBLISHED - timedelta(days=1)
+    with marts(project) as connection:
+        customer, segment, since = connection.execute(
+            "select customer_id, segment, valid_from from marts.fct_segment_spells "
+            "where segmentation = 'seg_lifecycle' and valid_to = $day and valid_from > $first "
+            "order by customer_id limit 1",
+            {"day": PUBLISHED, "first": HISTORY_START},
+        ).fetchone()
+    text = explanation_of(str(customer), yesterday, project)
+    assert text.startswith(f"Customer {customer} on {yesterday}")
+    assert f"seg_lifecycle: {segment}" in text
+    assert f"since    {since}, " in text
+    assert f"until    {PUBLISHED}, " in text
+    assert "nearest  " in text
+
+
+@pytest.mark.parametrize(
+    ("customer", "days", "message"),
+    [
+        ("999999", 0, "There is no customer 999999"),
+        ("C-17", 0, "Customers have whole numbers as keys here; 'C-17' is none"),
+        ("17", 365, f"The history goes from {HISTORY_START} to {PUBLISHED}"),
+        ("17", -1, f"The history goes from {HISTORY_START} to {PUBLISHED}"),
+    ],
+)
+def test_explanation_that_cannot_be_given(project: Project, customer: str, days: int, message: str) -> None:
+    with pytest.raises(RunStopped, match=message):
+        explaining.explain(project, customer, PUBLISHED - timedelta(days=days))
+
+
+def test_past_days_cannot_be_explained_while_a_run_writes_but_the_release_can(shop: Shop) -> None:
+    own = Project(overrides=yaml.safe_load(shop.vars), warehouse=shop.warehouse, serving=shop.serving)
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"import duckdb; c = duckdb.connect({str(shop.warehouse)!r}); print('held', flush=True); input()",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout.readline() == "held\n"
+        assert explaining.explain(own, "17")[0] == PUBLISHED
+        with pytest.raises(RunStopped, match="a run may be writing it"):
+            explaining.explain(own, "17", PUBLISHED - timedelta(days=1))
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+# --- Plans ---------------------------------------------------------------------
+
+
+def loyal_rule(metas: dict[str, Any]) -> dict[str, Any]:
+    (segment,) = (each for each in metas["seg_lifecycle"]["segments"] if each["name"] == "loyal")
+    return segment
+
+
+def test_rules_that_are_released_already_change_nothing(project: Project, metas: dict[str, Any]) -> None:
+    plan = make_plan(project, metas=metas)
+    assert (plan.changes, plan.unreachable, plan.fixed) == ([], [], [])
+    assert plan.unchanged == list(metas)
+    assert plan.is_fine
+    assert "No rule and no setting differs" in as_text(plan)
+
+
+def changed_plan(project: Project, metas: dict[str, Any], **settings: Any) -> Plan:
+    loyal_rule(metas)["rule"] = "active_days_90d >= 20"
+    return make_plan(project, metas=metas, **settings)
+
+
+def test_a_plan_counts_who_would_move_and_says_why(project: Project, metas: dict[str, Any]) -> None:
+    plan = changed_plan(project, metas)
+    (change,) = plan.changes
+    assert change.name == "seg_lifecycle"
+    with marts(project) as connection:
+        expected = connection.sql(
+            "select count(*), sum(net_sales_365d) from marts.customer_segments as now "
+            "inner join marts.fct_customer_features using (customer_id) "
+            "where segmentation = 'seg_lifecycle' and rule_segment = 'loyal' and active_days_90d < 20"
+        ).fetchone()
+    assert expected[0] > 0
+    assert sum(move.customers for move in change.moves) == expected[0]
+    assert sum(round(move.net_sales * 100) for move in change.moves) == round(expected[1] * 100)
+    sizes = {size.segment: size for size in change.sizes}
+    assert sizes["loyal"].after - sizes["loyal"].before == -expected[0]
+    assert sizes["active"].after - sizes["active"].before == expected[0]
+    assert sum(size.before for size in change.sizes) == sum(size.after for size in change.sizes)
+
+    assert change.equivalent is False
+    assert (change.difference.before, change.difference.after) == ("loyal", "active")
+    assert len(change.movers) == 10
+    assert [mover.net_sales for mover in change.movers] == sorted((m.net_sales for m in change.movers), reverse=True)
+    for mover in change.movers:
+        assert mover.before["deciding_clauses"] == "active_days_90d >= 13"
+        assert "loyal (not active_days_90d >= 20)" in mover.after["missed_rules"]
+    assert change.owners == ["crm-lead@example.com"]
+    assert {name for name, _ in plan.too_large} == {"seg_lifecycle"}
+    assert not plan.is_fine
+
+    text, markdown = as_text(plan), as_markdown(plan)
+    assert "after:  no rule holds; missed loyal (not active_days_90d >= 20)" in text
+    assert "LARGE seg_lifecycle.loyal" in text
+    assert f"| loyal | active | {expected[0]:,} |" in markdown
+
+
+def test_a_reformatted_rule_is_proved_to_mean_the_same(project: Project, metas: dict[str, Any]) -> None:
+    loyal_rule(metas)["rule"] = {"not": {"any": ["active_days_90d < 13"]}}
+    plan = make_plan(project, metas=metas)
+    (change,) = plan.changes
+    assert change.equivalent
+    assert not change.moves
+    assert "proved to mean the same" in as_text(plan)
+    assert plan.is_fine
+
+
+def test_a_segment_that_nobody_can_reach_is_named_with_what_covers_it(project: Project, metas: dict[str, Any]) -> None:
+    segments = metas["seg_lifecycle"]["segments"]
+    shadowed = {"name": "gone", "description": "-", "rule": "days_since_last_order > 100"}
+    metas["seg_lifecycle"]["segments"] = [*segments[:2], shadowed, *segments[2:]]
+    plan = make_plan(project, metas=metas)
+    assert [(each.segment, each.covered_by) for each in plan.unreachable] == [("gone", ("churned",))]
+    assert not plan.is_fine
+    assert "UNREACHABLE seg_lifecycle.gone: earlier rules take everybody: churned." in as_text(plan)
+
+
+def test_a_replay_of_the_released_rules_is_the_published_history(project: Project, metas: dict[str, Any]) -> None:
+    plan = changed_plan(project, metas, history=True)
+    before, after = plan.changes[0].histories
+    with marts(project) as connection:
+        moves, flapping = connection.sql(
+            "select moves, flapping_rate from marts.dim_segmentations where segmentation = 'seg_lifecycle'"
+        ).fetchone()
+        sizes = dict(
+            connection.sql(
+                "select segment, customers from marts.fct_segment_daily where segmentation = 'seg_lifecycle' "
+                f"and as_of_date = '{PUBLISHED}' and customers > 0"
+            ).fetchall()
+        )
+    assert plan.history_days == [PUBLISHED]
+    assert before.moves == moves > 0
+    assert before.flapping_rate == flapping
+    assert before.sizes[PUBLISHED] == sizes
+    assert after.sizes[PUBLISHED] != sizes
+    assert "moves reversed within 30 days" in as_text(plan)
+
+
+def test_settings_alone_change_the_history_and_not_the_day(project: Project, metas: dict[str, Any]) -> None:
+    metas["seg_value"]["confirm_days"] = 1
+    metas["seg_value"]["segments"][0]["immediate"] = True
+    (change,) = make_plan(project, metas=metas, history=True).changes
+    assert change.settings == ["confirm_days: 3 -> 1", "immediate: none -> champions"]
+    assert change.moves == []
+    before, after = change.histories
+    assert after.moves > before.moves
+
+
+def test_cut_points_frozen_on_a_day_of_the_history_are_read_from_it(project: Project, metas: dict[str, Any]) -> None:
+    """Nobody moves where the frozen day is the day itself."""
+    for frozen_on, moves in ((str(PUBLISHED), False), ("2024-04-01", True)):
+        metas["seg_deals"]["cut_points"] = {"frozen_on": frozen_on}
+        (change,) = make_plan(project, metas=metas).changes
+        assert bool(change.moves) is moves
+    metas["seg_deals"]["cut_points"] = {"frozen_on": "2020-01-01"}
+    with pytest.raises(RunStopped, match="before the history begins"):
+        make_plan(project, metas=metas)
+
+
+def test_a_feature_that_the_release_has_not_is_named(project: Project, metas: dict[str, Any]) -> None:
+    loyal_rule(metas)["rule"] = "active_days_91d >= 13"
+    with pytest.raises(RunStopped, match="seg_lifecycle, segment loyal, clause 'active_days_91d >= 13'"):
+        make_plan(project, metas=metas)
+
+
+def test_the_command_ends_well_where_nothing_changes(published_shop: Shop) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.plan", "--markdown", "--vars", published_shop.vars],
+        cwd=ROOT,
+        env=os.environ | published_shop.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"## Rules of the working tree against the release of {PUBLISHED}")
