@@ -27,6 +27,8 @@
         {{ exceptions.raise_compiler_error(where ~ ": confirm_days is '" ~ confirm_days ~ "'; it is a whole number of days, at least 1.") }}
     {%- elif not meta.get('segments') -%}
         {{ exceptions.raise_compiler_error(where ~ ': it has no segments.') }}
+    {%- elif meta.segments is string or meta.segments | rejectattr('name', 'string') | list -%}
+        {{ exceptions.raise_compiler_error(where ~ ': segments is a list in which every segment has a name.') }}
     {%- endif -%}
     {%- do check_challenge(name, status, meta.get('challenger_of'), where) -%}
     {%- set frozen_on = frozen_date(meta, where) -%}
@@ -128,7 +130,11 @@
     and scores by the frozen cut points where it has such. -#}
 {% macro features_allowed(features, meta, frozen_on, where) %}
     {%- set allowed = dict(features) -%}
-    {%- for feature, reason in meta.get('protected_reasons', {}).items() -%}
+    {%- set reasons = meta.get('protected_reasons', {}) -%}
+    {%- if reasons is not mapping -%}
+        {{ exceptions.raise_compiler_error(where ~ ": protected_reasons gives a reason for each attribute, `protected_reasons: {gender: ...}`, not '" ~ reasons ~ "'.") }}
+    {%- endif -%}
+    {%- for feature, reason in reasons.items() -%}
         {%- if feature not in features -%}
             {{ exceptions.raise_compiler_error(where ~ ": protected_reasons names '" ~ feature ~ "', but there is no such feature. Did you mean '" ~ nearest_name(feature, features) ~ "'?") }}
         {%- elif reason is not string or not reason | trim -%}
