@@ -271,7 +271,7 @@ def explained(world: World) -> list[dict[str, Any]]:
         return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
 
 
-@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(rules(), min_size=1, max_size=4), customers())
 def test_sql_fit_and_explanation_agree_with_a_slow_evaluator(ordered: list[Any], population: list[Customer]) -> None:
     world = World(ordered, population)

@@ -1,5 +1,6 @@
 """What all tests share: one Prefect API, and a shop whose first days are published."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 from shop import shop_vars, write_shop
 
 import flows  # noqa: F401  (sets Prefect's environment before Prefect is imported)
@@ -73,18 +75,27 @@ def own_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def published_shop(tmp_path_factory: pytest.TempPathFactory, prefect_api: None) -> Shop:
-    """A shop whose days up to PUBLISHED are released. Do not change it: use `shop`."""
+    """A shop whose days up to PUBLISHED are released. Do not change it: use `shop`.
+
+    The first of the test processes that needs it builds it; the others wait and copy what it built.
+    """
     from flows.daily import daily
 
     folder = tmp_path_factory.mktemp("shops")
-    shop = Shop(folder / "shop")
-    write_shop(shop.files, PUBLISHED)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in shop.environment().items():
-            patch.setenv(name, value)
-        message = daily(vars=shop.vars)
-    assert message.startswith(f"Released {PUBLISHED}")
-    return Shop(shop.folder.rename(folder / "published"))
+    base = tmp_path_factory.getbasetemp()
+    built = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "published"
+    with FileLock(f"{built}.lock"):
+        if not built.exists():
+            shop = Shop(folder / "shop")
+            write_shop(shop.files, PUBLISHED)
+            with pytest.MonkeyPatch.context() as patch:
+                for name, value in shop.environment().items():
+                    patch.setenv(name, value)
+                message = daily(vars=shop.vars)
+            assert message.startswith(f"Released {PUBLISHED}")
+            shop.folder.rename(built)
+        shutil.copytree(built, folder / "published", symlinks=True)
+    return Shop(folder / "published")
 
 
 @pytest.fixture
