@@ -16,14 +16,6 @@ customers as (
 
 ),
 
-customer_days as (
-
-    select *
-    from {{ ref('customer_days') }}
-    where activity_date <= {{ last_date() }}
-
-),
-
 customer_category_days as (
 
     select *
@@ -55,49 +47,40 @@ activity_{{ n }}d as (
 
 {% endfor -%}
 
-lifetime as (
-
-    select
-        run_days.as_of_date,
-        customer_days.customer_id,
-        min(customer_days.activity_date) as first_order_date,
-        max(customer_days.activity_date) as last_order_date,
-        cast(sum(cast(customer_days.orders as double)) as bigint) as orders,
-        sum(customer_days.net_cents) as net_cents
-    from run_days
-    inner join customer_days
-        on run_days.as_of_date >= customer_days.activity_date
-    group by
-        run_days.as_of_date,
-        customer_days.customer_id
-
-),
-
-gaps as (
+order_days as (
 
     select
         customer_id,
         activity_date,
+        orders,
+        net_cents,
         {{ days_between(
             'lag(activity_date) over (partition by customer_id order by activity_date)', 'activity_date'
         ) }} as days_between_orders
-    from customer_days
+    from {{ ref('customer_days') }}
+    where activity_date <= {{ last_date() }}
 
 ),
 
-rhythm as (
+lifetime as (
 
     select
         run_days.as_of_date,
-        gaps.customer_id,
-        cast(median(gaps.days_between_orders) as double) as median_days_between_orders
+        order_days.customer_id,
+        min(order_days.activity_date) as first_order_date,
+        max(order_days.activity_date) as last_order_date,
+        cast(sum(cast(order_days.orders as double)) as bigint) as orders,
+        sum(order_days.net_cents) as net_cents,
+        cast(median(order_days.days_between_orders) as double) as median_days_between_orders,
+        -- The longest time without an order that an order of the last 90 days ended.
+        max(case when order_days.activity_date > run_days.after_90d then order_days.days_between_orders end)
+            as longest_pause_90d
     from run_days
-    inner join gaps
-        on run_days.as_of_date >= gaps.activity_date
-    where gaps.days_between_orders is not null
+    inner join order_days
+        on run_days.as_of_date >= order_days.activity_date
     group by
         run_days.as_of_date,
-        gaps.customer_id
+        order_days.customer_id
 
 ),
 
@@ -219,34 +202,8 @@ tastes as (
             category_turns.customer_id = top_categories.customer_id
             and category_turns.turned_on = top_categories.turned_on
     {%- else -%}
-    select
-        customer_id,
-        turned_on,
-        categories,
-        top_category,
-        top_category_cents,
-        cast('9999-12-31' as date) as next_turn_on
-    from top_categories
+    select * from top_categories
     {%- endif %}
-
-),
-
--- The longest time without an order that an order of the last 90 days ended.
-pauses as (
-
-    select
-        run_days.as_of_date,
-        gaps.customer_id,
-        max(gaps.days_between_orders) as longest_pause_90d
-    from run_days
-    inner join gaps
-        on
-            run_days.after_90d < gaps.activity_date
-            and run_days.as_of_date >= gaps.activity_date
-    where gaps.days_between_orders is not null
-    group by
-        run_days.as_of_date,
-        gaps.customer_id
 
 ),
 
@@ -314,8 +271,8 @@ measured as (
         / nullif(activity_365d.net_cents + activity_365d.discount_cents, 0) as discount_share_365d,
         activity_365d.coupon_cents / nullif(activity_365d.net_cents, 0) as coupon_share_365d,
         activity_365d.private_label_cents / nullif(activity_365d.net_cents, 0) as private_label_share_365d,
-        rhythm.median_days_between_orders,
-        pauses.longest_pause_90d,
+        lifetime.median_days_between_orders,
+        lifetime.longest_pause_90d,
 
         -- categories
         coalesce(tastes.categories, 0) as categories_365d,
@@ -337,19 +294,13 @@ measured as (
             customers.customer_id = activity_{{ n }}d.customer_id
             and run_days.as_of_date = activity_{{ n }}d.as_of_date
     {% endfor %}
-    left join rhythm
-        on
-            customers.customer_id = rhythm.customer_id
-            and run_days.as_of_date = rhythm.as_of_date
-    left join pauses
-        on
-            customers.customer_id = pauses.customer_id
-            and run_days.as_of_date = pauses.as_of_date
     left join tastes
         on
             customers.customer_id = tastes.customer_id
+            {%- if run_window().days > 1 %}
             and run_days.as_of_date >= tastes.turned_on
             and run_days.as_of_date < tastes.next_turn_on
+            {%- endif %}
     left join contacted
         on
             customers.customer_id = contacted.customer_id
