@@ -82,7 +82,8 @@ select
         when segment_spells.next_segment = '(left)' then 'left the population'
         when exit_reasons.reason is not null then 'stopped to hold: ' || exit_reasons.reason
         when segment_spells.rule_version <> segment_spells.next_rule_version then 'the rules changed'
-        else 'the rule of ' || segment_spells.next_segment || ' began to hold'
+        else
+            'the rule of ' || segment_spells.next_segment || ' began to hold'
             || coalesce(': ' || next_reasons.reason, '')
     end as exit_reason,
     segment_spells.rule_version

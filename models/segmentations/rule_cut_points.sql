@@ -14,9 +14,7 @@ with customer_features as (
     from {{ ref('customer_features') }}
     where
         as_of_date between {{ first_date() }} and {{ last_date() }}
-        {%- for day in frozen_days() %}
-            or as_of_date = {{ day }}
-        {%- endfor %}
+        or as_of_date in ({{ frozen_days() | join(', ') or 'null' }})
 
 ),
 
@@ -26,9 +24,9 @@ cut_points as (
         {%- for feature, percentile in percentiles_in_rules() %}
         {{ cut_point(features[feature].value, percentile) }} as {{ feature }}_p{{ percentile }},
         {%- endfor %}
-        as_of_date
+        customer_features.as_of_date
     from customer_features
-    group by as_of_date
+    group by customer_features.as_of_date
 
 )
 
