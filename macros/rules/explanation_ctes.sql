@@ -46,6 +46,8 @@
             {%- for segment in definition.segments %}
             when '{{ segment.name }}' then {{ segment.position }}
             {%- endfor %}
+            -- The rules no longer have it, and somebody waits in it for a confirmation.
+            else 0
         end as own_position
     from {{ name }}_scaled as customer_features
     inner join current_segments

@@ -98,32 +98,58 @@ candidates as (
 
 ),
 
+ordered as (
+
+    select
+        *,
+        lead(entered_on) over (
+            partition by customer_id, segmentation
+            order by entered_on
+        ) as next_raw_entry_on
+    from candidates
+
+),
+
 -- A move counts on the last of its confirming days. Joining, leaving and coming
--- back count at once.
+-- back count at once, and so does leaving a segment that the rules no longer have.
 dated as (
 
     select
-        candidates.*,
+        ordered.*,
         case
             when
-                candidates.segment = '(left)'
-                or candidates.previous_segment is null
-                then candidates.entered_on
+                ordered.segment = '(left)'
+                or ordered.previous_segment is null
+                then ordered.entered_on
+            {%- if is_incremental() %}
+            when
+                last_entries.segment <> '(left)'
+                and kept_segments.segment is null
+                and ordered.entered_on <= {{ first_date() }}
+                and coalesce(ordered.next_raw_entry_on > {{ first_date() }}, true)
+                then {{ first_date() }}
+            {%- endif %}
             else
                 greatest(
-                    {{ add_days('candidates.entered_on', 'coalesce(confirmations.confirm_days, 1) - 1') }},
+                    {{ add_days('ordered.entered_on', 'coalesce(confirmations.confirm_days, 1) - 1') }},
                     {{ first_date() }}
                 )
-        end as confirmed_on,
-        lead(candidates.entered_on) over (
-            partition by candidates.customer_id, candidates.segmentation
-            order by candidates.entered_on
-        ) as next_raw_entry_on
-    from candidates
+        end as confirmed_on
+    from ordered
     left join confirmations
         on
-            candidates.segmentation = confirmations.segmentation
-            and candidates.segment = confirmations.segment
+            ordered.segmentation = confirmations.segmentation
+            and ordered.segment = confirmations.segment
+    {%- if is_incremental() %}
+        left join last_entries
+            on
+                ordered.customer_id = last_entries.customer_id
+                and ordered.segmentation = last_entries.segmentation
+        left join confirmations as kept_segments
+            on
+                last_entries.segmentation = kept_segments.segmentation
+                and last_entries.segment = kept_segments.segment
+    {%- endif %}
 
 ),
 
