@@ -1,6 +1,7 @@
-"""Prefect flows that run Tessera: daily, backfill and rollback.
+"""Prefect flows that run Tessera, daily and backfill, and its commands: rollback, plan, explain, check and promote.
 
-Flows call and report; what they call computes: dbt the models, Great Expectations the checks.
+Flows call and report; what they call computes: dbt the models, Great Expectations the checks. What the commands know of
+rules is in flows.rules.
 """
 
 import os

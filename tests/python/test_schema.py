@@ -99,3 +99,13 @@ def test_the_schema_and_the_build_know_the_same_keys(place: str) -> None:
     with_nothing_else = copy.deepcopy(RIGHT)
     (with_nothing_else if place == "segmentation" else with_nothing_else["segments"][0])["confrim_days"] = 1
     assert complaints(with_nothing_else)
+
+
+def test_pre_commit_runs_the_schema_and_the_rules_with_tools_that_are_there() -> None:
+    """The file was once no YAML, for an unquoted colon in a command, and nobody noticed."""
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    entries = {hook["id"]: hook["entry"].split() for hook in local["hooks"]}
+    assert {"segmentation-schema", "rules", "ruff", "ruff-format", "sqlfluff"} <= set(entries)
+    for entry in entries.values():
+        (tool,) = (word for word in entry if word.startswith(".venv/bin/"))
+        assert (ROOT / tool).exists()
