@@ -122,17 +122,15 @@ def main() -> int:
             connection.execute(f"create or replace table decided_{name} as {known.segmentation_sql(name)}")
 
     def run_explanations() -> None:
-        scaled = sorted({name for each in definitions for name in known.features_in_rules(each, "number")})
         parts = [
-            f"feature_scales as ({known.feature_scales(scaled, features)})",
+            f"feature_scales as ({known.feature_scales(known.numbers_in_rules(definitions), features)})",
             *(known.explanation_ctes(each, DAY) for each in definitions),
         ]
         union = " union all ".join(f"from {name}_explained" for name in names)
         connection.execute(f"create or replace table explained_rows as with {', '.join(parts)} {union}")
 
     def run_words() -> None:
-        scaled = sorted({name for each in definitions for name in known.features_in_rules(each, "number")})
-        parts = [f"feature_scales as ({known.feature_scales(scaled, features)})"]
+        parts = [f"feature_scales as ({known.feature_scales(known.numbers_in_rules(definitions), features)})"]
         for each in definitions:
             parts.append(f"{each['name']}_explained as (from explained_rows where segmentation = '{each['name']}')")
             parts.append(known.change_ctes(each, DAY))

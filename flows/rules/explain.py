@@ -117,7 +117,6 @@ def explanation_query(
         rule_cut_points: the query of the percentiles in rules, by as_of_date.
         score_cut_points: the query of the percentiles behind scores, by as_of_date.
     """
-    scaled = sorted({name for each in definitions for name in known.features_in_rules(each, "number")})
     ctes = {
         "customers": customers,
         "population": features,
@@ -127,7 +126,7 @@ def explanation_query(
         "current_segments": f"from ({current_segments}) semi join customers using (customer_id)",
         # Distances are in units of the whole population.
         "feature_scales": "with customer_features as (from population) "
-        + known.feature_scales(scaled, known.known_features()),
+        + known.feature_scales(known.numbers_in_rules(definitions), known.known_features()),
     }
     explained = " union all ".join(f"from {definition['name']}_changed" for definition in definitions)
     parts = [

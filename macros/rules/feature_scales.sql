@@ -11,3 +11,12 @@
     from customer_features
     group by as_of_date
 {%- endmacro %}
+
+{#- The numbers that the rules of some definitions are about, by name, in order. -#}
+{% macro numbers_in_rules(definitions) -%}
+    {%- set names = [] -%}
+    {%- for definition in definitions -%}
+        {%- do names.extend(features_in_rules(definition, 'number')) -%}
+    {%- endfor -%}
+    {{ return(names | unique | sort) }}
+{%- endmacro %}

@@ -7,7 +7,7 @@
         {%- set clause = parse_in_segment(rule.in_segment) if is_segment else parse_clause(rule, features) -%}
         {%- if clause.error -%}
             {%- set text = 'in_segment: ' ~ rule.in_segment if is_segment else rule -%}
-            {{ exceptions.raise_compiler_error(where ~ ", clause '" ~ text ~ "': " ~ clause.error ~ '.') }}
+            {{ exceptions.raise_compiler_error(where ~ ", clause '" ~ text ~ "': " ~ clause.error ~ ('' if clause.error.endswith('?') else '.')) }}
         {%- endif -%}
         {%- set texts = clauses | map(attribute='text') | list -%}
         {%- if clause.text not in texts -%}

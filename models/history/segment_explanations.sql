@@ -1,9 +1,5 @@
 {{ config(materialized='table') }}
-{%- set features = known_features() if execute else {} -%}
-{%- set scaled = [] -%}
-{%- for definition in definitions() -%}
-    {%- do scaled.extend(features_in_rules(definition, 'number')) -%}
-{%- endfor %}
+{%- set features = known_features() if execute else {} %}
 
 with customer_features as (
 
@@ -36,7 +32,7 @@ current_segments as (
 ),
 
 feature_scales as (
-    {{ feature_scales(scaled | unique | sort, features) }}
+    {{ feature_scales(numbers_in_rules(definitions()), features) }}
 
 ),
 

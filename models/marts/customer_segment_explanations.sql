@@ -1,9 +1,5 @@
 {{ config(materialized='view') }}
-{%- set features = known_features() if execute else {} -%}
-{%- set scaled = [] -%}
-{%- for definition in definitions() -%}
-    {%- do scaled.extend(features_in_rules(definition, 'number')) -%}
-{%- endfor %}
+{%- set features = known_features() if execute else {} %}
 
 with segment_explanations as (
 
@@ -31,7 +27,7 @@ score_cut_points as (
 ),
 
 feature_scales as (
-    {{ feature_scales(scaled | unique | sort, features) }}
+    {{ feature_scales(numbers_in_rules(definitions()), features) }}
 
 ),
 

@@ -250,6 +250,7 @@ def test_definition_that_is_wrong(definition: dict[str, Any], error: str) -> Non
     with pytest.raises(RuleError) as raised:
         macros(models={"seg_x": definition}).definition_of("seg_x")
     assert error in str(raised.value)
+    assert "?." not in str(raised.value)
 
 
 def with_rule(rule: Any, **changes: Any) -> dict[str, Any]:
