@@ -205,7 +205,7 @@ class _Files:
         self.changes.setdefault(path.relative_to(self.root), []).append(change)
 
     def _model(self, name: str, folder: Path) -> tuple[Path, CommentedMap]:
-        for path in sorted(folder.glob("*.yml")):
+        for path in sorted(folder.rglob("*.yml")):
             text = self._text(path)
             if name not in text:
                 continue

@@ -13,7 +13,7 @@ from expectations.runner import CheckResult
 from flows.steps.project import ROOT
 
 # The tables are defined once, in the sources that the marts read.
-SOURCES = ROOT / "models" / "marts" / "_operations__sources.yml"
+SOURCES = ROOT / "models" / "marts" / "operations" / "_operations__sources.yml"
 
 
 @dataclass(frozen=True)

@@ -290,6 +290,6 @@ def test_without_a_challenger_there_are_no_rows(marts: Marts) -> None:
 
 
 def test_columns_are_those_of_the_contract(model: str, marts: Marts) -> None:
-    contract = (ROOT / "models" / "marts" / "_marts.yml").read_text()
-    own = contract.split("- name: fct_segmentation_comparison")[1].split("  - name: ops_runs")[0]
+    contract = (ROOT / "models" / "marts" / "segments" / "_segments.yml").read_text()
+    own = contract.split("- name: fct_segmentation_comparison")[1]
     assert marts.connection.sql(model).columns == re.findall(r"^      - name: (\w+)", own, re.MULTILINE)

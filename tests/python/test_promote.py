@@ -15,7 +15,7 @@ from flows.steps.errors import RunStopped
 from flows.steps.project import ROOT
 
 SEGMENTATIONS = Path("models/segmentations")
-MARTS = Path("models/marts/_marts.yml")
+MARTS = Path("models/marts/customers/_customers.yml")
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_promoting_swaps_status_and_column_and_touches_no_other_line(checkout: P
             {"          status: active"},
             {"          status: challenger", "          challenger_of: seg_value_by_spend"},
         ),
-        "models/marts/_marts.yml": (
+        "models/marts/customers/_customers.yml": (
             {"      - name: seg_value", '        description: "The current segment in seg_value."'},
             {"      - name: seg_value_by_spend", '        description: "The current segment in seg_value_by_spend."'},
         ),
@@ -197,7 +197,7 @@ RULES = SEGMENTATIONS / "seg_value_by_spend.yml"
             MARTS,
             "      - name: seg_value\n",
             "      - name: seg_worth\n",
-            "dim_customers in models/marts/_marts.yml has to have a column seg_value and none seg_value_by_spend",
+            "dim_customers in models/marts/customers/_customers.yml has to have a column seg_value and none seg_value_by_spend",
         ),
         (
             "seg_value_by_spend",
