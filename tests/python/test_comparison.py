@@ -33,7 +33,7 @@ Placed = tuple[str, str, int]
 def model() -> str:
     """The compiled SQL of the model."""
     known = macros(variables={"first_date": str(TODAY), "last_date": str(TODAY)})
-    source = (ROOT / "models" / "marts" / "fct_segmentation_comparison.sql").read_text()
+    source = (ROOT / "models" / "marts" / "segments" / "fct_segmentation_comparison.sql").read_text()
     return jinja2.Template(source).render(ref=lambda name: name, cents=known.cents, last_date=known.last_date)
 
 
