@@ -36,6 +36,11 @@ backfill: setup ## Build a period again (ARGS="--first 2017-06-01").
 rollback: setup ## Go back to the release before the current one (ARGS="--to RELEASE").
 	$(PYTHON) -m flows.rollback $(ARGS)
 
+# It looks at the environment as it is, and so does not bring it up to date.
+.PHONY: doctor
+doctor: $(if $(wildcard $(PYTHON)),,setup) ## Say what is wrong with locks, disk, versions, sources, runs and releases, and what to do.
+	$(PYTHON) -m flows.doctor $(ARGS)
+
 .PHONY: promote
 promote: setup ## Make a challenger the active segmentation (ARGS="seg_value_by_spend").
 	$(PYTHON) -m flows.promote $(ARGS)

@@ -42,8 +42,14 @@ def dbt_arguments(command: str, project: Project, select: Sequence[str] = (), ex
     return arguments
 
 
-def run_dbt(arguments: Sequence[str], project: Project, window: Window, report: Report) -> list[Node]:
-    """Run dbt on a window of days and report every node when it is done.
+def run_dbt(
+    arguments: Sequence[str],
+    project: Project,
+    window: Window,
+    report: Report,
+    on_node: Callable[[Node], None] = lambda _node: None,
+) -> list[Node]:
+    """Run dbt on a window of days and report every node when it is done, in words and to `on_node`.
 
     Raises:
         RunStopped: dbt failed; the message is dbt's own, without the decoration.
@@ -53,6 +59,7 @@ def run_dbt(arguments: Sequence[str], project: Project, window: Window, report: 
         "TESSERA_FIRST_DATE": str(window.first),
         "TESSERA_LAST_DATE": str(window.last),
         "TESSERA_HISTORY_START": str(window.history_start),
+        "DBT_LOG_PATH": os.environ.get("DBT_LOG_PATH", str(project.logs)),
     }
     # Python's bytecode is worth seconds to dbt.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -71,6 +78,7 @@ def run_dbt(arguments: Sequence[str], project: Project, window: Window, report: 
                     errors.append(error)
                 if node:
                     nodes.append(node)
+                    on_node(node)
                     report(f"  {node.index:3}/{node.total}  {node.seconds:6.1f} s  {node.name}")
         except BaseException:
             child.terminate()

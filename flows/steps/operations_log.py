@@ -1,7 +1,7 @@
 """The log of runs and checks in the warehouse, which the marts ops_runs and ops_checks show."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,13 @@ from flows.steps.project import ROOT
 # The tables are defined once, in the sources that the marts read.
 SOURCES = ROOT / "models" / "marts" / "operations" / "_operations__sources.yml"
 
+# A run that has not said how it ended: it is under way, or was killed.
+UNFINISHED = ("running", "releasing")
+
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a flow, as ops_runs shows it; times are in UTC."""
+    """One run of a flow; the columns of ops_runs say what each field means. Times are in UTC."""
 
     run_id: str
     first_as_of_date: date | None
@@ -27,9 +30,15 @@ class Run:
     status: str
     message: str | None
     started_at: datetime
-    ended_at: datetime
+    ended_at: datetime | None
     code_version: str
     rows_by_mart: str | None
+    duration_seconds: float | None = None
+    stopped_in: str | None = None
+    seconds_by_step: str | None = None
+    rule_versions: str | None = None
+    days_built: int | None = None
+    customers: int | None = None
 
 
 def utc_now() -> datetime:
@@ -56,16 +65,43 @@ def log_checks(warehouse: Path, run_id: str, results: Iterable[CheckResult]) -> 
         _insert(connection, "checks", rows)
 
 
+def read_runs(database: Path, table: str = "operations.runs") -> list[Run]:
+    """The runs in a warehouse, or in a release as `marts.ops_runs`, oldest first; columns it lacks are None.
+
+    Raises:
+        duckdb.Error: the file cannot be read.
+    """
+    with duckdb.connect(str(database), read_only=True) as connection:
+        try:
+            found = connection.table(table)
+        except duckdb.CatalogException:
+            return []
+        names = [field.name for field in fields(Run) if field.name in found.columns]
+        rows = found.select(", ".join(names)).order("started_at, run_id").fetchall()
+    return [Run(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+def forget_runs(warehouse: Path, before: datetime) -> int:
+    """Forget the runs that started before a time, with their checks; returns how many runs."""
+    with duckdb.connect(str(warehouse)) as connection:
+        old = "select run_id from operations.runs where started_at < ?"
+        connection.execute(f"delete from operations.checks where run_id in ({old})", [before])
+        return connection.execute("delete from operations.runs where started_at < ?", [before]).fetchone()[0]
+
+
 def _tables() -> dict[str, list[dict[str, str]]]:
     (source,) = yaml.safe_load(SOURCES.read_text())["sources"]
     return {table["name"]: table["columns"] for table in source["tables"]}
 
 
 def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables that are missing, and the columns that a table of an earlier version lacks."""
     connection.execute("create schema if not exists operations")
     for name, columns in _tables().items():
-        definition = ", ".join(f"{column['name']} {column['data_type']}" for column in columns)
-        connection.execute(f"create table if not exists operations.{name} ({definition})")
+        definitions = [f"{column['name']} {column['data_type']}" for column in columns]
+        connection.execute(f"create table if not exists operations.{name} ({', '.join(definitions)})")
+        for definition in definitions:
+            connection.execute(f"alter table operations.{name} add column if not exists {definition}")
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]]) -> None:

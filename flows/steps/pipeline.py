@@ -1,9 +1,7 @@
 """The steps of a run as Prefect tasks, in order, under the warehouse's lock."""
 
-from contextlib import suppress
 from pathlib import Path
 
-import duckdb
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from rich.console import Console
@@ -67,16 +65,19 @@ def run_window(project: Project, window: Window, kind: Kind) -> str:
         run = Run(project, window, kind, report=CONSOLE.print)
         CONSOLE.print(f"Building {window}, sources {', '.join(project.vars['sources'])}")
         try:
+            run.begin()
             build_inputs(run)
             check_inputs(run)
             build_marts(run)
             check_marts(run)
             release = publish(run)
         except Exception as error:
-            # Where even the log cannot be written, what stopped the run is still what has to be told.
-            with suppress(duckdb.Error, OSError):
-                run.log("failed", str(error))
+            run.end("failed", str(error))
             raise
+        except BaseException as error:
+            run.end("interrupted", f"Stopped from outside ({type(error).__name__}).")
+            raise
+        run.end("released")
         print_summary(CONSOLE, release, project.serving, run.results, run.seconds)
         create_markdown_artifact(
             key=f"{kind}-summary", markdown=markdown_summary(release, run.results, run.seconds), description=str(window)

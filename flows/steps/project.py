@@ -22,6 +22,7 @@ class Project:
         overrides: dbt vars that differ from dbt_project.yml, such as ``{"sources": ["files"]}``.
         warehouse: the DuckDB file that runs write.
         serving: the folder of the releases that readers open.
+        logs: the folder of the structured logs of runs, and of dbt's log.
     """
 
     overrides: dict[str, Any] = field(default_factory=dict)
@@ -29,6 +30,7 @@ class Project:
         default_factory=lambda: ROOT / os.environ.get("TESSERA_WAREHOUSE", "warehouse/tessera.duckdb")
     )
     serving: Path = field(default_factory=lambda: ROOT / os.environ.get("TESSERA_SERVING", "serving"))
+    logs: Path = field(default_factory=lambda: ROOT / os.environ.get("TESSERA_LOGS", "logs"))
 
     @cached_property
     def vars(self) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """One run from inputs to release, step by step; the flows wrap these steps."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -15,9 +17,12 @@ import yaml
 
 from expectations.parameters import InputParameters, Parameters
 from expectations.runner import CheckResult, Gate, describe, failures
+from flows.rules.definitions import parse
+from flows.rules.macros import RuleError
 from flows.steps import dbt, operations_log, release
 from flows.steps.errors import RunStopped
 from flows.steps.project import ROOT, Project
+from flows.steps.run_log import RunLog, forget_logs, log_file, read_events
 from flows.steps.window import Window
 
 Kind = Literal["daily", "catch-up", "backfill"]
@@ -34,6 +39,7 @@ class Run:
         report: called with every line of progress.
         seconds: time spent, by step.
         results: what the checks found so far.
+        unfinished_step: the step that is under way, or that stopped the run.
     """
 
     project: Project
@@ -43,6 +49,8 @@ class Run:
     seconds: dict[str, float] = field(default_factory=dict)
     results: list[CheckResult] = field(default_factory=list)
     started_at: datetime = field(default_factory=operations_log.utc_now)
+    unfinished_step: str | None = None
+    _begun: float = field(default_factory=time.monotonic)
     _gate: Gate | None = None
 
     @property
@@ -52,19 +60,54 @@ class Run:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Time a step and announce it."""
+        """Time a step, announce it and log it."""
         self.report(f"{name} ...")
+        self.events.write("step_begun", step=name)
+        self.unfinished_step = name
         begun = time.monotonic()
         try:
             yield
+            self.unfinished_step = None
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begun
+            spent = time.monotonic() - begun
+            self.seconds[name] = self.seconds.get(name, 0.0) + spent
+            self.events.write("step_ended", step=name, seconds=round(spent, 3), succeeded=not self.unfinished_step)
+
+    def begin(self) -> None:
+        """Write down that the run is under way, and how the ones before it ended that did not say so.
+
+        Raises:
+            RunStopped: the warehouse cannot be opened for writing.
+        """
+        if not self.events.is_written:
+            self.report(f"warning: {self.events.path} cannot be written, so this run has no structured log.")
+        self.events.write(
+            "run_begun",
+            kind=self.kind,
+            first_as_of_date=self.window.first,
+            last_as_of_date=self.window.last,
+            sources=self.project.vars["sources"],
+            code_version=self.project.code_version,
+            rule_versions=self.rule_versions,
+            process=os.getpid(),
+        )
+        warehouse = self.project.warehouse
+        try:
+            self.log("running")
+            for run in operations_log.read_runs(warehouse):
+                if run.status in operations_log.UNFINISHED and run.run_id != self.run_id:
+                    operations_log.log_run(warehouse, self._ended(run))
+        except duckdb.Error as error:
+            raise RunStopped(
+                f"The warehouse {warehouse} cannot be opened for writing: {str(error).splitlines()[0]}. "
+                "`make doctor` says who holds it or what is wrong with it, and what to do."
+            ) from error
 
     def build_inputs(self) -> None:
         """Build staging and conformed models and what the input checks look at."""
         with self.step("inputs"):
             arguments = dbt.dbt_arguments("build", self.project, select=dbt.INPUTS)
-            dbt.run_dbt(arguments, self.project, self.window, self.report)
+            dbt.run_dbt(arguments, self.project, self.window, self.report, self._log_node)
 
     def check_inputs(self) -> None:
         """Judge the inputs.
@@ -85,7 +128,7 @@ class Run:
             for number, chunk in enumerate(chunks, start=1):
                 if len(chunks) > 1:
                     self.report(f"days {chunk}, part {number} of {len(chunks)}")
-                dbt.run_dbt(arguments, self.project, chunk, self.report)
+                dbt.run_dbt(arguments, self.project, chunk, self.report, self._log_node)
 
     def check_marts(self) -> None:
         """Judge the marts.
@@ -99,8 +142,8 @@ class Run:
     def publish(self) -> Path:
         """Release the marts and write the run down; returns the release's folder."""
         with self.step("release"):
-            self.log("released")
-            return release.publish(
+            self.log("releasing")
+            folder = release.publish(
                 warehouse=self.project.warehouse,
                 serving=self.project.serving,
                 as_of_date=self.window.last,
@@ -110,10 +153,19 @@ class Run:
                 keep=int(self.project.vars["releases_kept"]),
                 write_docs=self.gate.write_docs,
             )
+        self.events.write("released", release=folder.name, rows_by_mart=self.rows_by_mart)
+        # Readers have the release: what goes wrong from here on must not call the run failed.
+        try:
+            self.log("released")
+            self.forget_old()
+        except (OSError, duckdb.Error) as error:
+            self.report(f"warning: released, but what is old could not be removed: {str(error).splitlines()[0]}")
+        return folder
 
     def log(self, status: str, message: str | None = None) -> None:
-        """Write the run into the log of runs."""
-        rows = json.dumps(mart_rows(self.project.warehouse)) if status == "released" else None
+        """Write the run into the log of runs, as it is now."""
+        rows = self.rows_by_mart if status in ("releasing", "released") else None
+        has_ended = status != "running"
         operations_log.log_run(
             self.project.warehouse,
             operations_log.Run(
@@ -124,11 +176,67 @@ class Run:
                 status=status,
                 message=message,
                 started_at=self.started_at,
-                ended_at=operations_log.utc_now(),
+                ended_at=operations_log.utc_now() if has_ended else None,
                 code_version=self.project.code_version,
-                rows_by_mart=rows,
+                rows_by_mart=json.dumps(rows) if rows else None,
+                duration_seconds=round(self.duration, 3) if has_ended else None,
+                stopped_in=self.unfinished_step if status in ("failed", "interrupted") else None,
+                seconds_by_step=json.dumps({step: round(spent, 3) for step, spent in self.seconds.items()}),
+                rule_versions=json.dumps(self.rule_versions) if self.rule_versions else None,
+                days_built=self.window.days,
+                customers=rows["dim_customers"] if rows else None,
             ),
         )
+
+    def end(self, status: str, message: str | None = None) -> None:
+        """Write down how the run ended, and close its log."""
+        # Where even the warehouse cannot be written, what stopped the run is still what has to be told.
+        if status != "released":
+            with suppress(duckdb.Error, OSError):
+                self.log(status, message)
+        self.events.write(
+            "run_ended",
+            status=status,
+            seconds=round(self.duration, 3),
+            step=self.unfinished_step,
+            message=message,
+        )
+        self.events.close()
+
+    def forget_old(self) -> None:
+        """Remove logs of runs, and runs from the log of runs, that are older than the vars say."""
+        now = datetime.now(UTC)
+        removed = {}
+        if (days := self.project.vars["logs_kept_days"]) is not None:
+            removed["logs"] = len(forget_logs(self.project.logs, now - timedelta(days=days)))
+        if (days := self.project.vars["runs_kept_days"]) is not None:
+            before = now.replace(tzinfo=None) - timedelta(days=days)
+            removed["runs"] = operations_log.forget_runs(self.project.warehouse, before)
+        self.events.write("tidied", **removed)
+
+    @property
+    def duration(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._begun
+
+    @cached_property
+    def events(self) -> RunLog:
+        """The structured log of the run."""
+        return RunLog(self.project.logs, self.run_id)
+
+    @cached_property
+    def rule_versions(self) -> dict[str, str] | None:
+        """The rule version of every segmentation, by name; None where the rules cannot be read, for dbt to say why."""
+        try:
+            found, _ = parse(variables=self.project.overrides)
+        except RuleError:
+            return None
+        return {definition["name"]: definition["rule_version"] for definition in found}
+
+    @cached_property
+    def rows_by_mart(self) -> dict[str, int]:
+        """Rows of every mart, counted when they are released."""
+        return mart_rows(self.project.warehouse)
 
     @property
     def gate(self) -> Gate:
@@ -145,11 +253,42 @@ class Run:
             customers = connection.table("conformed.customers").count("*").fetchone()[0]
         return max(1, int(self.project.vars["chunk_customer_days"]) // max(customers, 1))
 
+    def _log_node(self, node: dbt.Node) -> None:
+        self.events.write("node_built", step=self.unfinished_step, node=node.name, seconds=node.seconds)
+
+    def _ended(self, run: operations_log.Run) -> operations_log.Run:
+        """A run that was killed: released where readers have its release, else interrupted, by what its log says."""
+        current = release.current_release(self.project.serving)
+        if current and current.name == f"{run.last_as_of_date}-{run.run_id}":
+            return replace(run, status="released")
+        events = read_events(log_file(self.project.logs, run.run_id))
+        step = next((event["step"] for event in reversed(events) if event["event"] == "step_begun"), None)
+        ended_at = run.ended_at
+        if events:
+            ended_at = datetime.fromisoformat(events[-1]["at"]).replace(tzinfo=None, microsecond=0)
+        return replace(
+            run,
+            status="interrupted",
+            message="The process ended without a word: it was killed, or the machine went down.",
+            ended_at=ended_at,
+            duration_seconds=(ended_at - run.started_at).total_seconds() if ended_at else None,
+            stopped_in=step,
+            rows_by_mart=None,
+            customers=None,
+            seconds_by_step=json.dumps(
+                {event["step"]: event["seconds"] for event in events if event["event"] == "step_ended"}
+            ),
+        )
+
     def _judge(self, results: list[CheckResult]) -> None:
         self.results += results
         operations_log.log_checks(self.project.warehouse, self.run_id, results)
         for result in results:
-            if result.status != "passed" and result.severity == "warning":
+            if result.status == "passed":
+                continue
+            fields = ("suite", "code", "mart", "status", "severity", "observed", "expected")
+            self.events.write("check_not_passed", **{name: getattr(result, name) for name in fields})
+            if result.severity == "warning":
                 self.report(f"warning: {describe(result)}")
         failed = failures(results)
         if failed:

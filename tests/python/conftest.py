@@ -38,11 +38,19 @@ class Shop:
         return self.folder / "serving"
 
     @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @property
     def vars(self) -> str:
         return yaml.safe_dump(shop_vars(self.files))
 
     def environment(self) -> dict[str, str]:
-        return {"TESSERA_WAREHOUSE": str(self.warehouse), "TESSERA_SERVING": str(self.serving)}
+        return {
+            "TESSERA_WAREHOUSE": str(self.warehouse),
+            "TESSERA_SERVING": str(self.serving),
+            "TESSERA_LOGS": str(self.logs),
+        }
 
     def fingerprint(self) -> str:
         """A hash of everything that readers of serving/current can see."""

@@ -1,0 +1,582 @@
+"""Looks a checkout, its warehouse and its releases over; changes nothing.
+
+Every problem has a code, which docs/operations.md explains. While a run has the warehouse, the warehouse is left alone
+and what the last release and the structured logs tell is used. Otherwise it is opened once, for reading, for a moment.
+"""
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import duckdb
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from flows.rules.definitions import parse
+from flows.steps.errors import RunStopped
+from flows.steps.holders import Holder, holders
+from flows.steps.operations_log import UNFINISHED, Run, read_runs
+from flows.steps.project import ROOT, Project
+from flows.steps.release import BUILDING, current_release, list_releases
+from flows.steps.run_log import read_events
+from flows.steps.window import published_date, source_days
+
+State = Literal["ok", "warning", "error"]
+
+# Every finding that is not fine. An error keeps readers from reading or runs from releasing.
+STATES: dict[str, State] = {
+    "run_stuck": "warning",
+    "run_interrupted": "warning",
+    "last_run_failed": "error",
+    "warehouse_held": "error",
+    "warehouse_missing": "error",
+    "warehouse_unreadable": "error",
+    "release_missing": "warning",
+    "release_dangling": "error",
+    "release_damaged": "error",
+    "release_behind": "warning",
+    "sources_behind": "error",
+    "sources_changed": "error",
+    "source_missing": "error",
+    "source_unreadable": "error",
+    "variable_invalid": "error",
+    "yaml_invalid": "error",
+    "rules_invalid": "error",
+    "python_other": "error",
+    "package_missing": "error",
+    "package_differs": "warning",
+    "disk_full": "error",
+    "disk_low": "warning",
+    "place_not_writable": "error",
+    "stray_files": "warning",
+    "not_checked": "warning",
+}
+
+# A run is called stuck after so many times the median of the released ones, but not before ten minutes: runs of seconds
+# vary with what else the machine does.
+STUCK_AFTER_MEDIANS = 3
+STUCK_AFTER_SECONDS = 600
+# The disk is called low where fewer than so many runs fit.
+LOW_BELOW_RUNS = 3
+NAMED_VERSIONS = ("dbt-core", "dbt-duckdb", "duckdb", "great-expectations", "prefect")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found, and what to do about it."""
+
+    check: str
+    state: State
+    code: str
+    """The problem, a key of STATES; `ok` where there is none."""
+    found: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the checks look at; each fact is read once, when it is first needed."""
+
+    project: Project
+    root: Path = ROOT
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @cached_property
+    def lock_holders(self) -> list[Holder]:
+        """The processes that have the lock of runs: at most one."""
+        return holders(self.project.warehouse.with_suffix(".lock"))
+
+    @cached_property
+    def file_holders(self) -> list[Holder]:
+        """The processes that have the warehouse open."""
+        return holders(self.project.warehouse)
+
+    @cached_property
+    def current(self) -> Path | None:
+        """The release that readers see."""
+        return current_release(self.project.serving)
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """The runs, oldest first, by the warehouse or, where that is not to be had, by the release."""
+        is_free = not self.lock_holders and not self.file_holders
+        if is_free and self.project.warehouse.is_file():
+            return read_runs(self.project.warehouse)
+        if self.current:
+            return read_runs(self.current / "tessera.duckdb", "marts.ops_runs")
+        return []
+
+    @cached_property
+    def systems(self) -> dict[str, list[dict[str, Any]]]:
+        """The tables of every enabled source system that the project knows, as its YAML describes them."""
+        found = {}
+        for system in self.project.vars["sources"]:
+            for path in sorted((self.root / "models" / "staging" / system).glob("*sources.yml")):
+                for source in yaml.safe_load(path.read_text())["sources"]:
+                    if source["name"] == system:
+                        found[system] = source["tables"]
+        return found
+
+
+def examine(facts: Facts) -> list[Finding]:
+    """All findings, in the order in which a person would look; at least one per check."""
+    return [finding for name, check in CHECKS.items() for finding in _findings(name, check, facts)]
+
+
+def _findings(name: str, check: Callable[[Facts], Iterator[Finding]], facts: Facts) -> list[Finding]:
+    try:
+        return list(check(facts))
+    except (OSError, duckdb.Error, yaml.YAMLError, RunStopped, ValueError, LookupError, TypeError) as error:
+        found = f"{type(error).__name__}: {_first_line(error)}"
+        return [_problem(name, "not_checked", found, "Look at the other findings first; they may be the cause.")]
+
+
+def check_runs(facts: Facts) -> Iterator[Finding]:
+    """Who has the warehouse, how the last run ended, and whether one is stuck or was killed."""
+    if facts.lock_holders:
+        yield _run_under_way(facts)
+        return
+    for run in facts.runs:
+        if run.status in UNFINISHED:
+            yield _problem(
+                "runs",
+                "run_interrupted",
+                f"Run {run.run_id} ({run.kind}) began at {run.started_at} and its process is gone.",
+                "Nothing to clean up: make run. It builds the same days and marks that run interrupted.",
+            )
+    last = facts.runs[-1] if facts.runs else None
+    if last and last.status == "failed":
+        yield _problem(
+            "runs",
+            "last_run_failed",
+            f"Run {last.run_id} ({last.kind}) stopped in {last.stopped_in or 'an unknown step'}: "
+            f"{_first_line(last.message)}",
+            "Remove the cause (docs/operations.md has each message), then: make run",
+        )
+    released = [run for run in facts.runs if run.status == "released"]
+    if released:
+        ended = released[-1].ended_at or released[-1].started_at
+        age = _spell_out((facts.now.replace(tzinfo=None) - ended).total_seconds())
+        yield _fine("runs", f"No run is under way. The last success, {released[-1].run_id}, was {age} ago.")
+    else:
+        yield _fine("runs", "No run is under way, and none was released yet.")
+
+
+def _run_under_way(facts: Facts) -> Finding:
+    holder = facts.lock_holders[0]
+    logs = sorted(facts.project.logs.glob("runs/*.jsonl"))
+    events = read_events(logs[-1]) if logs else []
+    begun = next((event for event in events if event["event"] == "run_begun"), None)
+    if begun is None or events[-1]["event"] == "run_ended":
+        return _fine("runs", f"The warehouse is held by {holder}.")
+    spent = (facts.now - datetime.fromisoformat(begun["at"])).total_seconds()
+    step = next((event["step"] for event in reversed(events) if event["event"] == "step_begun"), "its beginning")
+    found = (
+        f"Run {logs[-1].stem} ({begun['kind']}, {holder}) is under way for {_spell_out(spent)}, "
+        f"now in {step}; its log was last written at {events[-1]['at']}."
+    )
+    released = [run for run in facts.runs if run.status == "released" and run.duration_seconds is not None]
+    alike = [run for run in released if run.kind == begun["kind"]] or released
+    usual = statistics.median(run.duration_seconds for run in alike) if alike else None
+    if usual is not None and spent > max(STUCK_AFTER_MEDIANS * usual, STUCK_AFTER_SECONDS):
+        return _problem(
+            "runs",
+            "run_stuck",
+            f"{found} The median of {len(alike)} released runs is {_spell_out(usual)}.",
+            f"tail -f {logs[-1]}; if it does not grow any more: kill {holder.process}; make run",
+        )
+    return _fine("runs", found)
+
+
+def check_warehouse(facts: Facts) -> Iterator[Finding]:
+    """Whether the warehouse is there, free, and readable by this version of DuckDB."""
+    warehouse = facts.project.warehouse
+    if not warehouse.is_file():
+        if facts.current:
+            yield _problem(
+                "warehouse",
+                "warehouse_missing",
+                f"There is no {warehouse}, though {facts.current.name} is released: the history is gone.",
+                "Put the file back from a backup, or build the history again: python -m flows.backfill "
+                f"--first {facts.project.vars['history_start']}",
+            )
+        else:
+            yield _fine("warehouse", f"None yet; the first run makes {warehouse}.")
+    elif facts.lock_holders:
+        yield _fine("warehouse", "A run has it; it is left alone.")
+    elif facts.file_holders:
+        processes = " ".join(str(holder.process) for holder in facts.file_holders)
+        yield _problem(
+            "warehouse",
+            "warehouse_held",
+            f"{', '.join(map(str, facts.file_holders))} has {warehouse} open, so no run can write it.",
+            f"Close it there, or end it: kill {processes}. Read serving/current instead: it can always be open.",
+        )
+    else:
+        try:
+            with duckdb.connect(str(warehouse), read_only=True) as connection:
+                schemas = connection.sql("from information_schema.schemata").filter("schema_name = 'history'")
+                has_history = len(schemas) > 0
+        except duckdb.Error as error:
+            yield _problem(
+                "warehouse",
+                "warehouse_unreadable",
+                f"DuckDB {duckdb.__version__} cannot read {warehouse}: {_first_line(error)}",
+                f"Put it back from a backup, or: mv {warehouse} {warehouse}.damaged; python -m flows.backfill "
+                f"--first {facts.project.vars['history_start']}",
+            )
+        else:
+            what = "with a history" if has_history else "without a history yet"
+            yield _fine("warehouse", f"{_bytes(warehouse.stat().st_size)}, free, {what}.")
+
+
+def check_release(facts: Facts) -> Iterator[Finding]:
+    """Whether readers have a whole release."""
+    serving, current = facts.project.serving, facts.current
+    whole = [release for release in list_releases(serving) if (release / "manifest.json").is_file()]
+    if current is None and not whole and not (serving / "current").is_symlink():
+        yield _problem("release", "release_missing", "Nothing is released yet.", "make run")
+        return
+    others = [release.name for release in whole if release != current]
+    back = f'make rollback ARGS="--to {others[-1]}"' if others else "make run; there is no other release to go back to"
+    if current is None:
+        yield _problem("release", "release_dangling", f"{serving / 'current'} points to no release.", back)
+        return
+    try:
+        rows = _count_release(current)
+    except (OSError, ValueError, LookupError, duckdb.Error) as error:
+        yield _problem("release", "release_damaged", f"{current.name}: {_first_line(error)}", back)
+        return
+    yield _fine("release", f"{current.name} is whole: {len(rows)} marts, {sum(rows.values()):,} rows.")
+
+
+def _count_release(release: Path) -> dict[str, int]:
+    """The rows of every mart of a release, the same in its manifest, its database and its Parquet files.
+
+    Raises:
+        ValueError: they differ, or the manifest is no JSON.
+        OSError, LookupError, duckdb.Error: a file is missing or cannot be read.
+    """
+    rows = json.loads((release / "manifest.json").read_text())["rows_by_mart"]
+    with duckdb.connect(str(release / "tessera.duckdb"), read_only=True) as connection:
+        for mart, promised in rows.items():
+            counts = {
+                "tessera.duckdb": len(connection.table(f"marts.{mart}")),
+                "its Parquet file": len(connection.read_parquet(str(release / "parquet" / f"{mart}.parquet"))),
+            }
+            for place, count in counts.items():
+                if count != promised:
+                    raise ValueError(f"{mart} has {count:,} rows in {place}, but {promised:,} in manifest.json")
+    return rows
+
+
+def check_freshness(facts: Facts) -> Iterator[Finding]:
+    """Whether the release is as of the newest complete day of the sources."""
+    try:
+        published = published_date(facts.project)
+    except RunStopped as stopped:
+        yield _problem("freshness", "sources_changed", str(stopped), "See the message.")
+        return
+    newest = source_days(facts.project, facts.now).newest
+    if published is None:
+        yield _fine("freshness", f"The sources are complete up to {newest}; nothing is released yet.")
+    elif newest < published:
+        yield _problem(
+            "freshness",
+            "sources_behind",
+            f"The sources end on {newest}, but {published} is released already.",
+            "Deliver the whole files again, then: make run",
+        )
+    elif newest > published and not facts.lock_holders:
+        yield _problem(
+            "freshness",
+            "release_behind",
+            f"Readers see {published}; the sources are complete up to {newest}: {(newest - published).days} days wait.",
+            "make run; if it should have run by itself, look at the scheduler",
+        )
+    else:
+        yield _fine("freshness", f"Readers see {published}; the sources are complete up to {newest}.")
+
+
+def check_sources(facts: Facts) -> Iterator[Finding]:
+    """Whether the files of every enabled source system are there, with their required columns."""
+    for system, tables in facts.systems.items():
+        folder = facts.root / str(facts.project.vars[f"{system}_folder"])
+        count = 0
+        for table in tables:
+            name, is_required = table["name"], table.get("config", {}).get("meta", {}).get("required", False)
+            files = [file for file in sorted(folder.glob(f"{name}.*")) if file.suffix in (".csv", ".parquet")]
+            count += len(files)
+            if not files and is_required:
+                yield _problem(
+                    "sources",
+                    "source_missing",
+                    f"source '{system}': there is no {folder / name}.parquet or .csv.",
+                    f"Deliver it, or set vars: {system}_folder to the folder that holds it.",
+                )
+            for found in _wrong_with(files, table):
+                yield _problem(
+                    "sources",
+                    "source_unreadable",
+                    f"source '{system}', table '{name}': {found}",
+                    "Deliver the file again, whole, with the columns that docs/own-data.md lists.",
+                )
+        yield _fine("sources", f"source '{system}': {count} files in {folder}.")
+
+
+def _wrong_with(files: list[Path], table: dict[str, Any]) -> Iterator[str]:
+    if len(files) > 1:
+        yield f"there are {' and '.join(file.name for file in files)}; keep one of them."
+        return
+    for file in files:
+        try:
+            with duckdb.connect() as connection:
+                rows = (
+                    connection.read_csv(str(file), header=True, sep=",", quotechar='"', all_varchar=True)
+                    if file.suffix == ".csv"
+                    else connection.read_parquet(str(file))
+                )
+                there = {column.lower() for column in rows.columns}
+        except duckdb.Error as error:
+            yield f"{file} cannot be read: {_first_line(error)}"
+            continue
+        required = [
+            column["name"]
+            for column in table["columns"]
+            if column.get("config", {}).get("meta", {}).get("required") and column["name"] not in there
+        ]
+        if required:
+            yield f"{file} lacks {', '.join(required)}."
+
+
+def check_configuration(facts: Facts) -> Iterator[Finding]:
+    """Whether variables, YAML files and rules are valid; dbt itself is not started."""
+    is_fine = True
+    paths = [facts.root / "dbt_project.yml", facts.root / "profiles.yml"]
+    for folder in ("models", "seeds", "macros"):
+        paths += sorted((facts.root / folder).rglob("*.yml"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    for path in paths:
+        try:
+            yaml.load(path.read_text(), Loader=loader)
+        except yaml.YAMLError as error:
+            is_fine = False
+            found = f"{path.relative_to(facts.root)} is not YAML: {' '.join(str(error).split())}"
+            yield _problem("configuration", "yaml_invalid", found, "Repair the file.")
+    for name, wanted, is_valid in _variables(facts):
+        value = facts.project.vars.get(name)
+        if not _holds(is_valid, value):
+            is_fine = False
+            yield _problem(
+                "configuration",
+                "variable_invalid",
+                f"vars: {name} is {value!r}, but must be {wanted}.",
+                "Set it in dbt_project.yml, or with --vars.",
+            )
+    # Rules that lie in broken YAML, or are not listed rightly, have been told already.
+    if is_fine:
+        try:
+            found, _ = parse(variables=facts.project.overrides, root=facts.root)
+        except RunStopped as stopped:
+            yield _problem(
+                "configuration", "rules_invalid", str(stopped), "Repair the rule, then: python -m flows.check"
+            )
+        else:
+            yield _fine(
+                "configuration", f"{len(paths)} YAML files, the variables and {len(found)} segmentations are valid."
+            )
+
+
+def _variables(facts: Facts) -> Iterator[tuple[str, str, Callable[[Any], bool]]]:
+    """Name, what it must be, and whether a value is that, for the variables of a run."""
+    systems = sorted(path.name for path in (facts.root / "models" / "staging").iterdir() if path.is_dir())
+    models = {path.stem for path in (facts.root / "models" / "segmentations").glob("*.sql")}
+    yield (
+        "sources",
+        f"a list of {' or '.join(systems)}",
+        lambda value: isinstance(value, list) and bool(value) and set(value) <= set(systems),
+    )
+    yield "customer_id_type", "bigint or varchar", lambda value: value in ("bigint", "varchar")
+    yield "timezone", "a time zone such as Europe/Berlin", lambda value: bool(ZoneInfo(value))
+    yield "history_start", "a date, YYYY-MM-DD", lambda value: bool(date.fromisoformat(str(value)))
+    yield "newest_day_is_complete", "true or false", lambda value: isinstance(value, bool)
+    yield (
+        "segmentations",
+        "a list of models in models/segmentations",
+        lambda value: isinstance(value, list) and bool(value) and set(value) <= models,
+    )
+    for name in ("releases_kept", "chunk_customer_days"):
+        yield name, "a whole number above 0", _is_count
+    for name in ("logs_kept_days", "runs_kept_days"):
+        yield name, "a whole number above 0, or null for ever", lambda value: value is None or _is_count(value)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _holds(is_valid: Callable[[Any], bool], value: object) -> bool:
+    try:
+        return is_valid(value)
+    except (ValueError, TypeError, LookupError, OSError):
+        return False
+
+
+def check_versions(facts: Facts) -> Iterator[Finding]:
+    """Whether Python and the packages are those that requirements.lock names."""
+    project = (facts.root / "pyproject.toml").read_text()
+    (line,) = (line for line in project.splitlines() if line.startswith("requires-python"))
+    wanted = line.split('"')[1]
+    if platform.python_version() not in SpecifierSet(wanted):
+        yield _problem(
+            "versions",
+            "python_other",
+            f"This is Python {platform.python_version()}; the project needs {wanted}.",
+            "Install it as python3.11, then: rm -r .venv; make setup",
+        )
+    locked = [
+        Requirement(line)
+        for line in (facts.root / "requirements.lock").read_text().splitlines()
+        if line and not line.startswith((" ", "#", "-"))
+    ]
+    missing, other = [], []
+    for package in locked:
+        if package.marker and not package.marker.evaluate():
+            continue
+        try:
+            version = importlib.metadata.version(package.name)
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(package.name)
+            continue
+        if version not in package.specifier:
+            other.append(f"{package.name} {version} (locked {str(package.specifier).lstrip('=')})")
+    if missing:
+        yield _problem("versions", "package_missing", f"Not installed: {_some(missing)}.", "rm -r .venv; make setup")
+    if other:
+        yield _problem("versions", "package_differs", f"Not as locked: {_some(other)}.", "rm -r .venv; make setup")
+    named = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in NAMED_VERSIONS if name not in missing)
+    yield _fine("versions", f"Python {platform.python_version()}, {named}; {len(locked)} packages are locked.")
+
+
+def check_disk(facts: Facts) -> Iterator[Finding]:
+    """Whether a run fits on the disk: tables that are built anew beside the old ones, and one more release."""
+    project = facts.project
+    warehouse = project.warehouse.stat().st_size if project.warehouse.is_file() else 0
+    release = sum(file.stat().st_size for file in facts.current.rglob("*") if file.is_file()) if facts.current else 0
+    needs: dict[int, tuple[Path, int]] = {}
+    for place, need in ((_existing(project.warehouse), warehouse), (_existing(project.serving), release)):
+        disk = place.stat().st_dev
+        needs[disk] = (place, needs.get(disk, (place, 0))[1] + need)
+    for place, need in needs.values():
+        free = shutil.disk_usage(place).free
+        found = f"{_bytes(free)} free at {place}; a run needs up to {_bytes(need)}."
+        remedy = "Make room there, set vars: releases_kept lower, or move TESSERA_WAREHOUSE or TESSERA_SERVING."
+        if free < need:
+            yield _problem("disk", "disk_full", found, remedy)
+        elif free < LOW_BELOW_RUNS * need:
+            yield _problem("disk", "disk_low", found, remedy)
+        else:
+            yield _fine("disk", found)
+
+
+def check_places(facts: Facts) -> Iterator[Finding]:
+    """Whether this user may write where a run writes."""
+    project = facts.project
+    places = {
+        "TESSERA_WAREHOUSE": project.warehouse.parent,
+        "TESSERA_SERVING": project.serving,
+        "TESSERA_LOGS": project.logs,
+        "DBT_TARGET_PATH": facts.root / os.environ.get("DBT_TARGET_PATH", "target"),
+    }
+    is_fine = True
+    for name, place in places.items():
+        there = _existing(place)
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            is_fine = False
+            yield _problem(
+                "places",
+                "place_not_writable",
+                f"{place} ({name}) cannot be written.",
+                f"Give this user the right to write {there}, or set {name} to another place.",
+            )
+    if is_fine:
+        yield _fine("places", f"All {len(places)} can be written: {', '.join(places)}.")
+
+
+def check_stray_files(facts: Facts) -> Iterator[Finding]:
+    """Whether runs that were killed left something behind."""
+    serving, spill = facts.project.serving, Path(f"{facts.project.warehouse}.tmp")
+    if facts.lock_holders:
+        yield _fine("stray files", "A run is under way; what it is writing is not looked at.")
+        return
+    swept = [*(serving / "releases").glob(f"{BUILDING}*"), *serving.glob(".current-*")]
+    if swept:
+        names = _some([path.name for path in swept])
+        yield _problem("stray files", "stray_files", f"Half-written: {names}.", "make run; it sweeps them")
+    left = [release for release in list_releases(serving) if not (release / "manifest.json").is_file()]
+    left += [spill] if spill.exists() and not facts.file_holders else []
+    for path in left:
+        yield _problem("stray files", "stray_files", f"{path} belongs to no run and no release.", f"rm -r {path}")
+    if not swept and not left:
+        yield _fine("stray files", "None.")
+
+
+CHECKS: dict[str, Callable[[Facts], Iterator[Finding]]] = {
+    "runs": check_runs,
+    "warehouse": check_warehouse,
+    "release": check_release,
+    "freshness": check_freshness,
+    "sources": check_sources,
+    "configuration": check_configuration,
+    "versions": check_versions,
+    "disk": check_disk,
+    "places": check_places,
+    "stray files": check_stray_files,
+}
+
+
+def _fine(check: str, found: str) -> Finding:
+    return Finding(check, "ok", "ok", found)
+
+
+def _problem(check: str, code: str, found: str, remedy: str) -> Finding:
+    return Finding(check, STATES[code], code, found, remedy)
+
+
+def _existing(place: Path) -> Path:
+    """The place, or the nearest folder above it that is there."""
+    return next(path for path in (place, *place.parents) if path.exists())
+
+
+def _first_line(text: object) -> str:
+    return (str(text).splitlines() or [""])[0]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:,.1f} TiB"
+
+
+def _spell_out(seconds: float) -> str:
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,397 @@
+"""The doctor: every finding, made by real files, locks and processes; and that it changes nothing."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+import yaml
+from conftest import NEXT_DAY, PUBLISHED, Shop
+from shop import HISTORY_START, write_shop
+
+from flows.doctor import as_text
+from flows.steps.doctor import CHECKS, STATES, Facts, Finding, examine
+from flows.steps.operations_log import Run, log_run
+from flows.steps.project import ROOT, Project
+from flows.steps.release import current_release
+
+NOW = datetime(2024, 6, 1, tzinfo=UTC)
+
+
+def facts_of(shop: Shop, root: Path = ROOT, **overrides: object) -> Facts:
+    project = Project(
+        overrides=yaml.safe_load(shop.vars) | overrides,
+        warehouse=shop.warehouse,
+        serving=shop.serving,
+        logs=shop.logs,
+    )
+    return Facts(project, root=root, now=NOW)
+
+
+@contextmanager
+def process(code: str, *arguments: object) -> Iterator[subprocess.Popen]:
+    """Another process that says `ready` and then waits to be killed."""
+    child = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"{code}\nprint('ready', flush=True)\nimport time; time.sleep(60)",
+            *map(str, arguments),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert child.stdout.readline() == "ready\n"
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+
+
+def locking(shop: Shop) -> object:
+    """A process that has the lock of runs."""
+    return process(
+        "import sys; from pathlib import Path; from flows.steps.lock import warehouse_lock\n"
+        "lock = warehouse_lock(Path(sys.argv[1])); lock.__enter__()",
+        shop.warehouse,
+    )
+
+
+def opening(shop: Shop) -> object:
+    """A process that has the warehouse open for writing, as dbt does."""
+    return process("import duckdb, sys; connection = duckdb.connect(sys.argv[1])", shop.warehouse)
+
+
+def write_run(shop: Shop, **changes: object) -> Run:
+    """Put a run into the warehouse's log that began an hour before NOW."""
+    run = Run(
+        run_id="20240531T230000Z",
+        first_as_of_date=NEXT_DAY,
+        last_as_of_date=NEXT_DAY,
+        kind="daily",
+        status="failed",
+        message="day_missing: no line",
+        started_at=datetime(2024, 5, 31, 23),
+        ended_at=None,
+        code_version="test",
+        rows_by_mart=None,
+    )
+    run = Run(**(vars(run) | changes))
+    log_run(shop.warehouse, run)
+    return run
+
+
+def write_log(shop: Shop, run_id: str, began: datetime) -> Path:
+    """The structured log of a run that is building its models."""
+    file = shop.logs / "runs" / f"{run_id}.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    events = [{"event": "run_begun", "kind": "daily"}, {"event": "step_begun", "step": "models"}]
+    file.write_text("".join(json.dumps({"at": began.isoformat()} | event) + "\n" for event in events))
+    return file
+
+
+def copy_of_checkout(folder: Path) -> Path:
+    """A checkout of its own, with what the doctor reads of it."""
+    root = folder / "checkout"
+    for name in ("models", "macros", "seeds"):
+        shutil.copytree(ROOT / name, root / name)
+    for name in ("dbt_project.yml", "profiles.yml", "pyproject.toml", "requirements.lock"):
+        shutil.copy(ROOT / name, root / name)
+    return root
+
+
+def edited(file: Path, old: str, new: str) -> None:
+    """Replace a text in a file that has it."""
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+def enlarged(shop: Shop, share_of_free: float) -> None:
+    """Make the release as large as a share of what is free, with a file that takes no room."""
+    file = shop.serving / "current" / "data_docs" / "large"
+    with file.open("wb") as handle:
+        handle.truncate(int(shutil.disk_usage(file.parent).free * share_of_free))
+
+
+Trouble = Callable[[Shop, Path, ExitStack], Facts]
+TROUBLES: dict[str, tuple[Trouble, str, str]] = {}
+"""What makes each finding; what its text and its remedy must say, as patterns."""
+
+
+def trouble(code: str, found: str, remedy: str) -> Callable[[Trouble], Trouble]:
+    def add(make: Trouble) -> Trouble:
+        TROUBLES[code] = (make, found, remedy)
+        return make
+
+    return add
+
+
+@trouble(
+    "run_stuck", r"under way for 25 hours, now in models.* median of 1 released runs is \d+", r"tail -f .*; .*kill \d"
+)
+def _(shop: Shop, _folder: Path, stack: ExitStack) -> Facts:
+    write_log(shop, "20991231T000000Z", NOW - timedelta(hours=25))
+    stack.enter_context(locking(shop))
+    stack.enter_context(opening(shop))
+    with duckdb.connect(str(current_release(shop.serving) / "tessera.duckdb"), read_only=True) as connection:
+        assert connection.sql("select duration_seconds > 0 from marts.ops_runs").fetchall() == [(True,)]
+    return facts_of(shop)
+
+
+@trouble("run_interrupted", "20240531T230000Z .* its process is gone", "make run")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    write_run(shop, status="running")
+    return facts_of(shop)
+
+
+@trouble("last_run_failed", "stopped in input checks: day_missing", "make run")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    # Later than the run that published the shop, which is of today.
+    write_run(shop, stopped_in="input checks", started_at=datetime(2099, 1, 1))
+    return facts_of(shop)
+
+
+@trouble("warehouse_held", r"process \d+ \(python.* has .*tessera.duckdb open", r"kill \d+\.")
+def _(shop: Shop, _folder: Path, stack: ExitStack) -> Facts:
+    stack.enter_context(opening(shop))
+    return facts_of(shop)
+
+
+@trouble("warehouse_missing", "the history is gone", f"flows.backfill --first {HISTORY_START}")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    shop.warehouse.unlink()
+    return facts_of(shop)
+
+
+@trouble("warehouse_unreadable", "cannot read .*tessera.duckdb", f"mv .*flows.backfill --first {HISTORY_START}")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    shop.warehouse.write_bytes(shop.warehouse.read_bytes()[:4096].replace(b"DUCK", b"DUKE"))
+    return facts_of(shop)
+
+
+@trouble("release_missing", "Nothing is released", "make run")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    shutil.rmtree(shop.serving)
+    return facts_of(shop)
+
+
+@trouble("release_dangling", "points to no release", f'make rollback ARGS="--to {PUBLISHED}-earlier"')
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    current = current_release(shop.serving)
+    current.rename(current.with_name(f"{PUBLISHED}-earlier"))
+    return facts_of(shop)
+
+
+@trouble("release_damaged", "dim_customers has .* in its Parquet file, but 1,200 in manifest", "no other release")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    parquet = shop.serving / "current" / "parquet" / "dim_customers.parquet"
+    duckdb.read_parquet(str(parquet)).limit(7).write_parquet(str(parquet.with_suffix(".short")))
+    parquet.with_suffix(".short").replace(parquet)
+    return facts_of(shop)
+
+
+@trouble("release_behind", f"Readers see {PUBLISHED}; .* up to {NEXT_DAY}: 1 days wait", "make run")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    return facts_of(shop)
+
+
+@trouble("sources_behind", f"The sources end on {HISTORY_START}, but {PUBLISHED}", "Deliver the whole files")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    write_shop(shop.files, HISTORY_START)
+    return facts_of(shop)
+
+
+@trouble("sources_changed", "built from files, but vars: sources names completejourney", "message")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    return facts_of(shop, sources=["completejourney"])
+
+
+@trouble("source_missing", "there is no .*customers.parquet or .csv", "vars: files_folder")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    (shop.files / "customers.csv").unlink()
+    return facts_of(shop)
+
+
+@trouble("source_unreadable", "table 'customers': .* lacks customer_id", "docs/own-data.md")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    edited(shop.files / "customers.csv", "customer_id", "customer_key")
+    return facts_of(shop)
+
+
+@trouble("variable_invalid", "vars: timezone is 'Mars/Olympus', but must be a time zone", "dbt_project.yml")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    return facts_of(shop, timezone="Mars/Olympus")
+
+
+@trouble("yaml_invalid", "models/history/_history.yml is not YAML", "Repair the file")
+def _(shop: Shop, folder: Path, _stack: ExitStack) -> Facts:
+    root = copy_of_checkout(folder)
+    edited(root / "models" / "history" / "_history.yml", "models:", "models: [")
+    return facts_of(shop, root)
+
+
+@trouble("rules_invalid", "seg_lifecycle.*active_days_90", "flows.check")
+def _(shop: Shop, folder: Path, _stack: ExitStack) -> Facts:
+    root = copy_of_checkout(folder)
+    edited(root / "models" / "segmentations" / "seg_lifecycle.yml", "active_days_90d >=", "active_days_90 >=")
+    return facts_of(shop, root)
+
+
+@trouble("python_other", "the project needs >=3.99", "make setup")
+def _(shop: Shop, folder: Path, _stack: ExitStack) -> Facts:
+    root = copy_of_checkout(folder)
+    edited(root / "pyproject.toml", ">=3.11,<3.12", ">=3.99")
+    return facts_of(shop, root)
+
+
+@trouble("package_missing", "Not installed: no-such-package", "make setup")
+def _(shop: Shop, folder: Path, _stack: ExitStack) -> Facts:
+    root = copy_of_checkout(folder)
+    edited(root / "requirements.lock", "duckdb==", "no-such-package==1.0\nduckdb==")
+    return facts_of(shop, root)
+
+
+@trouble("package_differs", rf"Not as locked: duckdb {re.escape(duckdb.__version__)} \(locked 0.1\)", "make setup")
+def _(shop: Shop, folder: Path, _stack: ExitStack) -> Facts:
+    root = copy_of_checkout(folder)
+    edited(root / "requirements.lock", f"\nduckdb=={duckdb.__version__}", "\nduckdb==0.1")
+    return facts_of(shop, root)
+
+
+@trouble("disk_full", "free at .* a run needs up to", "releases_kept")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    enlarged(shop, 1.5)
+    return facts_of(shop)
+
+
+@trouble("disk_low", "free at .* a run needs up to", "releases_kept")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    enlarged(shop, 0.5)
+    return facts_of(shop)
+
+
+@trouble("place_not_writable", r"\(TESSERA_LOGS\) cannot be written", "TESSERA_LOGS")
+def _(shop: Shop, folder: Path, _stack: ExitStack) -> Facts:
+    # A file where a folder should be: root, too, cannot write into it.
+    shutil.rmtree(shop.logs)
+    shop.logs.write_text("")
+    return facts_of(shop)
+
+
+@trouble("stray_files", "Half-written: .building-2024-04-10-x, .current-1", "make run")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    (shop.serving / "releases" / ".building-2024-04-10-x").mkdir()
+    (shop.serving / ".current-1").symlink_to("nowhere")
+    return facts_of(shop)
+
+
+@trouble("not_checked", "JSONDecodeError", "other findings")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    (shop.serving / "current" / "manifest.json").write_text("{")
+    return facts_of(shop)
+
+
+@pytest.mark.parametrize("code", TROUBLES)
+def test_trouble_is_found_with_what_to_do(code: str, shop: Shop, tmp_path: Path) -> None:
+    make, found, remedy = TROUBLES[code]
+    with ExitStack() as stack:
+        facts = make(shop, tmp_path, stack)
+        findings = examine(facts)
+        told = {finding.code: finding for finding in findings}
+        assert code in told
+        assert told[code].state == STATES[code]
+        assert re.search(found, told[code].found)
+        assert re.search(remedy, told[code].remedy)
+        # Every check says something, and the page shows it.
+        assert {finding.check for finding in findings} == set(CHECKS)
+        assert code in as_text(findings)
+
+
+def test_every_finding_is_made_by_a_test() -> None:
+    assert set(TROUBLES) == set(STATES)
+
+
+def healthy(shop: Shop) -> Facts:
+    """The shop as it was published, without the day that waits."""
+    write_shop(shop.files, PUBLISHED)
+    return facts_of(shop)
+
+
+def snapshot(folder: Path) -> dict[str, tuple]:
+    """Everything in a folder: names, kinds, sizes, times of change and contents."""
+    return {
+        str(path.relative_to(folder)): (
+            path.lstat().st_mode,
+            path.lstat().st_size,
+            path.lstat().st_mtime_ns,
+            path.read_bytes() if path.is_file() else None,
+        )
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def not_fine(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.state != "ok"]
+
+
+def test_published_shop_is_fine_and_is_left_as_it_was(shop: Shop) -> None:
+    facts = healthy(shop)
+    before = snapshot(shop.folder)
+    assert not_fine(examine(facts)) == []
+    assert snapshot(shop.folder) == before
+
+
+def test_run_under_way_is_no_trouble_and_is_not_disturbed(shop: Shop) -> None:
+    """It has the lock and, through dbt, the warehouse; the doctor reads the release and the structured log."""
+    file = write_log(shop, "20991231T000000Z", NOW - timedelta(seconds=50))
+    (shop.serving / "releases" / ".building-2024-04-10-x").mkdir()
+    with locking(shop) as run, opening(shop):
+        findings = examine(healthy(shop))
+    assert not_fine(findings) == []
+    (told,) = (finding.found for finding in findings if finding.check == "runs")
+    assert file.stem in told
+    assert f"process {run.pid}" in told
+    assert "now in models" in told
+
+
+def test_fresh_clone_only_lacks_a_release_and_stays_empty(shop: Shop, tmp_path: Path) -> None:
+    fresh = tmp_path / "fresh"
+    project = Project(
+        overrides=yaml.safe_load(shop.vars),
+        warehouse=fresh / "warehouse" / "tessera.duckdb",
+        serving=fresh / "serving",
+        logs=fresh / "logs",
+    )
+    assert [finding.code for finding in not_fine(examine(Facts(project, now=NOW)))] == ["release_missing"]
+    assert not fresh.exists()
+
+
+def test_command_fails_on_errors_only_and_speaks_json(shop: Shop) -> None:
+    # The day that waits is a warning.
+    def ask() -> tuple[int, set[str]]:
+        done = subprocess.run(
+            [sys.executable, "-m", "flows.doctor", "--json", "--vars", shop.vars],
+            cwd=ROOT,
+            env=os.environ | shop.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, {finding["code"] for finding in json.loads(done.stdout)}
+
+    assert ask() == (0, {"ok", "release_behind"})
+    (shop.files / "customers.csv").unlink()
+    status, codes = ask()
+    assert status == 1
+    assert "source_missing" in codes
