@@ -30,7 +30,7 @@ from flows.steps.operations_log import UNFINISHED, Run, read_runs
 from flows.steps.project import ROOT, Project
 from flows.steps.release import BUILDING, current_release, list_releases
 from flows.steps.run_log import read_events
-from flows.steps.window import published_date, source_days
+from flows.steps.window import history_start, published_date, source_days
 
 State = Literal["ok", "warning", "error"]
 
@@ -208,8 +208,7 @@ def check_warehouse(facts: Facts) -> Iterator[Finding]:
                 "warehouse",
                 "warehouse_missing",
                 f"There is no {warehouse}, though {facts.current.name} is released: the history is gone.",
-                "Put the file back from a backup, or build the history again: python -m flows.backfill "
-                f"--first {facts.project.vars['history_start']}",
+                f"Put the file back from a backup, or build the history again: {_build_all(facts)}",
             )
         else:
             yield _fine("warehouse", f"None yet; the first run makes {warehouse}.")
@@ -233,8 +232,7 @@ def check_warehouse(facts: Facts) -> Iterator[Finding]:
                 "warehouse",
                 "warehouse_unreadable",
                 f"DuckDB {duckdb.__version__} cannot read {warehouse}: {_first_line(error)}",
-                f"Put it back from a backup, or: mv {warehouse} {warehouse}.damaged; python -m flows.backfill "
-                f"--first {facts.project.vars['history_start']}",
+                f"Put it back from a backup, or: mv {warehouse} {warehouse}.damaged; {_build_all(facts)}",
             )
         else:
             what = "with a history" if has_history else "without a history yet"
@@ -249,14 +247,17 @@ def check_release(facts: Facts) -> Iterator[Finding]:
         yield _problem("release", "release_missing", "Nothing is released yet.", "make run")
         return
     others = [release.name for release in whole if release != current]
-    back = f'make rollback ARGS="--to {others[-1]}"' if others else "make run; there is no other release to go back to"
+    back = f'make rollback ARGS="--to {others[-1]}"; make run' if others else ""
     if current is None:
-        yield _problem("release", "release_dangling", f"{serving / 'current'} points to no release.", back)
+        yield _problem(
+            "release", "release_dangling", f"{serving / 'current'} points to no release.", back or "make run"
+        )
         return
     try:
         rows = _count_release(current)
     except (OSError, ValueError, LookupError, duckdb.Error) as error:
-        yield _problem("release", "release_damaged", f"{current.name}: {_first_line(error)}", back)
+        again = f"rm {serving / 'current'}; {_build_all(facts)}"
+        yield _problem("release", "release_damaged", f"{current.name}: {_first_line(error)}", back or again)
         return
     yield _fine("release", f"{current.name} is whole: {len(rows)} marts, {sum(rows.values()):,} rows.")
 
@@ -299,10 +300,11 @@ def check_freshness(facts: Facts) -> Iterator[Finding]:
             "Deliver the whole files again, then: make run",
         )
     elif newest > published and not facts.lock_holders:
+        days = (newest - published).days
         yield _problem(
             "freshness",
             "release_behind",
-            f"Readers see {published}; the sources are complete up to {newest}: {(newest - published).days} days wait.",
+            f"Readers see {published}; the sources are complete up to {newest}; days that wait: {days}.",
             "make run; if it should have run by itself, look at the scheduler",
         )
     else:
@@ -552,6 +554,15 @@ def _fine(check: str, found: str) -> Finding:
 
 def _problem(check: str, code: str, found: str, remedy: str) -> Finding:
     return Finding(check, STATES[code], code, found, remedy)
+
+
+def _build_all(facts: Facts) -> str:
+    """The command that builds the whole history again."""
+    try:
+        first = history_start(facts.project, source_days(facts.project, facts.now))
+    except RunStopped:
+        first = facts.project.vars["history_start"]
+    return f"python -m flows.backfill --first {first}"
 
 
 def _existing(place: Path) -> Path:

@@ -193,7 +193,11 @@ def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     return facts_of(shop)
 
 
-@trouble("release_damaged", "dim_customers has .* in its Parquet file, but 1,200 in manifest", "no other release")
+@trouble(
+    "release_damaged",
+    "dim_customers has .* in its Parquet file, but 1,200 in manifest",
+    f"rm .*current; .*--first {HISTORY_START}",
+)
 def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     parquet = shop.serving / "current" / "parquet" / "dim_customers.parquet"
     duckdb.read_parquet(str(parquet)).limit(7).write_parquet(str(parquet.with_suffix(".short")))
@@ -201,7 +205,7 @@ def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     return facts_of(shop)
 
 
-@trouble("release_behind", f"Readers see {PUBLISHED}; .* up to {NEXT_DAY}: 1 days wait", "make run")
+@trouble("release_behind", f"Readers see {PUBLISHED}; .* up to {NEXT_DAY}; days that wait: 1", "make run")
 def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     return facts_of(shop)
 
@@ -258,7 +262,7 @@ def _(shop: Shop, folder: Path, _stack: ExitStack) -> Facts:
 @trouble("package_missing", "Not installed: no-such-package", "make setup")
 def _(shop: Shop, folder: Path, _stack: ExitStack) -> Facts:
     root = copy_of_checkout(folder)
-    edited(root / "requirements.lock", "duckdb==", "no-such-package==1.0\nduckdb==")
+    edited(root / "requirements.lock", "\nduckdb==", "\nno-such-package==1.0\nduckdb==")
     return facts_of(shop, root)
 
 
