@@ -28,7 +28,7 @@ from flows.steps.errors import RunStopped
 from flows.steps.holders import Holder, holders
 from flows.steps.operations_log import UNFINISHED, Run, read_runs
 from flows.steps.project import ROOT, Project
-from flows.steps.release import BUILDING, current_release, list_releases
+from flows.steps.release import current_release, list_releases
 from flows.steps.run_log import read_events
 from flows.steps.window import history_start, published_date, source_days
 
@@ -420,7 +420,7 @@ def _variables(facts: Facts) -> Iterator[tuple[str, str, Callable[[Any], bool]]]
     )
     for name in ("releases_kept", "chunk_customer_days"):
         yield name, "a whole number above 0", _is_count
-    for name in ("logs_kept_days", "runs_kept_days"):
+    for name in ("logs_kept_days", "runs_kept_days", "features_kept_days"):
         yield name, "a whole number above 0, or null for ever", lambda value: value is None or _is_count(value)
 
 
@@ -522,7 +522,8 @@ def check_stray_files(facts: Facts) -> Iterator[Finding]:
     if facts.lock_holders:
         yield _fine("stray files", "A run is under way; what it is writing is not looked at.")
         return
-    swept = [*(serving / "releases").glob(f"{BUILDING}*"), *serving.glob(".current-*")]
+    # A run gives everything that is not whole yet a name with a dot.
+    swept = [*(serving / "releases").glob(".*"), *serving.glob(".*")]
     if swept:
         names = _some([path.name for path in swept])
         yield _problem("stray files", "stray_files", f"Half-written: {names}.", "make run; it sweeps them")

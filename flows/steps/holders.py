@@ -29,15 +29,16 @@ def holders(file: Path) -> list[Holder]:
     lines = LOCKS.read_text().splitlines()
     if not file.exists():
         return []
-    found = set()
+    found: set[int] = set()
     for line in lines:
         # A lock that is waited for has an arrow after its number.
         fields = [field for field in line.split() if field != "->"]
-        process, place = int(fields[4]), fields[5]
         # The device is that of the disk, which stat() does not give on layered file systems; so the process is asked.
-        if place.endswith(f":{file.stat().st_ino}") and process != os.getpid() and _has_open(process, file):
-            found.add(process)
-    return [Holder(process, _command(process)) for process in sorted(found)]
+        if fields[5].endswith(f":{file.stat().st_ino}"):
+            process = int(fields[4])
+            # The process that took the lock may be gone and one that it started still have it.
+            found |= {process} if _has_open(process, file) else _all_that_have_open(file)
+    return [Holder(process, _command(process)) for process in sorted(found - {os.getpid()})]
 
 
 def _has_open(process: int, file: Path) -> bool:
@@ -48,6 +49,11 @@ def _has_open(process: int, file: Path) -> bool:
     except PermissionError:
         # Another user's process: its lock is all that is known of it.
         return True
+
+
+def _all_that_have_open(file: Path) -> set[int]:
+    processes = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+    return {process for process in processes if os.access(f"/proc/{process}/fd", os.R_OK) and _has_open(process, file)}
 
 
 def _command(process: int) -> str:

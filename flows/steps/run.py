@@ -107,7 +107,7 @@ class Run:
         """Build staging and conformed models and what the input checks look at."""
         with self.step("inputs"):
             arguments = dbt.dbt_arguments("build", self.project, select=dbt.INPUTS)
-            dbt.run_dbt(arguments, self.project, self.window, self.report, self._log_node)
+            dbt.run_dbt(arguments, self.project, self.window, self.report, on_node=self._log_node)
 
     def check_inputs(self) -> None:
         """Judge the inputs.
@@ -128,7 +128,7 @@ class Run:
             for number, chunk in enumerate(chunks, start=1):
                 if len(chunks) > 1:
                     self.report(f"days {chunk}, part {number} of {len(chunks)}")
-                dbt.run_dbt(arguments, self.project, chunk, self.report, self._log_node)
+                dbt.run_dbt(arguments, self.project, chunk, self.report, on_node=self._log_node)
 
     def check_marts(self) -> None:
         """Judge the marts.

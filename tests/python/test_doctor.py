@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from shop import HISTORY_START, write_shop
 
 from flows.doctor import as_text
 from flows.steps.doctor import CHECKS, STATES, Facts, Finding, examine
+from flows.steps.holders import holders
 from flows.steps.operations_log import Run, log_run
 from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release
@@ -367,6 +369,23 @@ def test_run_under_way_is_no_trouble_and_is_not_disturbed(shop: Shop) -> None:
     assert file.stem in told
     assert f"process {run.pid}" in told
     assert "now in models" in told
+
+
+def test_lock_that_a_child_has_after_its_parent_was_killed_is_seen(shop: Shop) -> None:
+    code = (
+        "import fcntl, os, signal, subprocess, sys\n"
+        "file = open(sys.argv[1], 'a'); fcntl.flock(file, fcntl.LOCK_EX)\n"
+        "child = subprocess.Popen(['sleep', '60'], pass_fds=[file.fileno()])\n"
+        "print(child.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    lock = shop.warehouse.with_suffix(".lock")
+    # The child keeps the pipe open, so the first line is all that is read of it.
+    with subprocess.Popen([sys.executable, "-c", code, str(lock)], stdout=subprocess.PIPE, text=True) as parent:
+        child = int(parent.stdout.readline())
+    try:
+        assert [holder.process for holder in holders(lock)] == [child]
+    finally:
+        os.kill(child, signal.SIGKILL)
 
 
 def test_fresh_clone_only_lacks_a_release_and_stays_empty(shop: Shop, tmp_path: Path) -> None:
