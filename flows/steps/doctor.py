@@ -184,7 +184,7 @@ def _run_under_way(facts: Facts) -> Finding:
     step = next((event["step"] for event in reversed(events) if event["event"] == "step_begun"), "its beginning")
     found = (
         f"Run {logs[-1].stem} ({begun['kind']}, {holder}) is under way for {_spell_out(spent)}, "
-        f"now in {step}; its log was last written at {events[-1]['at']}."
+        f"now in {step}; its log was last written at {events[-1]['at'][:19]} UTC."
     )
     released = [run for run in facts.runs if run.status == "released" and run.duration_seconds is not None]
     alike = [run for run in released if run.kind == begun["kind"]] or released
