@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +42,13 @@ def dbt_arguments(command: str, project: Project, select: Sequence[str] = (), ex
     return arguments
 
 
-def run_dbt(arguments: Sequence[str], project: Project, window: Window, report: Report) -> list[Node]:
+def run_dbt(
+    arguments: Sequence[str],
+    project: Project,
+    window: Window,
+    report: Report,
+    more_environment: Mapping[str, str] | None = None,
+) -> list[Node]:
     """Run dbt on a window of days and report every node when it is done.
 
     Raises:
@@ -54,6 +60,7 @@ def run_dbt(arguments: Sequence[str], project: Project, window: Window, report: 
         "TESSERA_LAST_DATE": str(window.last),
         "TESSERA_HISTORY_START": str(window.history_start),
     }
+    environment |= more_environment or {}
     # Python's bytecode is worth seconds to dbt.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     project.warehouse.parent.mkdir(parents=True, exist_ok=True)

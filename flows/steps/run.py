@@ -18,9 +18,10 @@ from expectations.runner import CheckResult, Gate, describe, failures
 from flows.steps import dbt, operations_log, release
 from flows.steps.errors import RunStopped
 from flows.steps.project import ROOT, Project
+from flows.steps.restatement import Restatement
 from flows.steps.window import Window
 
-Kind = Literal["daily", "catch-up", "backfill"]
+Kind = Literal["daily", "catch-up", "backfill", "restate"]
 
 
 @dataclass
@@ -30,8 +31,9 @@ class Run:
     Attributes:
         project: what it runs on.
         window: the days it builds.
-        kind: daily, catch-up or backfill.
+        kind: daily, catch-up, backfill or restate.
         report: called with every line of progress.
+        restatement: which published days it rewrites, if any; the project is then on a copy of the warehouse.
         seconds: time spent, by step.
         results: what the checks found so far.
     """
@@ -40,6 +42,7 @@ class Run:
     window: Window
     kind: Kind
     report: Callable[[str], None] = print
+    restatement: Restatement | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     results: list[CheckResult] = field(default_factory=list)
     started_at: datetime = field(default_factory=operations_log.utc_now)
@@ -82,10 +85,11 @@ class Run:
         with self.step("models"):
             arguments = dbt.dbt_arguments("build", self.project, exclude=dbt.INPUTS)
             chunks = list(self.window.chunks(self.chunk_days()))
+            environment = self.restatement.environment(self.run_id, self.window) if self.restatement else None
             for number, chunk in enumerate(chunks, start=1):
                 if len(chunks) > 1:
                     self.report(f"days {chunk}, part {number} of {len(chunks)}")
-                dbt.run_dbt(arguments, self.project, chunk, self.report)
+                dbt.run_dbt(arguments, self.project, chunk, self.report, environment)
 
     def check_marts(self) -> None:
         """Judge the marts.
@@ -109,13 +113,19 @@ class Run:
                 sources=self.project.vars["sources"],
                 keep=int(self.project.vars["releases_kept"]),
                 write_docs=self.gate.write_docs,
+                before_readers_see_it=self.restatement.take_over if self.restatement else lambda: None,
             )
 
     def log(self, status: str, message: str | None = None) -> None:
         """Write the run into the log of runs."""
-        rows = json.dumps(mart_rows(self.project.warehouse)) if status == "released" else None
+        warehouse = self.project.warehouse
+        rows = json.dumps(mart_rows(warehouse)) if status == "released" else None
+        if self.restatement and status != "released":
+            # Its copy goes; what it found stays.
+            warehouse = self.restatement.published
+            operations_log.log_checks(warehouse, self.run_id, self.results)
         operations_log.log_run(
-            self.project.warehouse,
+            warehouse,
             operations_log.Run(
                 run_id=self.run_id,
                 first_as_of_date=self.window.first,
