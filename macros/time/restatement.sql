@@ -1,6 +1,6 @@
 {#- What the run rewrites on purpose, as {run_id, reason, first, last, before}: the
-    days that were asked for, and the catalog that history_before_restating gives the
-    warehouse as it was published. None in every other run. -#}
+    days that were asked for, and the catalog that the warehouse has that was
+    published. None in every other run. -#}
 {% macro restatement() -%}
     {%- if not execute or not env_var('TESSERA_RESTATE_RUN', '') -%}
         {{ return(none) }}
@@ -15,9 +15,10 @@
     }) }}
 {%- endmacro %}
 
-{#- Attaches the warehouse as it was published, while a run rewrites days of it. -#}
-{% macro attach_history_before_restating() %}
+{#- The statement that attaches the warehouse as it was published, while a run
+    rewrites days of it. -#}
+{% macro attach_history_before_restating() -%}
     {%- if restatement() -%}
-        {%- do run_query("attach if not exists '" ~ env_var('TESSERA_RESTATE_PUBLISHED') ~ "' as " ~ restatement().before ~ ' (read_only)') -%}
+        attach if not exists {{ "'" ~ env_var('TESSERA_RESTATE_PUBLISHED') ~ "'" }} as {{ restatement().before }} (read_only)
     {%- endif -%}
-{% endmacro %}
+{%- endmacro %}

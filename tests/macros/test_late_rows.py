@@ -48,7 +48,8 @@ def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute(
             "create table transactions (customer_id bigint, order_id varchar, order_date date, "
-            "net_amount decimal(18, 2), product_id varchar default 'p', units bigint default 1, discount_amount decimal(18, 2) default 0,"
+            "net_amount decimal(18, 2), product_id varchar default 'p', units bigint default 1, "
+            "discount_amount decimal(18, 2) default 0,"
             " coupon_amount decimal(18, 2) default 0)"
         )
         connection.execute("alter table transactions add column ordered_at timestamp")

@@ -102,7 +102,8 @@ def test_late_rows_count_from_the_next_day_on_and_history_follows_when_it_is_res
     marks = ", ".join(str(customer) for customer in LATE_CUSTOMERS)
     ordered = released(
         shop,
-        f"select customer_id, orders_7d, orders_lifetime from marts.fct_customer_features where customer_id in ({marks})",
+        "select customer_id, orders_7d, orders_lifetime from marts.fct_customer_features "
+        f"where customer_id in ({marks})",
     )
     assert sorted(ordered) == [(SILENT[0], 3, 3), *((customer, 1, 1) for customer in LATE_CUSTOMERS[1:])]
     arrivals = released(

@@ -2,7 +2,8 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    full_refresh=false
+    full_refresh=false,
+    pre_hook="{{ attach_history_before_restating() }}"
 ) }}
 
 -- depends_on: {{ ref('segment_entries') }}
