@@ -77,7 +77,7 @@ def test_as_of_that_cannot_be_built(shop: Shop, as_of: date, message: str) -> No
     [
         (date(2024, 3, 1), None, "before the history begins"),
         (HISTORY_START, date(2024, 5, 1), "complete up to"),
-        (HISTORY_START, date(2024, 4, 5), "build at least up to"),
+        (HISTORY_START, date(2024, 4, 5), "published days are rewritten on purpose only"),
         (date(2024, 4, 20), date(2024, 4, 10), "before the first"),
     ],
 )
@@ -144,8 +144,16 @@ def test_days_missed_are_caught_up_in_one_run_that_equals_a_backfill(shop: Shop,
     write_shop(shop.files, date(2024, 4, 14))
     assert daily(vars=shop.vars).startswith("Released 2024-04-14")
     caught_up = marts_of(shop)
-    assert backfill(first=HISTORY_START, vars=shop.vars).startswith("Released 2024-04-14")
+    message = backfill(first=HISTORY_START, restate=True, reason="to compare", vars=shop.vars)
+    assert message.startswith("Released 2024-04-14")
     assert marts_of(shop) == caught_up
+    # All days were asked for; nothing in them changed.
+    with duckdb.connect(str(shop.serving / "current" / "tessera.duckdb"), read_only=True) as connection:
+        restated = connection.sql(
+            "select count(distinct as_of_date), bool_and(is_asked), sum(customers_changed), sum(entries_removed), "
+            "sum(entries_added), sum(segments_changed) from marts.ops_restatements"
+        ).fetchone()
+    assert restated == (14, True, 0, 0, 0, 0)
 
 
 def marts_of(shop: Shop) -> dict[str, list[tuple]]:
