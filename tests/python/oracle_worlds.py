@@ -269,7 +269,9 @@ def amend(facts: Facts, kind: str, published: date, random: Random) -> Facts:
         return replace(given, customers=tuple(each for each in facts.customers if each != customer))
     if kind == "customer delivered again":
         # Somebody of whom there are lines: they were deleted earlier, or never came.
-        gone = {each.customer_id for each in facts.transactions} - {each.customer_id for each in facts.customers} - {None}
+        gone = (
+            {each.customer_id for each in facts.transactions} - {each.customer_id for each in facts.customers} - {None}
+        )
         back = Customer(random.choice(sorted(each for each in gone if each is not None)), first_seen_date=HISTORY_START)
         return replace(facts, customers=(*facts.customers, back))
     if kind == "customer delivered late":

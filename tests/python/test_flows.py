@@ -16,9 +16,8 @@ import pytest
 import yaml
 from conftest import NEXT_DAY, PUBLISHED, Shop
 from prefect.settings import PREFECT_API_URL
-from shop import FIRST_ORDER_DATE, HISTORY_START, write_shop
+from shop import FIRST_ORDER_DATE, HISTORY_START
 
-from flows.backfill import backfill
 from flows.daily import daily
 from flows.steps.dbt import read_event, readable_errors
 from flows.steps.errors import RunStopped
@@ -138,33 +137,6 @@ def test_contract_of_the_marts_is_what_was_promised(published_shop: Shop) -> Non
         for mart, columns in promised.items():
             there = {row[0] for row in connection.sql(f"describe marts.{mart}").fetchall()}
             assert set(columns) <= there, mart
-
-
-def test_days_missed_are_caught_up_in_one_run_that_equals_a_backfill(shop: Shop, tmp_path: Path) -> None:
-    write_shop(shop.files, date(2024, 4, 14))
-    assert daily(vars=shop.vars).startswith("Released 2024-04-14")
-    caught_up = marts_of(shop)
-    message = backfill(first=HISTORY_START, restate=True, reason="to compare", vars=shop.vars)
-    assert message.startswith("Released 2024-04-14")
-    assert marts_of(shop) == caught_up
-    # All days were asked for; nothing in them changed.
-    with duckdb.connect(str(shop.serving / "current" / "tessera.duckdb"), read_only=True) as connection:
-        restated = connection.sql(
-            "select count(distinct as_of_date), bool_and(is_asked), sum(customers_changed), sum(entries_removed), "
-            "sum(entries_added), sum(segments_changed) from marts.ops_restatements"
-        ).fetchone()
-    assert restated == (14, True, 0, 0, 0, 0)
-
-
-def marts_of(shop: Shop) -> dict[str, list[tuple]]:
-    """All rows of the marts, but those that tell of the runs themselves."""
-    with duckdb.connect(str(shop.serving / "current" / "tessera.duckdb"), read_only=True) as connection:
-        names = [name for (name,) in connection.sql("select table_name from duckdb_tables() order by 1").fetchall()]
-        return {
-            name: connection.sql(f"from marts.{name} order by all").fetchall()
-            for name in names
-            if not name.startswith("ops_")
-        }
 
 
 def test_two_files_are_enough(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
