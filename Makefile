@@ -29,7 +29,7 @@ run: setup ## Build, check and release every new day (ARGS="--as-of 2017-06-30")
 	$(PYTHON) -m flows.daily $(ARGS)
 
 .PHONY: backfill
-backfill: setup ## Build a period again (ARGS="--first 2017-06-01").
+backfill: setup ## Build a period (ARGS="--first 2017-06-01"; of published days, see docs/operations.md).
 	$(PYTHON) -m flows.backfill $(ARGS)
 
 .PHONY: rollback

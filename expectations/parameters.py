@@ -130,6 +130,13 @@ class MartParameters:
     )
     """As `emptied_customers`; a warning above."""
 
+    restatable_share: Range = Range(
+        None,
+        0.01,
+        "Reports on a segment bear an error of a hundredth; past that, history should be made of what is known now.",
+    )
+    """Customers with late rows that published days lack, over those known on the last day; a warning above."""
+
 
 @dataclass(frozen=True)
 class Parameters:

@@ -77,6 +77,7 @@ def mart_tables(parameters: MartParameters, segments: Segments) -> list[CheckedT
         ),
         CheckedTable("checks", "daily_totals", ("as_of_date", "segmentation"), build_daily_totals_suite(parameters)),
         CheckedTable("checks", "orphans", ("reference",), build_orphans_suite(parameters)),
+        CheckedTable("checks", "restatement_due", ("first_day",), build_restatement_due_suite(parameters)),
     ]
 
 
@@ -442,6 +443,26 @@ def build_orphans_suite(parameters: MartParameters) -> ExpectationSuite:
                 Range(0, 0, "A row that refers to nothing drops out of every join, and totals no longer agree."),
                 description="every reference must find its row",
                 remedy="Build both marts of the reference in one run.",
+            ),
+        ],
+    )
+
+
+def build_restatement_due_suite(parameters: MartParameters) -> ExpectationSuite:
+    """Build the suite of `checks.restatement_due`: one row."""
+    return ExpectationSuite(
+        name="marts.restatement_due",
+        expectations=[
+            _has_rows("restatement_due_empty", "Build the table again: it always has one row.", exactly=1),
+            *_measured("customer_share"),
+            _within(
+                "restatement_due",
+                "customer_share",
+                parameters.restatable_share,
+                severity="warning",
+                description="few customers should have lines that came or changed after their days were published",
+                remedy="See fct_late_arrivals for the days. To rewrite published days from first_day on, use: "
+                'python -m flows.backfill --restate --first DATE --reason "...".',
             ),
         ],
     )

@@ -1,6 +1,7 @@
-"""The backfill flow: build a period again, in chunks, and release it.
+"""The backfill flow: build a period, in chunks, and release it.
 
 python -m flows.backfill --first DATE [--last DATE] [--vars YAML]
+python -m flows.backfill --restate --first DATE [--last DATE] --reason TEXT [--vars YAML]
 """
 
 import argparse
@@ -10,34 +11,50 @@ from datetime import date
 from prefect import flow
 
 from flows.steps.command import run_command
-from flows.steps.pipeline import run_window
+from flows.steps.errors import RunStopped
+from flows.steps.pipeline import CONSOLE, run_window
 from flows.steps.project import Project
-from flows.steps.window import resolve_backfill
+from flows.steps.restatement import Restatement
+from flows.steps.window import resolve_backfill, resolve_restatement
 
 
 @flow(name="backfill", log_prints=False)
-def backfill(first: date, last: date | None = None, vars: str | None = None) -> str:
+def backfill(
+    first: date, last: date | None = None, restate: bool = False, reason: str | None = None, vars: str | None = None
+) -> str:
     """Build, check and release the days from `first` on; returns the release.
-
-    History after `first` is forgotten and built anew, so `last` is at least the last published day.
 
     Args:
         first: the first day to build.
-        last: the last day to build; without it the newest complete day of the sources.
+        last: the last day to build; without it the newest complete day of the sources, or the last published one.
+        restate: rewrite days that are published. Days after `last` follow from it and are built again too.
+        reason: why they are rewritten; ops_restatements shows it.
         vars: dbt vars that differ from dbt_project.yml, as YAML.
     """
     project = Project.with_vars(vars)
-    return run_window(project, resolve_backfill(project, first, last), "backfill")
+    if not restate:
+        if reason:
+            raise RunStopped("A reason is for published days that are rewritten: say --restate too, or leave it out.")
+        return run_window(project, resolve_backfill(project, first, last), "backfill")
+    if not reason or not reason.strip():
+        raise RunStopped('Say why published days are rewritten: --reason "..."; ops_restatements will show it.')
+    window = resolve_restatement(project, first, last)
+    if last and last < window.last:
+        CONSOLE.print(f"The days after {last} follow from it: they are built again too, up to {window.last}.")
+    restatement = Restatement(project.warehouse, first, last or window.last, reason.strip())
+    return run_window(project, window, "restate", restatement)
 
 
 def main() -> int:
     """Run the flow from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m flows.backfill", description="Build a period again.")
+    parser = argparse.ArgumentParser(prog="python -m flows.backfill", description="Build a period.")
     parser.add_argument("--first", type=date.fromisoformat, metavar="DATE", required=True, help="first day to build")
     parser.add_argument("--last", type=date.fromisoformat, metavar="DATE", help="last day to build")
+    parser.add_argument("--restate", action="store_true", help="rewrite published days")
+    parser.add_argument("--reason", metavar="TEXT", help="why published days are rewritten")
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, such as '{sources: [files], files_folder: data}'")
     arguments = parser.parse_args()
-    return run_command(lambda: backfill(first=arguments.first, last=arguments.last, vars=arguments.vars))
+    return run_command(lambda: backfill(**vars(arguments)))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +48,11 @@ def run_dbt(
     window: Window,
     report: Report,
     on_node: Callable[[Node], None] = lambda _node: None,
+    more: Mapping[str, str] | None = None,
 ) -> list[Node]:
     """Run dbt on a window of days and report every node when it is done, in words and to `on_node`.
+
+    Models and tests find the window in their environment, and `more`.
 
     Raises:
         RunStopped: dbt failed; the message is dbt's own, without the decoration.
@@ -61,6 +64,7 @@ def run_dbt(
         "TESSERA_HISTORY_START": str(window.history_start),
         "DBT_LOG_PATH": os.environ.get("DBT_LOG_PATH", str(project.logs)),
     }
+    environment |= more or {}
     # Python's bytecode is worth seconds to dbt.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     project.warehouse.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """The steps of a run as Prefect tasks, in order, under the warehouse's lock."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from prefect import task
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from flows.steps.lock import warehouse_lock
 from flows.steps.project import Project
+from flows.steps.restatement import Restatement, discard_copy
 from flows.steps.run import Kind, Run
 from flows.steps.summary import markdown_summary, print_summary
 from flows.steps.window import Window
@@ -55,17 +57,30 @@ def publish(run: Run) -> Path:
     return run.publish()
 
 
-def run_window(project: Project, window: Window, kind: Kind) -> str:
+@task(name="copy warehouse", **TRANSIENT)
+def copy_warehouse(restatement: Restatement) -> None:
+    """Copy the warehouse that is published, to rewrite days of it."""
+    restatement.begin()
+
+
+def run_window(project: Project, window: Window, kind: Kind, restatement: Restatement | None = None) -> str:
     """Build, check and release a window of days; returns a line for the person who started it.
 
     Raises:
         RunStopped: a step failed; what readers see is as it was.
     """
-    with warehouse_lock(project.warehouse):
-        run = Run(project, window, kind, report=CONSOLE.print)
+    published = project.warehouse
+    with warehouse_lock(published):
+        # A restatement that was killed leaves one.
+        discard_copy(published)
+        if restatement:
+            project = replace(project, warehouse=restatement.copy)
+        run = Run(project, window, kind, report=CONSOLE.print, restatement=restatement)
         CONSOLE.print(f"Building {window}, sources {', '.join(project.vars['sources'])}")
         try:
             run.begin()
+            if restatement:
+                copy_warehouse(restatement)
             build_inputs(run)
             check_inputs(run)
             build_marts(run)
@@ -73,9 +88,11 @@ def run_window(project: Project, window: Window, kind: Kind) -> str:
             release = publish(run)
         except Exception as error:
             run.end("failed", str(error))
+            discard_copy(published)
             raise
         except BaseException as error:
             run.end("interrupted", f"Stopped from outside ({type(error).__name__}).")
+            discard_copy(published)
             raise
         run.end("released")
         print_summary(CONSOLE, release, project.serving, run.results, run.seconds)

@@ -34,6 +34,7 @@ def publish(
     sources: Sequence[str],
     keep: int,
     write_docs: Callable[[Path], None],
+    before_readers_see_it: Callable[[], None] = lambda: None,
 ) -> Path:
     """Copy the marts into a new release and make it the current one.
 
@@ -62,6 +63,7 @@ def publish(
         (building / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
         _write_through(building)
         release = building.rename(releases / name)
+        before_readers_see_it()
         _point_current_to(release, serving)
     except (OSError, duckdb.Error) as error:
         shutil.rmtree(building, ignore_errors=True)

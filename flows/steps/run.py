@@ -22,10 +22,11 @@ from flows.rules.macros import RuleError
 from flows.steps import dbt, operations_log, release
 from flows.steps.errors import RunStopped
 from flows.steps.project import ROOT, Project
+from flows.steps.restatement import Restatement
 from flows.steps.run_log import RunLog, forget_logs, log_file, read_events
 from flows.steps.window import Window
 
-Kind = Literal["daily", "catch-up", "backfill"]
+Kind = Literal["daily", "catch-up", "backfill", "restate"]
 
 
 @dataclass
@@ -35,8 +36,9 @@ class Run:
     Attributes:
         project: what it runs on.
         window: the days it builds.
-        kind: daily, catch-up or backfill.
+        kind: daily, catch-up, backfill or restate.
         report: called with every line of progress.
+        restatement: which published days it rewrites, if any; the project is then on a copy of the warehouse.
         seconds: time spent, by step.
         results: what the checks found so far.
         unfinished_step: the step that is under way, or that stopped the run.
@@ -46,6 +48,7 @@ class Run:
     window: Window
     kind: Kind
     report: Callable[[str], None] = print
+    restatement: Restatement | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     results: list[CheckResult] = field(default_factory=list)
     started_at: datetime = field(default_factory=operations_log.utc_now)
@@ -91,7 +94,7 @@ class Run:
             rule_versions=self.rule_versions,
             process=os.getpid(),
         )
-        warehouse = self.project.warehouse
+        warehouse = self.published_warehouse
         try:
             self.log("running")
             for run in operations_log.read_runs(warehouse):
@@ -125,10 +128,11 @@ class Run:
         with self.step("models"):
             arguments = dbt.dbt_arguments("build", self.project, exclude=dbt.INPUTS)
             chunks = list(self.window.chunks(self.chunk_days()))
+            environment = self.restatement.environment(self.run_id, self.window) if self.restatement else {}
             for number, chunk in enumerate(chunks, start=1):
                 if len(chunks) > 1:
                     self.report(f"days {chunk}, part {number} of {len(chunks)}")
-                dbt.run_dbt(arguments, self.project, chunk, self.report, on_node=self._log_node)
+                dbt.run_dbt(arguments, self.project, chunk, self.report, on_node=self._log_node, more=environment)
 
     def check_marts(self) -> None:
         """Judge the marts.
@@ -152,6 +156,7 @@ class Run:
                 sources=self.project.vars["sources"],
                 keep=int(self.project.vars["releases_kept"]),
                 write_docs=self.gate.write_docs,
+                before_readers_see_it=self.restatement.take_over if self.restatement else lambda: None,
             )
         self.events.write("released", release=folder.name, rows_by_mart=self.rows_by_mart)
         # Readers have the release: what goes wrong from here on must not call the run failed.
@@ -167,7 +172,7 @@ class Run:
         rows = self.rows_by_mart if status in ("releasing", "released") else None
         has_ended = status != "running"
         operations_log.log_run(
-            self.project.warehouse,
+            self.project.warehouse if status == "releasing" else self.published_warehouse,
             operations_log.Run(
                 run_id=self.run_id,
                 first_as_of_date=self.window.first,
@@ -194,6 +199,9 @@ class Run:
         if status != "released":
             with suppress(duckdb.Error, OSError):
                 self.log(status, message)
+                if self.restatement:
+                    # Its copy goes; what it found stays.
+                    operations_log.log_checks(self.published_warehouse, self.run_id, self.results)
         self.events.write(
             "run_ended",
             status=status,
@@ -211,8 +219,13 @@ class Run:
             removed["logs"] = len(forget_logs(self.project.logs, now - timedelta(days=days)))
         if (days := self.project.vars["runs_kept_days"]) is not None:
             before = now.replace(tzinfo=None) - timedelta(days=days)
-            removed["runs"] = operations_log.forget_runs(self.project.warehouse, before)
+            removed["runs"] = operations_log.forget_runs(self.published_warehouse, before)
         self.events.write("tidied", **removed)
+
+    @property
+    def published_warehouse(self) -> Path:
+        """The warehouse that the next run builds on; a restatement works on a copy of it."""
+        return self.restatement.published if self.restatement else self.project.warehouse
 
     @property
     def duration(self) -> float:

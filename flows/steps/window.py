@@ -132,7 +132,7 @@ def resolve_window(project: Project, as_of: date | None, now: datetime | None = 
     if as_of and published and as_of <= published:
         raise RunStopped(
             f"{as_of} is already published (the current release is as of {published}). "
-            f"To build it again, use: python -m flows.backfill --first {as_of}"
+            f'To rewrite it, use: python -m flows.backfill --restate --first {as_of} --reason "..."'
         )
     if published and days.newest < published:
         raise RunStopped(
@@ -153,7 +153,7 @@ def resolve_backfill(project: Project, first: date, last: date | None, now: date
 
     Raises:
         RunStopped: the days do not lie between history_start and the newest complete day, leave a gap after the
-            published ones, or end before the last of them.
+            published ones, or are published.
     """
     days = source_days(project, now or datetime.now(UTC))
     start = history_start(project, days)
@@ -168,12 +168,41 @@ def resolve_backfill(project: Project, first: date, last: date | None, now: date
     expected = published + ONE_DAY if published else start
     if first > expected:
         raise RunStopped(f"History has no day before {first} to build on. Begin with {expected} or earlier.")
-    if published and last < published:
+    if published and first <= published:
+        asked = f" --last {last}" if last < published else ""
         raise RunStopped(
-            f"History is published up to {published}; building from {first} forgets it from there on, "
-            f"so build at least up to {published}."
+            f"Days up to {published} are published, and published days are rewritten on purpose only. To do that, use: "
+            f'python -m flows.backfill --restate --first {first}{asked} --reason "..."'
         )
     return Window(first, last, start)
+
+
+def resolve_restatement(project: Project, first: date, last: date | None, now: datetime | None = None) -> Window:
+    """The published days from `first` on: those up to `last` are asked for, the later ones follow from them.
+
+    Raises:
+        RunStopped: `first` or `last` is not published, or lies before the history or the other, or the sources do not
+            reach the last published day.
+    """
+    days = source_days(project, now or datetime.now(UTC))
+    start = history_start(project, days)
+    published = published_date(project)
+    if published is None or max(first, last or first) > published:
+        end = f"published up to {published}" if published else "not published yet"
+        raise RunStopped(
+            f"History is {end}, and only published days can be restated. "
+            "To build the days after them, use: python -m flows.daily"
+        )
+    if first < start:
+        raise RunStopped(f"{first} lies before the history begins, {start} (vars: history_start). Begin there.")
+    if last and last < first:
+        raise RunStopped(f"The last day {last} lies before the first, {first}.")
+    if published > days.newest:
+        raise RunStopped(
+            f"The sources end on {days.newest}, but {published} is published already. "
+            "If a file was cut off or replaced by an older one, deliver it again."
+        )
+    return Window(first, published, start)
 
 
 def _transactions_table(system: str) -> dict:

@@ -1,29 +1,11 @@
 {#- Removes the days of an activity table whose lines are no longer the delivered
-    ones (late, corrected or deleted rows), so that the model appends them again. -#}
+    ones, so that the model appends them again. -#}
 {% macro forget_changed_days() -%}
     {%- if is_incremental() -%}
         delete from {{ this }}
         where activity_date in (
-            select kept.activity_date
-            from (
-                select
-                    activity_date,
-                    sum(fingerprint) as fingerprint
-                from {{ this }}
-                group by activity_date
-            ) as kept
-            left join (
-                select
-                    order_date,
-                    sum(fingerprint) as fingerprint
-                from {{ ref('delivered_days') }}
-                where problem is null
-                group by order_date
-            ) as delivered
-                on kept.activity_date = delivered.order_date
-            where
-                delivered.order_date is null
-                or kept.fingerprint <> delivered.fingerprint
+            select changed_days.activity_date
+            from ({{ changed_days(this) }}) as changed_days
         )
     {%- endif -%}
 {%- endmacro %}

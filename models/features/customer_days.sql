@@ -5,6 +5,9 @@
     pre_hook="{{ forget_changed_days() }}"
 ) }}
 
+-- What late rows change is logged before it is changed here.
+-- depends_on: {{ ref('late_customer_days') }}
+
 with transactions as (
     {{ lines_to_append() }}
 

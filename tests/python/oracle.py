@@ -259,12 +259,16 @@ def _add_scores(features: Features) -> None:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """A segmentation as its YAML has it; the last segment's rule is None. Challengers have no column of customers."""
+    """A segmentation as its YAML has it; the last segment's rule is None. Challengers have no column of customers.
+
+    Moves into an immediate segment count at once.
+    """
 
     name: str
     confirm_days: int
     segments: tuple[tuple[str, Rule | None], ...]
     is_active: bool = True
+    immediate: frozenset[str] = frozenset()
 
 
 def read_segmentations(root: Path) -> list[Segmentation]:
@@ -278,6 +282,7 @@ def read_segmentations(root: Path) -> list[Segmentation]:
                 confirm_days=definition.get("confirm_days", 1),
                 segments=tuple((segment["name"], segment.get("rule")) for segment in definition["segments"]),
                 is_active=definition.get("status", "active") == "active",
+                immediate=frozenset(each["name"] for each in definition["segments"] if each.get("immediate")),
             )
     names = yaml.safe_load((root / "dbt_project.yml").read_text())["vars"]["segmentations"]
     return [definitions[name] for name in names]
@@ -421,7 +426,8 @@ class History:
             effective[day] = {}
             before = effective.get(day - ONE_DAY, {})
             for customer_id, segment in self.days[day].rules_say[segmentation.name].items():
-                last_days = [day - n * ONE_DAY for n in range(segmentation.confirm_days)]
+                confirm_days = 1 if segment in segmentation.immediate else segmentation.confirm_days
+                last_days = [day - n * ONE_DAY for n in range(confirm_days)]
                 held = all(
                     each in self.days and self.days[each].rules_say[segmentation.name].get(customer_id) == segment
                     for each in last_days

@@ -186,7 +186,10 @@ AMENDMENTS = (
     "customer closed in the past",
     "customer opened again",
     "customer deleted",
+    "customer erased",
+    "customer merged into another",
     "customer delivered late",
+    "customer delivered again",
     "contact delivered late",
     "response delivered late",
 )
@@ -256,6 +259,21 @@ def amend(facts: Facts, kind: str, published: date, random: Random) -> Facts:
         return with_customer(replace(random.choice(closed or [customer]), closed_date=None))
     if kind == "customer deleted":
         return replace(facts, customers=tuple(each for each in facts.customers if each != customer))
+    if kind == "customer erased":
+        erased = with_lines(without=[each for each in facts.transactions if each.customer_id == customer.customer_id])
+        return replace(erased, customers=tuple(each for each in facts.customers if each != customer))
+    if kind == "customer merged into another":
+        into = random.choice([each for each in facts.customers if each != customer])
+        merged = [each for each in facts.transactions if each.customer_id == customer.customer_id]
+        given = with_lines(*(replace(each, customer_id=into.customer_id) for each in merged), without=merged)
+        return replace(given, customers=tuple(each for each in facts.customers if each != customer))
+    if kind == "customer delivered again":
+        # Somebody of whom there are lines: they were deleted earlier, or never came.
+        gone = (
+            {each.customer_id for each in facts.transactions} - {each.customer_id for each in facts.customers} - {None}
+        )
+        back = Customer(random.choice(sorted(each for each in gone if each is not None)), first_seen_date=HISTORY_START)
+        return replace(facts, customers=(*facts.customers, back))
     if kind == "customer delivered late":
         newcomer = replace(customer, customer_id=1000 + random.randrange(1000), closed_date=None)
         return replace(

@@ -82,6 +82,9 @@ from (values ('lifecycle'), ('value')) as segmentations (segmentation);
 
 create table checks.orphans as
 select 'customer_segments.customer_id' as reference, 0 as orphans;
+
+create table checks.restatement_due as
+select date '2018-01-01' as first_day, 1 as customers, 0.01::double as customer_share;
 """
 
 # gate, statement that breaks a table, codes that must fail as errors, codes that must fail as warnings
@@ -271,6 +274,9 @@ BROKEN = [
     ("marts", "delete from checks.orphans", {"orphans_empty"}, set()),
     ("marts", "update checks.orphans set orphans = null", {"orphans_not_measured"}, set()),
     ("marts", "update checks.orphans set orphans = 3", {"orphan"}, set()),
+    ("marts", "delete from checks.restatement_due", {"restatement_due_empty"}, set()),
+    ("marts", "update checks.restatement_due set customer_share = null", {"customer_share_not_measured"}, set()),
+    ("marts", "update checks.restatement_due set customer_share = 0.011", set(), {"restatement_due"}),
 ]
 
 

@@ -267,9 +267,9 @@ def test_late_rows_leave_published_history_alone_and_count_from_the_next_run_on(
     middle = HISTORY_START + (outline.days // 2) * ONE_DAY
     runs = [
         (HISTORY_START, middle, []),
-        # The days to come, and then the last ones again, on other facts each time.
+        # The days to come, and then days that are published already, on other facts each time.
         (middle + ONE_DAY, outline.last - ONE_DAY, kinds[::2]),
-        (outline.last - ONE_DAY, outline.last, kinds[1::2]),
+        (middle - 5 * ONE_DAY, outline.last, kinds[1::2]),
     ]
     facts = make_facts(outline)
     history = History(SEGMENTATIONS, HISTORY_START)

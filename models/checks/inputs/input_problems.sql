@@ -1,3 +1,6 @@
+{#- Orders that are ahead of the customer feed are new. The lines of customers who were merged, erased or dropped from
+    the feed stay behind in the past: they are counted, but must not stop whoever builds their days again for ever. -#}
+{%- set is_new = 'order_date > ' ~ last_date(-7) %}
 {%- set problems = [
     'invalid_customer_id', 'invalid_order_id', 'invalid_ordered_at', 'invalid_net_amount', 'unknown_customer',
 ] %}
@@ -15,7 +18,7 @@ select
     {%- for problem in problems %}
     cast(coalesce(sum(case when problem = '{{ problem }}' then lines end), 0) as bigint) as {{ problem }},
     {%- endfor %}
-    coalesce(cast(sum(case when problem = 'unknown_customer' then lines end) as double), 0)
-    / nullif(cast(sum(lines) as double), 0) as unknown_customer_share,
+    coalesce(cast(sum(case when problem = 'unknown_customer' and {{ is_new }} then lines end) as double), 0)
+    / nullif(cast(sum(case when {{ is_new }} then lines end) as double), 0) as unknown_customer_share,
     min(example) as example
 from delivered_days
