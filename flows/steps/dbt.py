@@ -15,6 +15,9 @@ from flows.steps.window import Window
 # The part of the project that has to hold before the inputs can be judged.
 INPUTS = ("path:seeds", "path:models/staging", "path:models/conformed", "path:models/checks/inputs")
 
+# Models that keep days, and what they are made of. Everything else is about the last day.
+KEEPS_DAYS = ("+config.materialized:incremental",)
+
 Report = Callable[[str], None]
 
 
@@ -42,8 +45,12 @@ def dbt_arguments(command: str, project: Project, select: Sequence[str] = (), ex
     return arguments
 
 
-def run_dbt(arguments: Sequence[str], project: Project, window: Window, report: Report) -> list[Node]:
+def run_dbt(
+    arguments: Sequence[str], project: Project, window: Window, report: Report, tests_all_days: bool = False
+) -> list[Node]:
     """Run dbt on a window of days and report every node when it is done.
+
+    Tests look at the days of the window, or at all of the history.
 
     Raises:
         RunStopped: dbt failed; the message is dbt's own, without the decoration.
@@ -54,6 +61,8 @@ def run_dbt(arguments: Sequence[str], project: Project, window: Window, report: 
         "TESSERA_LAST_DATE": str(window.last),
         "TESSERA_HISTORY_START": str(window.history_start),
     }
+    if tests_all_days:
+        environment["TESSERA_TESTED_DAYS"] = "all"
     # Python's bytecode is worth seconds to dbt.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     project.warehouse.parent.mkdir(parents=True, exist_ok=True)

@@ -78,14 +78,18 @@ class Run:
             self._judge(self.gate.run("inputs", not_after=clock))
 
     def build_marts(self) -> None:
-        """Build features, segmentations, history and marts, in chunks of days where the window is long."""
+        """Build features, segmentations, history and marts, in chunks of days where the window is long.
+
+        What tells of the last day alone is built once, with the last chunk, and so are the tests.
+        """
         with self.step("models"):
-            arguments = dbt.dbt_arguments("build", self.project, exclude=dbt.INPUTS)
-            chunks = list(self.window.chunks(self.chunk_days()))
+            keep = dbt.dbt_arguments("run", self.project, select=dbt.KEEPS_DAYS, exclude=dbt.INPUTS)
+            build = dbt.dbt_arguments("build", self.project, exclude=dbt.INPUTS)
+            *chunks, last = self.window.chunks(self.chunk_days())
             for number, chunk in enumerate(chunks, start=1):
-                if len(chunks) > 1:
-                    self.report(f"days {chunk}, part {number} of {len(chunks)}")
-                dbt.run_dbt(arguments, self.project, chunk, self.report)
+                self.report(f"days {chunk}, part {number} of {len(chunks) + 1}")
+                dbt.run_dbt(keep, self.project, chunk, self.report)
+            dbt.run_dbt(build, self.project, last, self.report, tests_all_days=self.kind != "daily")
 
     def check_marts(self) -> None:
         """Judge the marts.
