@@ -136,7 +136,11 @@ chained as (
         entries.entry_clauses,
         case
             when entries.previous_segment is not null
-                then {{ 'coalesce(entries.entered_on_before, last_entries.entered_on)' if is_incremental() else 'entries.entered_on_before' }}
+                {%- if is_incremental() %}
+                then coalesce(entries.entered_on_before, last_entries.entered_on)
+                {%- else %}
+                then entries.entered_on_before
+                {%- endif %}
         end as previous_entered_on
     from entries
     {%- if is_incremental() %}
