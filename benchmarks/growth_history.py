@@ -2,9 +2,9 @@
 
 python -m benchmarks.growth_history [--customers N]
 
-The models of the history, the marts that are made of it and their tests, rendered without dbt, on segments that a fixed
-formula gives: every customer changes them every 10 to 60 days and is away for 200 days now and then. Each step's processor
-time is that of this process, so that neither dbt nor other processes are in it.
+The models of the history, the marts that are made of it and their tests, rendered without dbt, on segments that a
+fixed formula gives: every customer changes them every 10 to 60 days and is away for 200 days now and then. A step's
+time is the processor time of this process, so that neither dbt nor other processes are in it.
 """
 
 import argparse
@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -149,7 +148,8 @@ class History:
     def _decide(self, first: date, last: date) -> None:
         """What the rules say, and what was sold, on the days of the window and the day before it."""
         before = max(first - timedelta(days=1), START)
-        days = f"select cast(unnest(generate_series(date '{before}', date '{last}', interval 1 day)) as date) as as_of_date"
+        series = f"generate_series(date '{before}', date '{last}', interval 1 day)"
+        days = f"select cast(unnest({series}) as date) as as_of_date"
         segmentations = " union all ".join(
             f"select '{definition['name']}' as segmentation, '{definition['rule_version']}' as rule_version, "
             f"{[segment['name'] for segment in definition['segments']]} as segments"
