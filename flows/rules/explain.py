@@ -88,7 +88,7 @@ def _query(connection: duckdb.DuckDBPyConnection, project: Project, day: date) -
         literal,
         customers="select $key as customer_id",
         features=f"select * from features.customer_features where as_of_date = {literal}",
-        current_segments="select customer_id, segmentation, segment from history.segment_spells "
+        current_segments="select customer_id, segmentation, segment from marts.fct_segment_spells "
         f"where valid_from <= {literal} and valid_to > {literal}",
         rule_cut_points="from segmentations.rule_cut_points",
         score_cut_points="from features.score_cut_points",

@@ -9,7 +9,19 @@ import duckdb
 from flows.rules.definitions import Definition
 
 # The models of the history, in order; their own SQL computes the replay.
-MODELS = ("history/raw_segment_entries.sql", "history/segment_entries.sql", "history/segment_spells.sql")
+MODELS = ("history/raw_segment_entries.sql", "history/segment_entries.sql")
+# The time that customers spent in segments, from the entries.
+SPELLS = """
+    select
+        *,
+        entered_on as valid_from,
+        coalesce(lead(entered_on) over spells, date '9999-12-31') as valid_to,
+        lead(segment) over spells as next_segment,
+        lead(entered_on) over spells is null as is_current
+    from {schema}.segment_entries
+    window spells as (partition by customer_id, segmentation order by entered_on)
+    qualify segment <> '(left)'
+"""
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,7 @@ def replay(
     for path in MODELS:
         table = path.split("/")[1].removesuffix(".sql")
         connection.execute(f"create or replace table {schema}.{table} as {known.render(path)}")
+    connection.execute(f"create or replace table {schema}.segment_spells as {SPELLS.format(schema=schema)}")
     sizes: dict[date, dict[str, int]] = {day: {} for day in days}
     for day in days:
         rows = connection.execute(

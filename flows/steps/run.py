@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -110,7 +110,7 @@ class Run:
         """Build staging and conformed models and what the input checks look at."""
         with self.step("inputs"):
             arguments = dbt.dbt_arguments("build", self.project, select=dbt.INPUTS)
-            dbt.run_dbt(arguments, self.project, self.window, self.report, on_node=self._log_node)
+            self._run_dbt(arguments, self.window)
 
     def check_inputs(self) -> None:
         """Judge the inputs.
@@ -124,15 +124,19 @@ class Run:
             self._judge(self.gate.run("inputs", not_after=clock))
 
     def build_marts(self) -> None:
-        """Build features, segmentations, history and marts, in chunks of days where the window is long."""
+        """Build features, segmentations, history and marts, in chunks of days where the window is long.
+
+        What tells of the last day alone is built once, with the last chunk, and so are the tests.
+        """
         with self.step("models"):
-            arguments = dbt.dbt_arguments("build", self.project, exclude=dbt.INPUTS)
-            chunks = list(self.window.chunks(self.chunk_days()))
-            environment = self.restatement.environment(self.run_id, self.window) if self.restatement else {}
+            keep = dbt.dbt_arguments("run", self.project, select=dbt.KEEPS_DAYS, exclude=dbt.INPUTS)
+            build = dbt.dbt_arguments("build", self.project, exclude=dbt.INPUTS)
+            *chunks, last = self.window.chunks(self.chunk_days())
             for number, chunk in enumerate(chunks, start=1):
-                if len(chunks) > 1:
-                    self.report(f"days {chunk}, part {number} of {len(chunks)}")
-                dbt.run_dbt(arguments, self.project, chunk, self.report, on_node=self._log_node, more=environment)
+                self.report(f"days {chunk}, part {number} of {len(chunks) + 1}")
+                self._run_dbt(keep, chunk)
+            # A day that is added leaves the tests of the days before it true.
+            self._run_dbt(build, last, {} if self.kind == "daily" else {"TESSERA_TESTED_DAYS": "all"})
 
     def check_marts(self) -> None:
         """Judge the marts.
@@ -265,6 +269,11 @@ class Run:
         with duckdb.connect(str(self.project.warehouse), read_only=True) as connection:
             customers = connection.table("conformed.customers").count("*").fetchone()[0]
         return max(1, int(self.project.vars["chunk_customer_days"]) // max(customers, 1))
+
+    def _run_dbt(self, arguments: Sequence[str], window: Window, more: Mapping[str, str] | None = None) -> None:
+        """Run dbt on days of the run; `more` is added to its environment."""
+        restated = self.restatement.environment(self.run_id, self.window) if self.restatement else {}
+        dbt.run_dbt(arguments, self.project, window, self.report, self._log_node, restated | dict(more or {}))
 
     def _log_node(self, node: dbt.Node) -> None:
         self.events.write("node_built", step=self.unfinished_step, node=node.name, seconds=node.seconds)

@@ -9,6 +9,7 @@
             activity_date,
             sum(fingerprint) as fingerprint
         from {{ kept }}
+        where activity_date >= {{ late_rows_from() }}
         group by activity_date
     ) as kept
     full outer join (
@@ -16,7 +17,9 @@
             order_date,
             sum(fingerprint) as fingerprint
         from {{ ref('delivered_days') }}
-        where problem is null
+        where
+            problem is null
+            and order_date >= {{ late_rows_from() }}
         group by order_date
     ) as delivered
         on kept.activity_date = delivered.order_date

@@ -3,6 +3,11 @@
 with checked_transactions as (
 
     select * from {{ ref('checked_transactions') }}
+    {%- if var('late_days') is not none %}
+    where
+        ordered_at >= {{ late_rows_from() }}
+        or ordered_at is null
+    {%- endif %}
 
 ),
 

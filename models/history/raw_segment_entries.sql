@@ -2,7 +2,8 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='append_new_columns',
-    pre_hook="{{ forget('entered_on') }}"
+    pre_hook=["{{ forget('entered_on') }}", "{{ rewind_last_entries() }}"],
+    post_hook="{{ advance_last_entries() }}"
 ) }}
 
 with current_states as (
@@ -12,22 +13,6 @@ with current_states as (
 
 ),
 
-{% if is_incremental() -%}
-last_entries as (
-
-    select
-        customer_id,
-        segmentation,
-        max_by(segment, entered_on) as segment
-    from {{ this }}
-    where entered_on < {{ first_date() }}
-    group by
-        customer_id,
-        segmentation
-
-),
-
-{% endif -%}
 -- The state a day before each day of the run, dated with the day itself.
 previous_states as (
 
@@ -55,7 +40,7 @@ previous_states as (
         segmentation,
         segment,
         {{ first_date() }} as as_of_date
-    from last_entries
+    from {{ last_entries_of(this) }}
     where
         segment <> '(left)'
         and segmentation in (
@@ -123,7 +108,11 @@ entries as (
         decided.rule_version,
         decided.held_clauses,
         decided.deciding_clauses
-        - (decided.deciding_clauses & coalesce(clauses_before.held_clauses, 0)) as entry_clauses
+        - (decided.deciding_clauses & coalesce(clauses_before.held_clauses, 0)) as entry_clauses,
+        lag(decided.entered_on) over (
+            partition by decided.customer_id, decided.segmentation
+            order by decided.entered_on
+        ) as entered_on_before
     from decided
     left join clauses_before
         on
@@ -131,6 +120,36 @@ entries as (
             and decided.segmentation = clauses_before.segmentation
             and decided.entered_on = clauses_before.as_of_date
 
+),
+
+-- Since when the customer was in the segment that they leave.
+chained as (
+
+    select
+        entries.customer_id,
+        entries.segmentation,
+        entries.entered_on,
+        entries.segment,
+        entries.previous_segment,
+        entries.rule_version,
+        entries.held_clauses,
+        entries.entry_clauses,
+        case
+            when entries.previous_segment is not null
+                {%- if is_incremental() %}
+                then coalesce(entries.entered_on_before, last_entries.entered_on)
+                {%- else %}
+                then entries.entered_on_before
+                {%- endif %}
+        end as previous_entered_on
+    from entries
+    {%- if is_incremental() %}
+    left join {{ last_entries_of(this) }} as last_entries
+        on
+            entries.customer_id = last_entries.customer_id
+            and entries.segmentation = last_entries.segmentation
+    {%- endif %}
+
 )
 
-select * from entries
+select * from chained

@@ -2,7 +2,8 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='append_new_columns',
-    pre_hook="{{ forget('entered_on') }}"
+    pre_hook=["{{ forget('entered_on') }}", "{{ rewind_last_entries() }}"],
+    post_hook="{{ advance_last_entries() }}"
 ) }}
 
 with raw_segment_entries as (
@@ -34,29 +35,30 @@ confirmations as (
 {% if is_incremental() -%}
 last_entries as (
 
-    select
-        customer_id,
-        segmentation,
-        max_by(segment, entered_on) as segment
-    from {{ this }}
-    group by
-        customer_id,
-        segmentation
+    select * from {{ last_entries_of(this) }}
 
 ),
 
-last_raw_entries as (
+-- Where the rules alone had everybody on the day before the run.
+states_before as (
 
     select
         customer_id,
         segmentation,
-        max(entered_on) as entered_on,
-        max_by(segment, entered_on) as segment
-    from raw_segment_entries
+        segment,
+        entered_on
+    from {{ last_entries_of(ref('raw_segment_entries')) }}
     where entered_on < {{ first_date() }}
-    group by
+    union all
+    select
         customer_id,
-        segmentation
+        segmentation,
+        previous_segment as segment,
+        previous_entered_on as entered_on
+    from raw_segment_entries
+    where
+        entered_on >= {{ first_date() }}
+        and previous_entered_on < {{ first_date() }}
 
 ),
 
@@ -65,17 +67,17 @@ last_raw_entries as (
 pending as (
 
     select
-        last_raw_entries.customer_id,
-        last_raw_entries.segmentation,
-        last_raw_entries.entered_on
-    from last_raw_entries
+        states_before.customer_id,
+        states_before.segmentation,
+        states_before.entered_on
+    from states_before
     inner join last_entries
         on
-            last_raw_entries.customer_id = last_entries.customer_id
-            and last_raw_entries.segmentation = last_entries.segmentation
+            states_before.customer_id = last_entries.customer_id
+            and states_before.segmentation = last_entries.segmentation
     where
-        last_raw_entries.segment <> last_entries.segment
-        and last_raw_entries.segmentation in (select confirmations.segmentation from confirmations)
+        states_before.segment <> last_entries.segment
+        and states_before.segmentation in (select confirmations.segmentation from confirmations)
 
 ),
 
@@ -206,6 +208,73 @@ entries as (
         followed.effective_previous_segment is null
         or followed.effective_previous_segment <> followed.segment
 
+),
+
+-- With what the entry ended: the entry before it, kept or of this run.
+chain as (
+
+    select
+        customer_id,
+        segmentation,
+        entered_on,
+        previous_segment,
+        rule_version,
+        entry_clauses
+    from entries
+    {%- if is_incremental() %}
+    union all
+    select
+        last_entries.customer_id,
+        last_entries.segmentation,
+        last_entries.entered_on,
+        last_entries.previous_segment,
+        last_entries.rule_version,
+        last_entries.entry_clauses
+    from last_entries
+    where
+        exists (
+            select 1
+            from entries
+            where
+                entries.customer_id = last_entries.customer_id
+                and entries.segmentation = last_entries.segmentation
+        )
+    {%- endif %}
+
+),
+
+ends as (
+
+    select
+        customer_id,
+        segmentation,
+        lead(entered_on) over (
+            partition by customer_id, segmentation
+            order by entered_on
+        ) as ended_on,
+        entered_on,
+        previous_segment,
+        rule_version,
+        entry_clauses
+    from chain
+
+),
+
+chained as (
+
+    select
+        entries.*,
+        ends.entered_on as previous_entered_on,
+        ends.previous_segment as previous_entered_from,
+        ends.rule_version as previous_rule_version,
+        ends.entry_clauses as previous_entry_clauses
+    from entries
+    left join ends
+        on
+            entries.customer_id = ends.customer_id
+            and entries.segmentation = ends.segmentation
+            and entries.entered_on = ends.ended_on
+
 )
 
-select * from entries
+select * from chained

@@ -26,7 +26,7 @@ current_segments as (
         customer_id,
         segmentation,
         segment
-    from {{ ref('segment_spells') }}
+    from {{ ref('recent_spells') }}
     where is_current
 
 ),

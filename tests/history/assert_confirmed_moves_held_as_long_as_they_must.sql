@@ -3,6 +3,7 @@
 with segment_entries as (
 
     select * from {{ ref('segment_entries') }}
+    where entered_on >= {{ first_tested() }}
 
 ),
 

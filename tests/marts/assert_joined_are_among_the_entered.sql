@@ -2,8 +2,11 @@
 select *
 from {{ ref('fct_segment_daily') }}
 where
-    joined > entered
-    or {{ adapter.quote('left') }} > exited
-    or joined < 0
-    or {{ adapter.quote('left') }} < 0
-    or customers < 0
+    as_of_date >= {{ first_tested() }}
+    and (
+        joined > entered
+        or {{ adapter.quote('left') }} > exited
+        or joined < 0
+        or {{ adapter.quote('left') }} < 0
+        or customers < 0
+    )

@@ -8,7 +8,9 @@ with migrations as (
         from_segment,
         sum(customers) as customers
     from {{ ref('fct_segment_migrations') }}
-    where from_segment <> '(new)'
+    where
+        from_segment <> '(new)'
+        and period_end >= {{ first_tested() }}
     group by
         period,
         period_start,
@@ -23,6 +25,7 @@ periods as (
         period,
         period_start
     from {{ ref('fct_segment_migrations') }}
+    where period_end >= {{ first_tested() }}
 
 ),
 

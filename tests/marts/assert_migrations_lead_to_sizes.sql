@@ -12,7 +12,7 @@ with migrations as (
     from {{ ref('fct_segment_migrations') }}
     where
         to_segment <> '(left)'
-        and period_end <= {{ last_date() }}
+        and period_end between {{ first_tested() }} and {{ last_date() }}
     group by
         period,
         period_start,

@@ -1,4 +1,4 @@
--- customers(D) = customers(D-1) + entered(D) - exited(D), over the whole history.
+-- customers(D) = customers(D-1) + entered(D) - exited(D).
 with followed as (
 
     select
@@ -8,9 +8,12 @@ with followed as (
             order by as_of_date
         ) as customers_before
     from {{ ref('fct_segment_daily') }}
+    where as_of_date >= {{ add_days(first_tested(), -1) }}
 
 )
 
 select *
 from followed
-where customers <> customers_before + entered - exited
+where
+    as_of_date >= {{ first_tested() }}
+    and customers <> customers_before + entered - exited

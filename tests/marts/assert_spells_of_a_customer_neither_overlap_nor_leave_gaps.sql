@@ -8,6 +8,7 @@ with followed as (
             order by valid_from
         ) as next_valid_from
     from {{ ref('fct_segment_spells') }}
+    where valid_to >= {{ first_tested() }}
 
 )
 

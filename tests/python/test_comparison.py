@@ -48,7 +48,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
                 segmentation varchar, status varchar, challenger_of varchar, is_current boolean, flapping_rate double
             );
             create table customer_segments (customer_id bigint, segmentation varchar, segment varchar);
-            create table segment_spells (
+            create table fct_segment_spells (
                 customer_id bigint, segmentation varchar, segment varchar, valid_from date, valid_to date
             );
             create table fct_customer_features (customer_id bigint, net_sales_365d decimal(18, 2));
@@ -86,7 +86,7 @@ class Marts:
         self.add("customer_segments", [[customer, segmentation, segment] for customer, segment in segments.items()])
         spells = [[customer, segmentation, segment, BEFORE, TODAY] for customer, segment in (before or {}).items()]
         spells += [[customer, segmentation, segment, TODAY, FOREVER] for customer, segment in segments.items()]
-        self.add("segment_spells", spells)
+        self.add("fct_segment_spells", spells)
 
     def sales(self, cents: Mapping[int, int]) -> None:
         self.add("fct_customer_features", [[customer, Decimal(value) / 100] for customer, value in cents.items()])
@@ -248,7 +248,7 @@ def test_stability_looks_at_the_state_of_exactly_30_days_before(marts: Marts) ->
     marts.add("customer_segments", [[n, name, "a"] for n in (0, 1) for name in ("seg_old", "seg_new")])
     day = timedelta(days=1)
     marts.add(
-        "segment_spells",
+        "fct_segment_spells",
         [
             # The stay in b ends with the day before: a counts.
             [0, "seg_old", "b", date(2024, 1, 1), BEFORE],

@@ -59,7 +59,7 @@ def test_what_is_decoded_from_the_warehouse_is_what_the_mart_says(project: Proje
             day,
             customers="select customer_id from marts.dim_customers",
             features=f"select * from features.customer_features where as_of_date = {day}",
-            current_segments="select customer_id, segmentation, segment from history.segment_spells where is_current",
+            current_segments="select customer_id, segmentation, segment from history.recent_spells where is_current",
             rule_cut_points="from segmentations.rule_cut_points",
             score_cut_points="from features.score_cut_points",
         )

@@ -1,6 +1,6 @@
-with segment_spells as (
+with recent_spells as (
 
-    select * from {{ ref('segment_spells') }}
+    select * from {{ ref('recent_spells') }}
     where is_current
 
 ),
@@ -19,21 +19,21 @@ segment_explanations as (
 )
 
 select
-    segment_spells.customer_id,
-    segment_spells.segmentation,
-    segment_spells.segment,
+    recent_spells.customer_id,
+    recent_spells.segmentation,
+    recent_spells.segment,
     segment_explanations.rule_segment,
-    segment_spells.previous_segment,
-    segment_spells.valid_from as entered_on,
-    {{ days_between('segment_spells.valid_from', last_date()) }} as days_in_segment,
+    recent_spells.previous_segment,
+    recent_spells.valid_from as entered_on,
+    {{ days_between('recent_spells.valid_from', last_date()) }} as days_in_segment,
     segment_explanations.fit,
     segment_explanations.nearest_segment,
     dim_segmentations.rule_version,
     {{ last_date() }} as as_of_date
-from segment_spells
+from recent_spells
 inner join dim_segmentations
-    on segment_spells.segmentation = dim_segmentations.segmentation
+    on recent_spells.segmentation = dim_segmentations.segmentation
 left join segment_explanations
     on
-        segment_spells.customer_id = segment_explanations.customer_id
-        and segment_spells.segmentation = segment_explanations.segmentation
+        recent_spells.customer_id = segment_explanations.customer_id
+        and recent_spells.segmentation = segment_explanations.segmentation

@@ -18,20 +18,14 @@ versions_in_force as (
 
 ),
 
--- A move is reversed where the customer goes back to where they came from within 30 days.
 moves as (
 
     select
         segmentation,
         rule_version,
-        count(*) as moves,
-        count(
-            case
-                when next_segment = previous_segment and {{ days_between('valid_from', 'valid_to') }} <= 30 then 1
-            end
-        ) as reversed_moves
-    from {{ ref('segment_spells') }}
-    where previous_segment <> '(left)'
+        cast(sum(moves) as bigint) as moves,
+        cast(sum(reversed_moves) as bigint) as reversed_moves
+    from {{ ref('segmentation_moves') }}
     group by
         segmentation,
         rule_version

@@ -20,12 +20,13 @@ dim_segments as (
 segment_entries as (
 
     select * from {{ ref('segment_entries') }}
+    where entered_on between {{ first_date() }} and {{ last_date() }}
 
 ),
 
-segment_spells as (
+recent_spells as (
 
-    select * from {{ ref('segment_spells') }}
+    select * from {{ ref('recent_spells') }}
 
 ),
 
@@ -75,31 +76,40 @@ moves as (
 
 ),
 
--- Every segment of the rules in force, and those of the same segmentations that
--- still have customers.
-segments as (
-
-    select
-        segmentation,
-        segment
-    from dim_segments
-    union
-    select
-        segmentation,
-        segment
-    from moves
-    where segmentation in (select dim_segments.segmentation from dim_segments)
-
-),
-
 sizes_before as (
 
     select
         segmentation,
         segment,
-        sum(cast(entered as bigint) - cast(exited as bigint)) as customers
-    from moves
-    where move_date < {{ first_date() }}
+        count(*) as customers
+    from recent_spells
+    where valid_from < {{ first_date() }}
+    group by
+        segmentation,
+        segment
+
+),
+
+segments as (
+
+    select
+        segmentation,
+        segment,
+        max(is_in_force) as is_in_force
+    from (
+        select
+            segmentation,
+            segment,
+            1 as is_in_force
+        from dim_segments
+        union all
+        select
+            segmentation,
+            segment,
+            0 as is_in_force
+        from recent_spells
+        where segmentation in (select dim_segments.segmentation from dim_segments)
+    ) as named
     group by
         segmentation,
         segment
@@ -117,7 +127,6 @@ daily_moves as (
         sum(joined) as joined,
         sum(departed) as departed
     from moves
-    where move_date between {{ first_date() }} and {{ last_date() }}
     group by
         move_date,
         segmentation,
@@ -129,56 +138,79 @@ sales as (
 
     select
         customer_measures.as_of_date,
-        segment_spells.segmentation,
-        segment_spells.segment,
+        recent_spells.segmentation,
+        recent_spells.segment,
         sum(customer_measures.net_cents_30d) as net_cents_30d,
         sum(customer_measures.orders_30d) as orders_30d
     from customer_measures
-    inner join segment_spells
+    inner join recent_spells
         on
-            customer_measures.customer_id = segment_spells.customer_id
-            and customer_measures.as_of_date >= segment_spells.valid_from
-            and customer_measures.as_of_date < segment_spells.valid_to
+            customer_measures.customer_id = recent_spells.customer_id
+            and customer_measures.as_of_date >= recent_spells.valid_from
+            and customer_measures.as_of_date < recent_spells.valid_to
     where customer_measures.orders_30d > 0
     group by
         customer_measures.as_of_date,
-        segment_spells.segmentation,
-        segment_spells.segment
+        recent_spells.segmentation,
+        recent_spells.segment
+
+),
+
+counted as (
+
+    select
+        run_days.as_of_date,
+        segments.segmentation,
+        segments.segment,
+        segments.is_in_force,
+        cast(
+            coalesce(sizes_before.customers, 0)
+            + coalesce(sum(daily_moves.entered - daily_moves.exited) over (
+                partition by segments.segmentation, segments.segment
+                order by run_days.as_of_date
+                rows between unbounded preceding and current row
+            ), 0)
+            as bigint
+        ) as customers,
+        cast(coalesce(daily_moves.entered, 0) as bigint) as entered,
+        cast(coalesce(daily_moves.exited, 0) as bigint) as exited,
+        cast(coalesce(daily_moves.joined, 0) as bigint) as joined,
+        cast(coalesce(daily_moves.departed, 0) as bigint) as {{ adapter.quote('left') }},
+        cast(coalesce(sales.net_cents_30d, 0) / 100 as decimal(18, 2)) as net_sales_30d,
+        cast(coalesce(sales.orders_30d, 0) as bigint) as orders_30d
+    from run_days
+    cross join segments
+    left join sizes_before
+        on
+            segments.segmentation = sizes_before.segmentation
+            and segments.segment = sizes_before.segment
+    left join daily_moves
+        on
+            run_days.as_of_date = daily_moves.move_date
+            and segments.segmentation = daily_moves.segmentation
+            and segments.segment = daily_moves.segment
+    left join sales
+        on
+            run_days.as_of_date = sales.as_of_date
+            and segments.segmentation = sales.segmentation
+            and segments.segment = sales.segment
 
 )
 
+-- A segment that the rules no longer have is listed as long as it has customers.
 select
-    run_days.as_of_date,
-    segments.segmentation,
-    segments.segment,
-    cast(
-        coalesce(sizes_before.customers, 0)
-        + coalesce(sum(daily_moves.entered - daily_moves.exited) over (
-            partition by segments.segmentation, segments.segment
-            order by run_days.as_of_date
-            rows between unbounded preceding and current row
-        ), 0)
-        as bigint
-    ) as customers,
-    cast(coalesce(daily_moves.entered, 0) as bigint) as entered,
-    cast(coalesce(daily_moves.exited, 0) as bigint) as exited,
-    cast(coalesce(daily_moves.joined, 0) as bigint) as joined,
-    cast(coalesce(daily_moves.departed, 0) as bigint) as {{ adapter.quote('left') }},
-    cast(coalesce(sales.net_cents_30d, 0) / 100 as decimal(18, 2)) as net_sales_30d,
-    cast(coalesce(sales.orders_30d, 0) as bigint) as orders_30d
-from run_days
-cross join segments
-left join sizes_before
-    on
-        segments.segmentation = sizes_before.segmentation
-        and segments.segment = sizes_before.segment
-left join daily_moves
-    on
-        run_days.as_of_date = daily_moves.move_date
-        and segments.segmentation = daily_moves.segmentation
-        and segments.segment = daily_moves.segment
-left join sales
-    on
-        run_days.as_of_date = sales.as_of_date
-        and segments.segmentation = sales.segmentation
-        and segments.segment = sales.segment
+    as_of_date,
+    segmentation,
+    segment,
+    customers,
+    entered,
+    exited,
+    joined,
+    {{ adapter.quote('left') }},
+    net_sales_30d,
+    orders_30d
+from counted
+where
+    is_in_force = 1
+    or customers > 0
+    or exited > 0

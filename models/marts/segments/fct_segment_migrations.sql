@@ -10,15 +10,18 @@ with run_days as (
 
 ),
 
+-- A period of the run begins at most a month before it.
 segment_entries as (
 
     select * from {{ ref('segment_entries') }}
+    where entered_on between {{ first_date(-31) }} and {{ last_date() }}
 
 ),
 
 fct_segment_daily as (
 
     select * from {{ ref('fct_segment_daily') }}
+    where as_of_date >= {{ first_date(-32) }}
 
 ),
 
@@ -59,7 +62,6 @@ movers as (
     from segment_entries
     inner join periods
         on segment_entries.entered_on between periods.period_start and periods.period_end
-    where segment_entries.entered_on <= {{ last_date() }}
     group by
         periods.period,
         periods.period_start,

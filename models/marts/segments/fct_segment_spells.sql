@@ -1,6 +1,14 @@
-with segment_spells as (
+{#- A spell does not change once it has ended, so a run rewrites only those that last and those that end in it. -#}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget('valid_to') }}"
+) }}
 
-    select * from {{ ref('segment_spells') }}
+with recent_spells as (
+
+    select * from {{ ref('recent_spells') }}
 
 ),
 
@@ -18,14 +26,14 @@ decisions as (
         rule_version,
         segment,
         entry_clauses as clauses
-    from segment_spells
+    from recent_spells
     union
     select
         segmentation,
         next_rule_version as rule_version,
         next_segment as segment,
         next_entry_clauses as clauses
-    from segment_spells
+    from recent_spells
     where not is_current
     union
     select
@@ -33,7 +41,7 @@ decisions as (
         next_rule_version as rule_version,
         segment,
         exit_clauses as clauses
-    from segment_spells
+    from recent_spells
     where not is_current
 
 ),
@@ -62,47 +70,47 @@ reasons as (
 )
 
 select
-    segment_spells.customer_id,
-    segment_spells.segmentation,
-    segment_spells.segment,
-    segment_spells.previous_segment,
-    segment_spells.next_segment,
-    segment_spells.valid_from,
-    segment_spells.valid_to,
-    segment_spells.is_current,
-    {{ days_between('segment_spells.valid_from', 'least(segment_spells.valid_to, ' ~ last_date(1) ~ ')') }} as days,
+    recent_spells.customer_id,
+    recent_spells.segmentation,
+    recent_spells.segment,
+    recent_spells.previous_segment,
+    recent_spells.next_segment,
+    recent_spells.valid_from,
+    recent_spells.valid_to,
+    recent_spells.is_current,
+    {{ days_between('recent_spells.valid_from', 'least(recent_spells.valid_to, ' ~ last_date(1) ~ ')') }} as days,
     case
         when entry_reasons.reason is not null then 'began to hold: ' || entry_reasons.reason
-        when segment_spells.previous_segment is null then 'no earlier rule holds'
-        when segment_spells.previous_segment = '(left)' then 'came back'
-        else 'the rule of ' || segment_spells.previous_segment || ' stopped to hold'
+        when recent_spells.previous_segment is null then 'no earlier rule holds'
+        when recent_spells.previous_segment = '(left)' then 'came back'
+        else 'the rule of ' || recent_spells.previous_segment || ' stopped to hold'
     end as entry_reason,
     case
-        when segment_spells.is_current then null
-        when segment_spells.next_segment = '(left)' then 'left the population'
+        when recent_spells.is_current then null
+        when recent_spells.next_segment = '(left)' then 'left the population'
         when exit_reasons.reason is not null then 'stopped to hold: ' || exit_reasons.reason
-        when segment_spells.rule_version <> segment_spells.next_rule_version then 'the rules changed'
+        when recent_spells.rule_version <> recent_spells.next_rule_version then 'the rules changed'
         else
-            'the rule of ' || segment_spells.next_segment || ' began to hold'
+            'the rule of ' || recent_spells.next_segment || ' began to hold'
             || coalesce(': ' || next_reasons.reason, '')
     end as exit_reason,
-    segment_spells.rule_version
-from segment_spells
+    recent_spells.rule_version
+from recent_spells
 left join reasons as entry_reasons
     on
-        segment_spells.segmentation = entry_reasons.segmentation
-        and segment_spells.rule_version = entry_reasons.rule_version
-        and segment_spells.segment = entry_reasons.segment
-        and segment_spells.entry_clauses = entry_reasons.clauses
+        recent_spells.segmentation = entry_reasons.segmentation
+        and recent_spells.rule_version = entry_reasons.rule_version
+        and recent_spells.segment = entry_reasons.segment
+        and recent_spells.entry_clauses = entry_reasons.clauses
 left join reasons as next_reasons
     on
-        segment_spells.segmentation = next_reasons.segmentation
-        and segment_spells.next_rule_version = next_reasons.rule_version
-        and segment_spells.next_segment = next_reasons.segment
-        and segment_spells.next_entry_clauses = next_reasons.clauses
+        recent_spells.segmentation = next_reasons.segmentation
+        and recent_spells.next_rule_version = next_reasons.rule_version
+        and recent_spells.next_segment = next_reasons.segment
+        and recent_spells.next_entry_clauses = next_reasons.clauses
 left join reasons as exit_reasons
     on
-        segment_spells.segmentation = exit_reasons.segmentation
-        and segment_spells.next_rule_version = exit_reasons.rule_version
-        and segment_spells.segment = exit_reasons.segment
-        and segment_spells.exit_clauses = exit_reasons.clauses
+        recent_spells.segmentation = exit_reasons.segmentation
+        and recent_spells.next_rule_version = exit_reasons.rule_version
+        and recent_spells.segment = exit_reasons.segment
+        and recent_spells.exit_clauses = exit_reasons.clauses

@@ -11,9 +11,10 @@ customer_segments as (
 
 ),
 
-segment_spells as (
+fct_segment_spells as (
 
-    select * from {{ ref('segment_spells') }}
+    select * from {{ ref('fct_segment_spells') }}
+    where valid_to > {{ last_date(-30) }}
 
 ),
 
@@ -215,15 +216,14 @@ stabilities as (
 
     select
         members.segmentation,
-        count(case when members.segment = segment_spells.segment then 1 end)
+        count(case when members.segment = fct_segment_spells.segment then 1 end)
         / cast(count(*) as double) as stability
     from members
-    inner join segment_spells
+    inner join fct_segment_spells
         on
-            members.customer_id = segment_spells.customer_id
-            and members.segmentation = segment_spells.segmentation
-            and segment_spells.valid_from <= {{ last_date(-30) }}
-            and segment_spells.valid_to > {{ last_date(-30) }}
+            members.customer_id = fct_segment_spells.customer_id
+            and members.segmentation = fct_segment_spells.segmentation
+            and fct_segment_spells.valid_from <= {{ last_date(-30) }}
     group by members.segmentation
 
 ),
