@@ -9,6 +9,7 @@ from datetime import date
 
 from prefect import flow
 
+from flows.steps.api import call_flow
 from flows.steps.command import run_command
 from flows.steps.pipeline import run_window
 from flows.steps.project import Project
@@ -37,7 +38,7 @@ def main() -> int:
     parser.add_argument("--last", type=date.fromisoformat, metavar="DATE", help="last day to build")
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, such as '{sources: [files], files_folder: data}'")
     arguments = parser.parse_args()
-    return run_command(lambda: backfill(first=arguments.first, last=arguments.last, vars=arguments.vars))
+    return run_command(lambda: call_flow(backfill, first=arguments.first, last=arguments.last, vars=arguments.vars))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.steps.errors import RunStopped
+from flows.steps.lock import lock_descriptors
 from flows.steps.project import ROOT, Project
 from flows.steps.window import Window
 
@@ -61,7 +63,14 @@ def run_dbt(arguments: Sequence[str], project: Project, window: Window, report: 
     nodes: list[Node] = []
     errors: list[str] = []
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*dies_with_parent(), *command],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # Where it outlives this process all the same, the warehouse stays locked until it ends.
+        pass_fds=lock_descriptors(),
     ) as child:
         assert child.stdout is not None
         try:
@@ -78,6 +87,12 @@ def run_dbt(arguments: Sequence[str], project: Project, window: Window, report: 
     if child.returncode != 0:
         raise RunStopped(readable_errors(errors) or f"dbt ended with status {child.returncode} and said nothing.")
     return nodes
+
+
+def dies_with_parent() -> list[str]:
+    """The beginning of a command that ends when this process does, however it ends; empty where Linux's is missing."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
 
 def read_event(line: str) -> tuple[Node | None, str | None]:

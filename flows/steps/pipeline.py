@@ -1,15 +1,19 @@
 """The steps of a run as Prefect tasks, in order, under the warehouse's lock."""
 
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
 import duckdb
+import httpx
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from rich.console import Console
 
+from flows.steps.errors import RunStopped
 from flows.steps.lock import warehouse_lock
 from flows.steps.project import Project
+from flows.steps.release import sweep
 from flows.steps.run import Kind, Run
 from flows.steps.summary import markdown_summary, print_summary
 from flows.steps.window import Window
@@ -57,16 +61,33 @@ def publish(run: Run) -> Path:
     return run.publish()
 
 
+def tidy(project: Project) -> None:
+    """Remove the files that a killed run left.
+
+    Raises:
+        RunStopped: a run is under way.
+    """
+    with warehouse_lock(project.warehouse, CONSOLE.print):
+        _tidy(project)
+
+
+def _tidy(project: Project) -> None:
+    sweep(project.serving)
+    # Where DuckDB puts what does not fit into memory.
+    shutil.rmtree(f"{project.warehouse}.tmp", ignore_errors=True)
+
+
 def run_window(project: Project, window: Window, kind: Kind) -> str:
     """Build, check and release a window of days; returns a line for the person who started it.
 
     Raises:
         RunStopped: a step failed; what readers see is as it was.
     """
-    with warehouse_lock(project.warehouse):
+    with warehouse_lock(project.warehouse, CONSOLE.print):
         run = Run(project, window, kind, report=CONSOLE.print)
         CONSOLE.print(f"Building {window}, sources {', '.join(project.vars['sources'])}")
         try:
+            _tidy(project)
             build_inputs(run)
             check_inputs(run)
             build_marts(run)
@@ -76,9 +97,18 @@ def run_window(project: Project, window: Window, kind: Kind) -> str:
             # Where even the log cannot be written, what stopped the run is still what has to be told.
             with suppress(duckdb.Error, OSError):
                 run.log("failed", str(error))
+            if isinstance(error, OSError | duckdb.IOException):
+                raise RunStopped(
+                    f"The disk or the rights to it: {str(error).splitlines()[0]}. Readers still see the release before. "
+                    f"Make room where {project.warehouse} lies, or give this user the right to write, and run again."
+                ) from error
             raise
         print_summary(CONSOLE, release, project.serving, run.results, run.seconds)
-        create_markdown_artifact(
-            key=f"{kind}-summary", markdown=markdown_summary(release, run.results, run.seconds), description=str(window)
-        )
+        # The release stands, whether Prefect can be told of it or not.
+        with suppress(httpx.TransportError):
+            create_markdown_artifact(
+                key=f"{kind}-summary",
+                markdown=markdown_summary(release, run.results, run.seconds),
+                description=str(window),
+            )
     return f"Released {release.name}"

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from expectations.parameters import InputParameters, Parameters
 from expectations.runner import CheckResult, Gate, describe, failures
 from flows.steps import dbt, operations_log, release
 from flows.steps.errors import RunStopped
+from flows.steps.lock import wait_until_free
 from flows.steps.project import ROOT, Project
 from flows.steps.window import Window
 
@@ -52,9 +53,10 @@ class Run:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Time a step and announce it."""
+        """Time a step and announce it; it begins when nobody else has the warehouse open."""
         self.report(f"{name} ...")
         begun = time.monotonic()
+        wait_until_free(self.project.warehouse, self.report)
         try:
             yield
         finally:
@@ -109,6 +111,7 @@ class Run:
                 sources=self.project.vars["sources"],
                 keep=int(self.project.vars["releases_kept"]),
                 write_docs=self.gate.write_docs,
+                grace=timedelta(minutes=int(self.project.vars["release_grace_minutes"])),
             )
 
     def log(self, status: str, message: str | None = None) -> None:

@@ -1,0 +1,151 @@
+"""Disturbs the daily run in every way that is to be feared, and writes docs/reliability.md about it.
+
+python -m tests.faults [--runs N] [--jobs N] [--seed N] [--only WORDS] [--releases N] [--readers N]
+
+Each case is a real daily run of a small shop as a process of its own, with one fault, and a run after it without; see
+tests.faults.cases for the faults and tests.faults.trial for what has to hold. It lies among the tests because it judges;
+`make test` runs a small part of it. Exits with 1 where something does not hold.
+"""
+
+import argparse
+import os
+import queue
+import random
+import re
+import shutil
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from flows.steps.project import ROOT
+from tests.faults.api import prefect_server
+from tests.faults.cases import Case, other_faults, random_kills, step_kills
+from tests.faults.lab import PUBLISHED, Bench, mart_differences, strays, warehouse_differences
+from tests.faults.report import write_report
+from tests.faults.trial import Outcome, attempt
+
+FOLDER = ROOT / "build" / "faults"
+REPORT = ROOT / "docs" / "reliability.md"
+
+
+def make_base(bench: Bench) -> None:
+    """Publish the shop's first days, with as many releases behind them as are kept."""
+    bench.lay_out(PUBLISHED)
+    ended = bench.run()
+    if ended.status != 0:
+        sys.exit(f"The base could not be built:\n{ended.output}")
+    release = (bench.serving / "current").resolve()
+    for day in range(5, 9):
+        shutil.copytree(release, release.with_name(f"2024-04-{day:02}-20240101T{day:06}Z"))
+    # Long ago, so that the next run may remove the oldest.
+    for manifest in release.parent.glob("*/manifest.json"):
+        os.utime(manifest, (0, 0))
+    bench.base.mkdir(parents=True)
+    for name in ("warehouse", "serving"):
+        shutil.copytree(bench.folder / name, bench.base / name, symlinks=True)
+
+
+def make_reference(bench: Bench) -> float:
+    """Run undisturbed and keep what came of it as `reference` beside the bench; returns the seconds."""
+    bench.lay_out()
+    ended = bench.run()
+    if ended.status != 0:
+        sys.exit(f"The undisturbed run failed:\n{ended.output}")
+    bench.keep_target()
+    # Once more, as every case runs: with everything parsed.
+    bench.lay_out()
+    ended = bench.run()
+    if ended.status != 0:
+        sys.exit(f"The undisturbed run failed:\n{ended.output}")
+    reference = reference_of(bench)
+    for name in ("warehouse", "serving", "target", "tmp", "files"):
+        shutil.copytree(bench.folder / name, reference.folder / name, symlinks=True)
+    return ended.seconds
+
+
+def reference_of(bench: Bench) -> Bench:
+    """Where what an undisturbed run left is kept."""
+    return Bench(bench.folder / "reference", bench.base, bench.api_port)
+
+
+def all_cases(runs: int, seed: int, seconds: float) -> list[Case]:
+    """The fixed cases, and kills at random instants up to the number of runs; a seeded choice where that is fewer."""
+    fixed = [*step_kills(), *other_faults()]
+    if runs <= len(fixed):
+        return random.Random(seed).sample(fixed, runs)
+    return fixed + list(random_kills(seed, runs - len(fixed), seconds))
+
+
+def run_all(cases: list[Case], benches: list[Bench]) -> list[Outcome]:
+    """Run the cases, one at a time on each bench, and say how each ended."""
+    free: queue.Queue[Bench] = queue.Queue()
+    for bench in benches:
+        free.put(bench)
+    done = 0
+
+    def one(case: Case) -> Outcome:
+        nonlocal done
+        bench = free.get()
+        try:
+            outcome = attempt(case, bench, reference_of(bench))
+        finally:
+            free.put(bench)
+        done += 1
+        holds = "holds" if not outcome.wrong else f"DOES NOT HOLD: {'; '.join(outcome.wrong)}"
+        print(
+            f"{done:3}/{len(cases)} {outcome.seconds:6.1f} s  {case.kind}: {case.name}: "
+            f"{outcome.ended}, current {outcome.current}: {holds}",
+            flush=True,
+        )
+        return outcome
+
+    with ThreadPoolExecutor(len(benches)) as pool:
+        return list(pool.map(one, cases))
+
+
+def main() -> int:
+    """Build the base, run all cases, write the report."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Disturb the daily run.")
+    parser.add_argument("--runs", type=int, default=70, metavar="N", help="disturbed runs (default 70)")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="runs at a time (default 2)")
+    parser.add_argument("--seed", type=int, default=4, metavar="N", help="of the random instants (default 4)")
+    parser.add_argument("--only", metavar="WORDS", help="cases whose name fits this regular expression; no report")
+    arguments = parser.parse_args()
+
+    begun = time.monotonic()
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    there = {path.name for path in ROOT.iterdir()}
+    with prefect_server(FOLDER / "prefect") as port:
+        benches = [Bench(FOLDER / f"bench-{n}", FOLDER / "base", port) for n in range(1, arguments.jobs + 1)]
+        for bench in benches:
+            bench.folder.mkdir(parents=True)
+        print("Publishing the base ...", flush=True)
+        make_base(benches[0])
+        print("Running undisturbed ...", flush=True)
+        with ThreadPoolExecutor(arguments.jobs) as pool:
+            seconds = max(pool.map(make_reference, benches))
+        first = reference_of(benches[0])
+        wrong = []
+        for other in map(reference_of, benches[1:]):
+            wrong += mart_differences(other.serving, first.serving)
+            wrong += warehouse_differences(other.warehouse, first.warehouse) + strays(other, first)
+        if wrong:
+            sys.exit(f"Two undisturbed runs differ: {'; '.join(wrong)}")
+        print(f"An undisturbed run takes {seconds:.0f} s.", flush=True)
+        cases = all_cases(arguments.runs, arguments.seed, seconds)
+        if arguments.only:
+            cases = [case for case in cases if re.search(arguments.only, f"{case.kind}: {case.name}")]
+        outcomes = run_all(cases, benches)
+    broken = [outcome for outcome in outcomes if outcome.wrong]
+    left = sorted({path.name for path in ROOT.iterdir()} - there - {"build"})
+    if left:
+        print(f"Left in the project's folder: {', '.join(left)}")
+    print(f"{len(outcomes)} disturbed runs, {len(broken)} of which do not hold, in {time.monotonic() - begun:.0f} s.")
+    if not arguments.only:
+        write_report(REPORT, outcomes, arguments.seed, seconds)
+    return 1 if broken or left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
