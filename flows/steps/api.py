@@ -30,7 +30,9 @@ def call_flow(flow: Callable[..., str], **parameters: object) -> str:
                     f"Prefect's API ({url}) went away: {error}. Nothing was released. Run again; "
                     "without PREFECT_API_URL a run needs no server."
                 ) from error
-            return f"Released {after.name}. Prefect's API ({url}) went away meanwhile and does not know how the run ended."
+            return (
+                f"Released {after.name}. Prefect's API ({url}) went away meanwhile and does not know how the run ended."
+            )
 
 
 @contextmanager

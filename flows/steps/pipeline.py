@@ -99,7 +99,7 @@ def run_window(project: Project, window: Window, kind: Kind) -> str:
                 run.log("failed", str(error))
             if isinstance(error, OSError | duckdb.IOException):
                 raise RunStopped(
-                    f"The disk or the rights to it: {str(error).splitlines()[0]}. Readers still see the release before. "
+                    f"The disk or the rights to it: {str(error).splitlines()[0]}. Readers see the release before. "
                     f"Make room where {project.warehouse} lies, or give this user the right to write, and run again."
                 ) from error
             raise

@@ -3,8 +3,8 @@
 python -m tests.faults [--runs N] [--jobs N] [--seed N] [--only WORDS] [--releases N] [--readers N]
 
 Each case is a real daily run of a small shop as a process of its own, with one fault, and a run after it without; see
-tests.faults.cases for the faults and tests.faults.trial for what has to hold. It lies among the tests because it judges;
-`make test` runs a small part of it. Exits with 1 where something does not hold.
+tests.faults.cases for the faults and tests.faults.trial for what has to hold. It lies among the tests because it
+judges; `make test` runs a small part of it. Exits with 1 where something does not hold.
 """
 
 import argparse
@@ -16,13 +16,14 @@ import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from datetime import timedelta
 
 from flows.steps.project import ROOT
 from tests.faults.api import prefect_server
 from tests.faults.cases import Case, other_faults, random_kills, step_kills
 from tests.faults.lab import PUBLISHED, Bench, mart_differences, strays, warehouse_differences
-from tests.faults.report import write_report
+from tests.faults.readers import KINDS, Seen, reading
+from tests.faults.report import Session, write_report
 from tests.faults.trial import Outcome, attempt
 
 FOLDER = ROOT / "build" / "faults"
@@ -104,12 +105,28 @@ def run_all(cases: list[Case], benches: list[Bench]) -> list[Outcome]:
         return list(pool.map(one, cases))
 
 
+def release_under_readers(bench: Bench, releases: int, readers: int) -> Seen:
+    """Run one daily run after the other while processes read; returns what they saw."""
+    days = [PUBLISHED + timedelta(days=number + 1) for number in range(releases)]
+    bench.lay_out(days[-1] if days else PUBLISHED)
+    kinds = [list(KINDS)[number % len(KINDS)] for number in range(readers)]
+    with reading(bench.serving, kinds, pause=0.2) as seen:
+        for day in days:
+            ended = bench.run(arguments=["--as-of", str(day)])
+            print(f"released under readers: {day}, {ended.seconds:.0f} s, status {ended.status}", flush=True)
+            if ended.status != 0:
+                seen.failed.append(f"the run of {day} ended with {ended.status}")
+    return seen
+
+
 def main() -> int:
     """Build the base, run all cases, write the report."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Disturb the daily run.")
     parser.add_argument("--runs", type=int, default=70, metavar="N", help="disturbed runs (default 70)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="runs at a time (default 2)")
     parser.add_argument("--seed", type=int, default=4, metavar="N", help="of the random instants (default 4)")
+    parser.add_argument("--releases", type=int, default=10, metavar="N", help="daily runs under readers (default 10)")
+    parser.add_argument("--readers", type=int, default=8, metavar="N", help="processes that read (default 8)")
     parser.add_argument("--only", metavar="WORDS", help="cases whose name fits this regular expression; no report")
     arguments = parser.parse_args()
 
@@ -137,14 +154,19 @@ def main() -> int:
         if arguments.only:
             cases = [case for case in cases if re.search(arguments.only, f"{case.kind}: {case.name}")]
         outcomes = run_all(cases, benches)
+        seen = None if arguments.only else release_under_readers(benches[0], arguments.releases, arguments.readers)
     broken = [outcome for outcome in outcomes if outcome.wrong]
-    left = sorted({path.name for path in ROOT.iterdir()} - there - {"build"})
+    left = sorted({path.name for path in ROOT.iterdir()} - there - {"build", ".ruff_cache"})
     if left:
         print(f"Left in the project's folder: {', '.join(left)}")
     print(f"{len(outcomes)} disturbed runs, {len(broken)} of which do not hold, in {time.monotonic() - begun:.0f} s.")
-    if not arguments.only:
-        write_report(REPORT, outcomes, arguments.seed, seconds)
-    return 1 if broken or left else 0
+    if seen is not None:
+        session = Session(arguments.jobs, arguments.seed, seconds, time.monotonic() - begun, os.geteuid() == 0)
+        write_report(REPORT, outcomes, session, seen, arguments.releases, arguments.readers)
+        print(f"Readers: {seen.queries} queries, {len(seen.failed)} failed, {len(seen.mixed)} mixed two releases.")
+        print(*sorted({*seen.failed, *seen.mixed})[:10], f"Written: {REPORT}", sep="\n")
+    readers_fail = seen is not None and (seen.failed or seen.mixed or len(seen.days) <= arguments.releases)
+    return 1 if broken or left or readers_fail else 0
 
 
 if __name__ == "__main__":

@@ -207,7 +207,6 @@ class ApiOwn(Killed):
     api_url = ""
 
 
-
 @dataclass
 class Case:
     """One disturbed run.
@@ -301,10 +300,16 @@ def step_kills() -> Iterator[Case]:
         Place(line="^inputs", delay=2),
     )
     yield Case(
-        "killed", "the flow alone, with a temporary Prefect server: models", ApiOwn(group=False), WITH_CHILD["models, features"]
+        "killed",
+        "the flow alone, with a temporary Prefect server: models",
+        ApiOwn(group=False),
+        WITH_CHILD["models, features"],
     )
     yield Case(
-        "killed", "the group, with a temporary Prefect server: models", ApiOwn(group=True), WITH_CHILD["models, features"]
+        "killed",
+        "the group, with a temporary Prefect server: models",
+        ApiOwn(group=True),
+        WITH_CHILD["models, features"],
     )
 
 
@@ -322,7 +327,9 @@ def other_faults() -> Iterator[Case]:
     """Everything but SIGKILL."""
     full = "No space|ENOSPC|disk|File too large|could not be written"
     yield Case("disk full", "warehouse, from the start", DiskFull("warehouse", 0), Place(line="^Building"), full)
-    yield Case("disk full", "warehouse, in models", DiskFull("warehouse", 64 << 10), Place(line="^models", delay=3), full)
+    yield Case(
+        "disk full", "warehouse, in models", DiskFull("warehouse", 64 << 10), Place(line="^models", delay=3), full
+    )
     copying = Place(event="os.mkdir", match=r"\.building-.*parquet")
     yield Case("disk full", "serving, as the release begins", DiskFull("serving", 0), copying, full)
     yield Case("disk full", "serving, with room for half a release", DiskFull("serving", 2 * MIB), copying, full)
@@ -331,7 +338,9 @@ def other_faults() -> Iterator[Case]:
 
     start = Place(line="^Building")
     denied = "Permission denied|cannot be read|could not be written"
-    yield Case("access taken", "a source file, before the run", AccessTaken("files/transactions.csv", 0), Place(), denied)
+    yield Case(
+        "access taken", "a source file, before the run", AccessTaken("files/transactions.csv", 0), Place(), denied
+    )
     yield Case("access taken", "a source file, in inputs", AccessTaken("files/customers.csv", 0), start, denied)
     yield Case("access taken", "the sources' folder, in models", AccessTaken("files", 0), Place(line="^models"), denied)
     yield Case("access taken", "writing to serving/releases", AccessTaken("serving/releases", 0o555), start, denied)
@@ -353,7 +362,9 @@ def other_faults() -> Iterator[Case]:
     yield Case("file held", "for writing, in models", Held(read_only=False), Place(line="^models"), held)
     yield Case("file held", "for reading, as marts are checked", Held(read_only=True), Place(line="^mart checks"), held)
     yield Case("file held", "for writing, for 5 s", Held(read_only=False, seconds=5), start, released=True)
-    yield Case("file held", "for reading, for 5 s", Held(read_only=True, seconds=5), Place(line="^models"), released=True)
+    yield Case(
+        "file held", "for reading, for 5 s", Held(read_only=True, seconds=5), Place(line="^models"), released=True
+    )
 
     yield Case("Prefect cut off", "nobody listens", ApiDead(), released=True)
     yield Case("Prefect cut off", "from inputs on", ApiCut(), Place(line="^inputs"), released=True)

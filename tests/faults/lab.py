@@ -85,6 +85,11 @@ class Bench:
     base: Path
     api_port: int
     without_root: bool = field(default_factory=lambda: os.geteuid() == 0)
+    target: Path = Path()
+
+    def __post_init__(self) -> None:
+        """Put dbt's artifacts into the folder, if nowhere else."""
+        self.target = self.target if self.target.name else self.folder / "target"
 
     @property
     def api_url(self) -> str:
@@ -105,11 +110,6 @@ class Bench:
     def serving(self) -> Path:
         """The folder of the releases."""
         return self.folder / "serving"
-
-    @property
-    def target(self) -> Path:
-        """The folder of dbt's artifacts."""
-        return self.folder / "target"
 
     def lay_out(self, last: date = NEXT_DAY) -> None:
         """Put everything as it is before the run: the base's warehouse, releases and target, and files up to `last`."""
@@ -285,7 +285,12 @@ def _differences(one: str, other: str, leave_out: str) -> list[str]:
         }
         found = [f"{table}.{column}" for table, column, _ in sorted(columns["tessera"] ^ columns["reference"])]
         schemas = [
-            {name for (name,) in connection.sql(f"select schema_name from duckdb_schemas() where database_name = '{c}'").fetchall()}
+            {
+                name
+                for (name,) in connection.sql(
+                    f"select schema_name from duckdb_schemas() where database_name = '{c}'"
+                ).fetchall()
+            }
             for c in ("tessera", "reference")
         ]
         found += sorted(schemas[0] ^ schemas[1])
