@@ -76,19 +76,29 @@ def wait_until_free(warehouse: Path, report: Callable[[str], None] = print) -> N
             duckdb.connect(str(warehouse)).close()
         except duckdb.IOException as error:
             reason = str(error).splitlines()[0]
-            if "lock" not in reason:
+            if not is_lock_conflict(error):
                 raise
             if time.monotonic() > deadline:
-                raise RunStopped(
-                    f"The warehouse {warehouse} is held open by another process: {reason}. Close it there and run "
-                    "again; to read the marts, open the release in serving/current instead."
-                ) from error
+                raise RunStopped(held_open(warehouse, error)) from error
             if not is_told:
                 report(f"{reason}. Waiting up to {PATIENCE_SECONDS:.0f} seconds ...")
                 is_told = True
             time.sleep(0.5)
         else:
             return
+
+
+def is_lock_conflict(error: Exception) -> bool:
+    """Whether DuckDB could not open a file because another process has it open."""
+    return isinstance(error, duckdb.IOException) and "Could not set lock" in str(error)
+
+
+def held_open(warehouse: Path, error: Exception) -> str:
+    """What to tell about a lock conflict; DuckDB names the process."""
+    return (
+        f"The warehouse {warehouse} is held open by another process: {str(error).splitlines()[0]}. Close it there and "
+        "run again; to read the marts, open the release in serving/current instead."
+    )
 
 
 def _take(file: TextIO) -> bool:

@@ -11,7 +11,7 @@ from prefect.artifacts import create_markdown_artifact
 from rich.console import Console
 
 from flows.steps.errors import RunStopped
-from flows.steps.lock import warehouse_lock
+from flows.steps.lock import held_open, is_lock_conflict, warehouse_lock
 from flows.steps.project import Project
 from flows.steps.release import sweep
 from flows.steps.run import Kind, Run
@@ -97,6 +97,8 @@ def run_window(project: Project, window: Window, kind: Kind) -> str:
             # Where even the log cannot be written, what stopped the run is still what has to be told.
             with suppress(duckdb.Error, OSError):
                 run.log("failed", str(error))
+            if is_lock_conflict(error):
+                raise RunStopped(held_open(project.warehouse, error)) from error
             if isinstance(error, OSError | duckdb.IOException):
                 raise RunStopped(
                     f"The disk or the rights to it: {str(error).splitlines()[0]}. Readers see the release before. "

@@ -150,6 +150,7 @@ class Run:
 
     def _judge(self, results: list[CheckResult]) -> None:
         self.results += results
+        wait_until_free(self.project.warehouse, self.report)
         operations_log.log_checks(self.project.warehouse, self.run_id, results)
         for result in results:
             if result.status != "passed" and result.severity == "warning":

@@ -13,6 +13,7 @@ import queue
 import random
 import re
 import shutil
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -131,6 +132,10 @@ def main() -> int:
     arguments = parser.parse_args()
 
     begun = time.monotonic()
+    for folder in FOLDER.glob("bench-*/*"):
+        # What was mounted when the harness itself was killed.
+        if folder.is_mount():
+            subprocess.run(["umount", str(folder)], check=True)
     shutil.rmtree(FOLDER, ignore_errors=True)
     there = {path.name for path in ROOT.iterdir()}
     with prefect_server(FOLDER / "prefect") as port:

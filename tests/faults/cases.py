@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -59,13 +60,17 @@ class KilledWithTornFile(Killed):
 
     def act(self, bench: Bench, process: subprocess.Popen) -> None:
         file = bench.folder / self.file
-        deadline = time.monotonic() + 30
-        while not (file.exists() and file.stat().st_size > 2 * self.missing) and time.monotonic() < deadline:
-            time.sleep(0.002)
-        kill(process, group=True)
-        if file.exists() and file.stat().st_size > self.missing:
-            os.truncate(file, file.stat().st_size - self.missing)
-            self.torn = True
+        deadline = time.monotonic() + 60
+        while not self.torn and process.poll() is None and time.monotonic() < deadline:
+            # The file comes and goes: look while nobody moves.
+            os.killpg(process.pid, signal.SIGSTOP)
+            if file.exists() and file.stat().st_size > 2 * self.missing:
+                kill(process, group=True)
+                os.truncate(file, file.stat().st_size - self.missing)
+                self.torn = True
+            else:
+                os.killpg(process.pid, signal.SIGCONT)
+                time.sleep(0.005)
 
     def repair(self, bench: Bench) -> None:
         if not self.torn:
@@ -270,7 +275,7 @@ WITHOUT_CHILD = {
     "release, the first mart is copied": Place(event="os.mkdir", match=r"\.building-.*parquet"),
     "release, marts are copied": Place(event="os.mkdir", match=r"\.building-.*parquet", delay=0.3),
     "release, data docs": Place(event="open", match=r"data_docs/index\.html"),
-    "release, pages of the data docs": Place(event="tempfile.mkdtemp", delay=0.5),
+    "release, pages of the data docs": Place(event="tempfile.mkdtemp", match="data_docs", delay=0.5),
     "release, before the manifest": Place(event="open", match=r"\.building-.*manifest\.json"),
     "release, before the folder gets its name": Place(event="os.rename", match=r"\.building-"),
     "release, before the link is made": Place(event="os.symlink"),
@@ -337,7 +342,7 @@ def other_faults() -> Iterator[Case]:
     yield Case("disk full", "serving, as data docs are written", DiskFull("serving", 0), docs, full)
 
     start = Place(line="^Building")
-    denied = "Permission denied|cannot be read|could not be written"
+    denied = "Permission denied|cannot be read|could not be written|there is no file"
     yield Case(
         "access taken", "a source file, before the run", AccessTaken("files/transactions.csv", 0), Place(), denied
     )

@@ -71,10 +71,10 @@ class Ended:
     reached: bool
 
     @property
-    def stopped(self) -> str:
-        """The message of a run that stopped, or nothing."""
+    def message(self) -> str:
+        """Why a run stopped, or its last line where it crashed."""
         _, found, message = self.output.partition("\nStopped: ")
-        return message.strip() if found else ""
+        return message.strip() if found else (self.output.strip().splitlines() or [""])[-1]
 
 
 @dataclass

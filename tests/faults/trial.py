@@ -72,9 +72,9 @@ def _disturb(outcome: Outcome, bench: Bench) -> None:
     outcome.current, problem = current_problem(bench, DAYS)
     if problem:
         outcome.wrong.append(problem)
-    if not ended.reached:
+    if not ended.reached and (case.place.line or case.place.event):
         outcome.wrong.append("the run ended before the place was reached")
-    if case.says and not (ended.status == 1 and re.search(case.says, ended.stopped)):
+    if case.says and not (ended.status == 1 and re.search(case.says, ended.message)):
         outcome.wrong.append(f"it should have stopped and said '{case.says}': {ended.status}: {_last(ended.output)}")
     if case.says and outcome.current != "old":
         outcome.wrong.append("it stopped, but readers see a new release")

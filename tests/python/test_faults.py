@@ -11,9 +11,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import duckdb
+import httpx
 import pytest
 from conftest import NEXT_DAY, PUBLISHED, Shop
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.steps import lock
 from flows.steps.api import answering_api, call_flow
@@ -61,7 +62,7 @@ def test_source_that_may_not_be_read_is_named(bench: Bench) -> None:
     taken = AccessTaken("files/transactions.csv", 0)
     ended = bench.run(Place(), taken.act)
     assert ended.status == 1
-    assert "transactions.csv cannot be read" in ended.stopped
+    assert "transactions.csv cannot be read" in ended.message
     assert current_problem(bench, DAYS) == ("old", None)
 
 
@@ -169,8 +170,6 @@ def test_warehouse_that_somebody_has_open_is_waited_for(
 def test_release_counts_where_prefect_went_away_and_nothing_else_does(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import httpx
-
     def released_and_cut_off() -> str:
         publish_shop(shop, shop.serving)
         raise httpx.ConnectError("connection refused")
@@ -184,16 +183,17 @@ def test_release_counts_where_prefect_went_away_and_nothing_else_does(
 
 
 def test_api_that_does_not_answer_is_replaced_by_a_temporary_one(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from prefect.settings import temporary_settings
-
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     dead = "http://127.0.0.1:9/api"
     with temporary_settings({PREFECT_API_URL: dead}), answering_api():
-        assert PREFECT_API_URL.value() is None
+        own = PREFECT_API_URL.value()
+        assert own != dead
+        assert httpx.get(f"{own}/health").json() is True
     assert f"({dead}) does not answer" in capsys.readouterr().out
-    with answering_api():
-        assert PREFECT_API_URL.value() != dead
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{own}/health")
 
 
 def test_next_day_of_these_tests_is_the_day_of_the_harness() -> None:
