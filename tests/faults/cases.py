@@ -300,8 +300,8 @@ def step_kills() -> Iterator[Case]:
     )
     yield Case(
         "killed",
-        "the group in inputs, then the second half of dbt's partial_parse is missing",
-        KilledWithTornFile("target/partial_parse.msgpack", 1_000_000),
+        "the group in inputs, then the last 500 KB of dbt's partial_parse are missing",
+        KilledWithTornFile("target/partial_parse.msgpack", 500_000),
         Place(line="^inputs", delay=2),
     )
     yield Case(
