@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.steps.errors import RunStopped
-from flows.steps.lock import lock_descriptors
+from flows.steps.lock import LOCK_CONFLICT, held_open, lock_descriptors
 from flows.steps.project import ROOT, Project
 from flows.steps.window import Window
 
@@ -85,8 +85,20 @@ def run_dbt(arguments: Sequence[str], project: Project, window: Window, report: 
             child.terminate()
             raise
     if child.returncode != 0:
-        raise RunStopped(readable_errors(errors) or f"dbt ended with status {child.returncode} and said nothing.")
+        message = readable_errors(errors) or f"dbt ended with status {child.returncode} and said nothing."
+        raise RunStopped(with_remedy(message, project.warehouse))
     return nodes
+
+
+def with_remedy(message: str, warehouse: Path) -> str:
+    """Dbt's message, with what to do where the trouble is not in the project."""
+    for line in message.splitlines():
+        if LOCK_CONFLICT in line:
+            # Around it is dbt's call stack.
+            return held_open(warehouse, line)
+    if "No space left on device" in message:
+        return f"{message}\nMake room where {warehouse} lies, and run again."
+    return message
 
 
 def dies_with_parent() -> list[str]:

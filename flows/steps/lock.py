@@ -15,6 +15,9 @@ from flows.steps.errors import RunStopped
 # How long to wait for what ends by itself: an orphan that is dying, somebody's query on the warehouse.
 PATIENCE_SECONDS = 30.0
 
+# How DuckDB says that another process has the file open.
+LOCK_CONFLICT = "Could not set lock on file"
+
 _held: set[int] = set()
 
 
@@ -90,10 +93,10 @@ def wait_until_free(warehouse: Path, report: Callable[[str], None] = print) -> N
 
 def is_lock_conflict(error: Exception) -> bool:
     """Whether DuckDB could not open a file because another process has it open."""
-    return isinstance(error, duckdb.IOException) and "Could not set lock" in str(error)
+    return isinstance(error, duckdb.IOException) and LOCK_CONFLICT in str(error)
 
 
-def held_open(warehouse: Path, error: Exception) -> str:
+def held_open(warehouse: Path, error: object) -> str:
     """What to tell about a lock conflict; DuckDB names the process."""
     return (
         f"The warehouse {warehouse} is held open by another process: {str(error).splitlines()[0]}. Close it there and "

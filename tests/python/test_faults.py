@@ -18,6 +18,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.steps import lock
 from flows.steps.api import answering_api, call_flow
+from flows.steps.dbt import with_remedy
 from flows.steps.errors import RunStopped
 from flows.steps.lock import wait_until_free, warehouse_lock
 from flows.steps.project import ROOT
@@ -165,6 +166,16 @@ def test_warehouse_that_somebody_has_open_is_waited_for(
         holder.stdin.close()
         wait_until_free(warehouse, told.append)
     assert str(holder.pid) in told[0]
+
+
+def test_lock_conflict_inside_dbt_is_told_without_its_call_stack() -> None:
+    conflict = "IO Error: Could not set lock on file 'w': Conflicting lock is held in python (PID 7)"
+    message = with_remedy(f"Encountered an error:\n{conflict}\nFile impl.py, line 219", Path("w"))
+    assert message.startswith("The warehouse w is held open by another process: IO Error")
+    assert "PID 7" in message
+    assert "impl.py" not in message
+    assert with_remedy("No space left on device", Path("w")).endswith("Make room where w lies, and run again.")
+    assert with_remedy("Failure in model a", Path("w")) == "Failure in model a"
 
 
 def test_release_counts_where_prefect_went_away_and_nothing_else_does(
