@@ -22,8 +22,6 @@ MIB = 1 << 20
 class Fault:
     """What is done to a run, and undone before the next one. Each case has an object of its own."""
 
-    # Bytes that a file of the run may have, where a resource limit stands in for a full disk.
-    file_limit: int | None = None
     # Prefect's API of the run, where it is not the bench's.
     api_url: str | None = None
 
@@ -78,10 +76,7 @@ class KilledWithTornFile(Killed):
 
 
 class DiskFull(Fault):
-    """A disk of its own (tmpfs) for a folder, which something else fills but for `left` bytes.
-
-    Who may not mount gets a limit on the size of files instead: an error of the same kind, with another name.
-    """
+    """A disk of its own (tmpfs) for a folder, which something else fills but for `left` bytes."""
 
     def __init__(self, name: str, left: int) -> None:
         self.name, self.left = name, left
@@ -89,26 +84,22 @@ class DiskFull(Fault):
 
     def prepare(self, bench: Bench) -> None:
         folder = bench.folder / self.name
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", str(folder)], capture_output=True, check=False
-        )
-        self.mounted = done.returncode == 0
-        if self.mounted:
-            shutil.copytree(bench.base / self.name, folder, symlinks=True, dirs_exist_ok=True)
-        else:
-            self.file_limit = bench.warehouse.stat().st_size + self.left if self.name == "warehouse" else self.left
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", str(folder)], check=True)
+        self.mounted = True
+        shutil.copytree(bench.base / self.name, folder, symlinks=True, dirs_exist_ok=True)
 
     def act(self, bench: Bench, process: subprocess.Popen) -> None:
-        if self.mounted:
-            file = self._filler(bench)
-            with suppress(OSError), file.open("wb", buffering=0) as filler:
-                while filler.write(bytes(4096)):
-                    pass
-            os.truncate(file, max(file.stat().st_size - self.left, 0))
+        file = self._filler(bench)
+        with suppress(OSError), file.open("wb", buffering=0) as filler:
+            while filler.write(bytes(MIB // 4)):
+                pass
+        with suppress(OSError), file.open("ab", buffering=0) as filler:
+            while filler.write(bytes(4096)):
+                pass
+        os.truncate(file, max(file.stat().st_size - self.left, 0))
 
     def repair(self, bench: Bench) -> None:
-        if self.mounted:
-            self._filler(bench).unlink()
+        self._filler(bench).unlink()
 
     def clear(self, bench: Bench) -> None:
         if self.mounted:
@@ -265,7 +256,7 @@ WITH_CHILD = {
     "inputs, a table is built": Place(line=r"^ +\d+/\d+ .*conformed\."),
     "models, features": Place(line=r"^ +\d+/\d+ .*features\."),
     "models, history": Place(line=r"^ +\d+/\d+ .*history\."),
-    "models, marts": Place(line=r"^ +\d+/\d+ .*marts\."),
+    "models, marts": Place(line=r"^ +\d+/\d+ .*marts\.(dim|fct)_"),
 }
 WITHOUT_CHILD = {
     "Python is starting": Place(delay=1),

@@ -7,7 +7,6 @@ releases, dbt's target, logs and temporary files. Every case starts from the sam
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -153,7 +152,6 @@ class Bench:
         *,
         api_url: str | None = None,
         arguments: Sequence[str] = (),
-        file_limit: int | None = None,
     ) -> Ended:
         """Run the daily flow in a process group of its own, and act at a place.
 
@@ -162,7 +160,6 @@ class Bench:
             act: gets the bench and the process, which is stopped (SIGSTOP) where the place is an audit event.
             api_url: Prefect's API instead of the bench's; empty for a temporary one.
             arguments: added to the command.
-            file_limit: bytes that a file may have, by resource limit.
         """
         place = place or Place()
         command = [sys.executable, "-m", "tests.faults.child", place.for_child()]
@@ -170,10 +167,6 @@ class Bench:
         if self.without_root:
             # Root may read and write anything: a run as it would be started by anybody else.
             command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
-
-        def limit() -> None:
-            if file_limit is not None:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
 
         log = self.folder / "output.log"
         begun = time.monotonic()
@@ -186,7 +179,6 @@ class Bench:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=limit,
             )
         reached = False
         try:

@@ -17,7 +17,6 @@ class Session:
     seed: int
     undisturbed_seconds: float
     seconds: float
-    as_root: bool
 
 
 INTRODUCTION = """# What a run survives
@@ -65,7 +64,7 @@ def write_report(
         f"{len(outcomes)} disturbed runs, {len(outcomes) - broken} of which keep all promises; seed {session.seed}, "
         f"{session.jobs} at a time, {session.seconds / 60:.0f} minutes. An undisturbed run took "
         f"{session.undisturbed_seconds:.0f} seconds.",
-        "" if session.as_root else "\nNot run as root: a limit on the size of files stood in for a full disk.\n",
+        "",
         "| faults | runs | current old / new | next run ok | marts equal | clean |",
         "|---|---:|---:|---:|---:|---:|",
     ]

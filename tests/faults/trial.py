@@ -47,8 +47,8 @@ def attempt(case: Case, bench: Bench, reference: Bench) -> Outcome:
     outcome, begun = Outcome(case), time.monotonic()
     bench.lay_out()
     fault = case.fault
-    fault.prepare(bench)
     try:
+        fault.prepare(bench)
         _disturb(outcome, bench)
         fault.repair(bench)
         again = bench.run()
@@ -67,7 +67,7 @@ def attempt(case: Case, bench: Bench, reference: Bench) -> Outcome:
 
 def _disturb(outcome: Outcome, bench: Bench) -> None:
     case = outcome.case
-    ended = bench.run(case.place, case.fault.act, api_url=case.fault.api_url, file_limit=case.fault.file_limit)
+    ended = bench.run(case.place, case.fault.act, api_url=case.fault.api_url)
     outcome.ended = {0: "released", 1: "stopped"}.get(ended.status, "killed" if ended.status == -9 else "?")
     outcome.current, problem = current_problem(bench, DAYS)
     if problem:
