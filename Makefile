@@ -73,6 +73,10 @@ docs: setup ## Build the docs site of dbt in target/ (index.html).
 bench: setup ## Measure a daily run beside hand-written SQL (ARGS="--customers 1000000").
 	$(PYTHON) -m benchmarks.daily $(ARGS)
 
+.PHONY: faults
+faults: setup ## Disturb daily runs in every way and write docs/reliability.md (ARGS="--only Prefect").
+	$(PYTHON) -m tests.faults $(ARGS)
+
 .PHONY: lock
 lock: setup ## Write requirements.lock from requirements.in.
 	$(VENV)/bin/uv pip compile --quiet --no-header --python-version 3.11 requirements.in --output-file requirements.lock

@@ -53,7 +53,8 @@ def write(context: "EphemeralDataContext", results: "Iterable[CheckResult]", fol
     earlier site stay in it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as rendered:
+    # Within the folder, so that a process that is killed leaves nothing elsewhere.
+    with tempfile.TemporaryDirectory(dir=folder) as rendered:
         _render(context, Path(rendered))
         pages = {}
         for source in sorted(Path(rendered, "validations").rglob("*.html")):

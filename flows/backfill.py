@@ -10,6 +10,7 @@ from datetime import date
 
 from prefect import flow
 
+from flows.steps.api import call_flow
 from flows.steps.command import run_command
 from flows.steps.errors import RunStopped
 from flows.steps.pipeline import CONSOLE, run_window
@@ -54,7 +55,7 @@ def main() -> int:
     parser.add_argument("--reason", metavar="TEXT", help="why published days are rewritten")
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, such as '{sources: [files], files_folder: data}'")
     arguments = parser.parse_args()
-    return run_command(lambda: backfill(**vars(arguments)))
+    return run_command(lambda: call_flow(backfill, **vars(arguments)))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from datetime import date
 
 from prefect import flow
 
+from flows.steps.api import call_flow
 from flows.steps.command import run_command
-from flows.steps.pipeline import run_window
+from flows.steps.pipeline import run_window, tidy
 from flows.steps.project import Project
 from flows.steps.window import resolve_window
 
@@ -26,6 +27,7 @@ def daily(as_of: date | None = None, vars: str | None = None) -> str:
     project = Project.with_vars(vars)
     window = resolve_window(project, as_of)
     if window is None:
+        tidy(project)
         return "Nothing to do: every complete day of the sources is published."
     return run_window(project, window, "daily" if window.days == 1 else "catch-up")
 
@@ -36,7 +38,7 @@ def main() -> int:
     parser.add_argument("--as-of", type=date.fromisoformat, metavar="DATE", help="last day to build (YYYY-MM-DD)")
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, such as '{sources: [files], files_folder: data}'")
     arguments = parser.parse_args()
-    return run_command(lambda: daily(as_of=arguments.as_of, vars=arguments.vars))
+    return run_command(lambda: call_flow(daily, as_of=arguments.as_of, vars=arguments.vars))
 
 
 if __name__ == "__main__":

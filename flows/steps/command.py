@@ -10,7 +10,7 @@ def run_command(action: Callable[[], str]) -> int:
     """Do it and print what it returns; print what stopped it. Returns the exit status, 0 or 1."""
     try:
         print(action())
-    except RunStopped as stopped:
+    except (RunStopped, OSError) as stopped:
         print(f"\nStopped: {stopped}", file=sys.stderr)
         return 1
     return 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.steps.errors import RunStopped
+from flows.steps.lock import LOCK_CONFLICT, held_open, lock_descriptors
 from flows.steps.project import ROOT, Project
 from flows.steps.window import Window
 
@@ -75,7 +77,14 @@ def run_dbt(
     nodes: list[Node] = []
     errors: list[str] = []
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*dies_with_parent(), *command],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # Where it outlives this process all the same, the warehouse stays locked until it ends.
+        pass_fds=lock_descriptors(),
     ) as child:
         assert child.stdout is not None
         try:
@@ -91,8 +100,26 @@ def run_dbt(
             child.terminate()
             raise
     if child.returncode != 0:
-        raise RunStopped(readable_errors(errors) or f"dbt ended with status {child.returncode} and said nothing.")
+        message = readable_errors(errors) or f"dbt ended with status {child.returncode} and said nothing."
+        raise RunStopped(with_remedy(message, project.warehouse))
     return nodes
+
+
+def with_remedy(message: str, warehouse: Path) -> str:
+    """Dbt's message, with what to do where the trouble is not in the project."""
+    for line in message.splitlines():
+        if LOCK_CONFLICT in line:
+            # Around it is dbt's call stack.
+            return held_open(warehouse, line)
+    if "No space left on device" in message:
+        return f"{message}\nMake room where {warehouse} lies, and run again."
+    return message
+
+
+def dies_with_parent() -> list[str]:
+    """The beginning of a command that ends when this process does, however it ends; empty where Linux's is missing."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
 
 def read_event(line: str) -> tuple[Node | None, str | None]:

@@ -1,15 +1,21 @@
 """The steps of a run as Prefect tasks, in order, under the warehouse's lock."""
 
+import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
+import httpx
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from rich.console import Console
 
-from flows.steps.lock import warehouse_lock
+from flows.steps.errors import RunStopped
+from flows.steps.lock import held_open, is_lock_conflict, warehouse_lock
 from flows.steps.project import Project
 from flows.steps.restatement import Restatement, discard_copy
+from flows.steps.release import sweep
 from flows.steps.run import Kind, Run
 from flows.steps.summary import markdown_summary, print_summary
 from flows.steps.window import Window
@@ -63,6 +69,23 @@ def copy_warehouse(restatement: Restatement) -> None:
     restatement.begin()
 
 
+def tidy(project: Project) -> None:
+    """Remove the files that a killed run left.
+
+    Raises:
+        RunStopped: a run is under way.
+    """
+    with warehouse_lock(project.warehouse, CONSOLE.print):
+        _tidy(project)
+
+
+def _tidy(project: Project) -> None:
+    sweep(project.serving)
+    discard_copy(project.warehouse)
+    # Where DuckDB puts what does not fit into memory.
+    shutil.rmtree(f"{project.warehouse}.tmp", ignore_errors=True)
+
+
 def run_window(project: Project, window: Window, kind: Kind, restatement: Restatement | None = None) -> str:
     """Build, check and release a window of days; returns a line for the person who started it.
 
@@ -70,15 +93,14 @@ def run_window(project: Project, window: Window, kind: Kind, restatement: Restat
         RunStopped: a step failed; what readers see is as it was.
     """
     published = project.warehouse
-    with warehouse_lock(published):
-        # A restatement that was killed leaves one.
-        discard_copy(published)
+    with warehouse_lock(published, CONSOLE.print):
         if restatement:
             project = replace(project, warehouse=restatement.copy)
         run = Run(project, window, kind, report=CONSOLE.print, restatement=restatement)
         CONSOLE.print(f"Building {window}, sources {', '.join(project.vars['sources'])}")
         try:
             run.begin()
+            _tidy(replace(project, warehouse=published))
             if restatement:
                 copy_warehouse(restatement)
             build_inputs(run)
@@ -87,16 +109,35 @@ def run_window(project: Project, window: Window, kind: Kind, restatement: Restat
             check_marts(run)
             release = publish(run)
         except Exception as error:
-            run.end("failed", str(error))
+            told = _told(error, published)
+            run.end("failed", str(told))
             discard_copy(published)
-            raise
+            if told is error:
+                raise
+            raise told from error
         except BaseException as error:
             run.end("interrupted", f"Stopped from outside ({type(error).__name__}).")
             discard_copy(published)
             raise
         run.end("released")
         print_summary(CONSOLE, release, project.serving, run.results, run.seconds)
-        create_markdown_artifact(
-            key=f"{kind}-summary", markdown=markdown_summary(release, run.results, run.seconds), description=str(window)
-        )
+        # The release stands, whether Prefect can be told of it or not.
+        with suppress(httpx.TransportError):
+            create_markdown_artifact(
+                key=f"{kind}-summary",
+                markdown=markdown_summary(release, run.results, run.seconds),
+                description=str(window),
+            )
     return f"Released {release.name}"
+
+
+def _told(error: Exception, warehouse: Path) -> Exception:
+    """The error as the person who runs it can use it."""
+    if is_lock_conflict(error):
+        return RunStopped(held_open(warehouse, error))
+    if isinstance(error, OSError | duckdb.IOException):
+        return RunStopped(
+            f"The disk or the rights to it: {str(error).splitlines()[0]}. Readers see the release before. "
+            f"Make room where {warehouse} lies, or give this user the right to write, and run again."
+        )
+    return error

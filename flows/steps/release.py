@@ -8,14 +8,22 @@ A release is a folder that never changes once it has its name::
                                         manifest.json     as-of date, run, code version, rows per mart
     serving/current -> releases/<as-of date>-<run>
 
-Readers open serving/current. It is a link that is replaced in one atomic rename.
+Readers open serving/current. It is a link that is replaced in one atomic rename. Everything else that a killed run can
+leave has a name that begins with a dot and tells the next one what it is::
+
+    serving/releases/.building-<name>    was not whole yet
+    serving/releases/.leaving-<name>     was being removed
+    serving/.next -> releases/<name>     was whole, and about to become current
 """
 
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Sequence
-from datetime import date
+from contextlib import suppress
+from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -23,6 +31,8 @@ import duckdb
 from flows.steps.errors import RunStopped
 
 BUILDING = ".building-"
+LEAVING = ".leaving-"
+NEXT = ".next"
 
 
 def publish(
@@ -35,8 +45,12 @@ def publish(
     keep: int,
     write_docs: Callable[[Path], None],
     before_readers_see_it: Callable[[], None] = lambda: None,
+    grace: timedelta = timedelta(0),
 ) -> Path:
     """Copy the marts into a new release and make it the current one.
+
+    Of the older releases `keep` less one stay, and those that were current within the time of `grace`: who took one for
+    the current release then may still be reading it.
 
     Returns:
         The folder of the release.
@@ -62,17 +76,21 @@ def publish(
         }
         (building / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
         _write_through(building)
+        # From here on a link tells of the release that nobody has seen yet: a run that is killed before the last
+        # rename leaves the link, and the next run removes the release that it names.
+        (serving / NEXT).symlink_to(Path("releases") / name)
         release = building.rename(releases / name)
         before_readers_see_it()
-        _point_current_to(release, serving)
+        (serving / NEXT).replace(serving / "current")
     except (OSError, duckdb.Error) as error:
-        shutil.rmtree(building, ignore_errors=True)
+        with suppress(OSError):
+            sweep(serving)
         raise RunStopped(
             f"The release {releases / name} could not be written: {str(error).splitlines()[0]}. "
             "Readers still see the release before it. Make room there, or give this user the right to write, "
             "and run again."
         ) from error
-    _forget_old(releases, release, keep)
+    _forget_old(releases, release, keep, grace)
     return release
 
 
@@ -111,11 +129,15 @@ def current_release(serving: Path) -> Path | None:
 
 
 def sweep(serving: Path) -> None:
-    """Remove what runs that were killed left half-written."""
-    for path in (serving / "releases").glob(f"{BUILDING}*"):
-        shutil.rmtree(path)
-    for path in serving.glob(".current-*"):
+    """Remove what runs that were killed left half-written or half-removed, and what they had not made current yet."""
+    for path in serving.glob(f"{NEXT}*"):
+        release = path.resolve()
+        if path.name == NEXT and release.exists() and release != current_release(serving):
+            _remove(release)
         path.unlink()
+    for prefix in (BUILDING, LEAVING):
+        for path in (serving / "releases").glob(f"{prefix}*"):
+            shutil.rmtree(path)
 
 
 def mart_names(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
@@ -135,6 +157,8 @@ def _copy_marts(warehouse: Path, folder: Path) -> dict[str, int]:
     with duckdb.connect() as connection:
         # Rows of a mart carry their keys, so their order is nobody's business but memory's.
         connection.execute("set preserve_insertion_order = false")
+        # What does not fit into memory goes where the release goes, and is swept with it.
+        connection.execute(f"set temp_directory = '{folder / 'spilled'}'")
         connection.execute(f"attach '{folder / 'tessera.duckdb'}' as release")
         connection.execute("create schema release.marts")
         # Views name the warehouse as the file is called.
@@ -158,13 +182,22 @@ def _write_through(folder: Path) -> None:
 
 
 def _point_current_to(release: Path, serving: Path) -> None:
-    link = serving / f".current-{os.getpid()}"
+    # Not the link that tells of a release nobody has seen: this one was current before.
+    link = serving / f"{NEXT}-{os.getpid()}"
     link.symlink_to(Path("releases") / release.name)
     link.replace(serving / "current")
 
 
-def _forget_old(releases: Path, current: Path, keep: int) -> None:
+def _forget_old(releases: Path, current: Path, keep: int, grace: timedelta) -> None:
     whole = list_releases(releases.parent)
-    for release in whole[: max(len(whole) - keep, 0)]:
-        if release != current:
-            shutil.rmtree(release, ignore_errors=True)
+    for release, successor in list(pairwise(whole))[: max(len(whole) - keep, 0)]:
+        was_current_until = (successor / "manifest.json").stat().st_mtime
+        if release != current and time.time() - was_current_until >= grace.total_seconds():
+            with suppress(OSError):
+                _remove(release)
+
+
+def _remove(release: Path) -> None:
+    """Remove a release so that it is never taken for a whole one, whenever this is interrupted."""
+    leaving = release.rename(release.with_name(f"{LEAVING}{release.name}"))
+    shutil.rmtree(leaving)

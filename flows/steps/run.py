@@ -21,6 +21,7 @@ from flows.rules.definitions import parse
 from flows.rules.macros import RuleError
 from flows.steps import dbt, operations_log, release
 from flows.steps.errors import RunStopped
+from flows.steps.lock import wait_until_free
 from flows.steps.project import ROOT, Project
 from flows.steps.restatement import Restatement
 from flows.steps.run_log import RunLog, forget_logs, log_file, read_events
@@ -63,12 +64,13 @@ class Run:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Time a step, announce it and log it."""
+        """Time a step, announce it and log it; it begins when nobody else has the warehouse open."""
         self.report(f"{name} ...")
         self.events.write("step_begun", step=name)
         self.unfinished_step = name
         begun = time.monotonic()
         try:
+            wait_until_free(self.project.warehouse, self.report)
             yield
             self.unfinished_step = None
         finally:
@@ -95,6 +97,7 @@ class Run:
             process=os.getpid(),
         )
         warehouse = self.published_warehouse
+        wait_until_free(warehouse, self.report)
         try:
             self.log("running")
             for run in operations_log.read_runs(warehouse):
@@ -161,6 +164,7 @@ class Run:
                 keep=int(self.project.vars["releases_kept"]),
                 write_docs=self.gate.write_docs,
                 before_readers_see_it=self.restatement.take_over if self.restatement else lambda: None,
+                grace=timedelta(minutes=int(self.project.vars["release_grace_minutes"])),
             )
         self.events.write("released", release=folder.name, rows_by_mart=self.rows_by_mart)
         # Readers have the release: what goes wrong from here on must not call the run failed.
@@ -304,6 +308,7 @@ class Run:
 
     def _judge(self, results: list[CheckResult]) -> None:
         self.results += results
+        wait_until_free(self.project.warehouse, self.report)
         operations_log.log_checks(self.project.warehouse, self.run_id, results)
         for result in results:
             if result.status == "passed":

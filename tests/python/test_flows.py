@@ -214,7 +214,7 @@ def test_daily_run_releases_one_day_and_then_finds_nothing_to_do(shop: Shop) -> 
     first = current_release(shop.serving)
     # What a run that was killed left behind is swept.
     (shop.serving / "releases" / ".building-2024-04-10-x" / "parquet").mkdir(parents=True)
-    (shop.serving / ".current-1").symlink_to("nowhere")
+    (shop.serving / ".next-1").symlink_to("nowhere")
 
     with reading(shop.serving / "current" / "tessera.duckdb") as seen:
         assert daily(vars=shop.vars).startswith(f"Released {NEXT_DAY}")
@@ -232,7 +232,7 @@ def test_daily_run_releases_one_day_and_then_finds_nothing_to_do(shop: Shop) -> 
         "tessera.duckdb",
     ]
     assert not list((shop.serving / "releases").glob(".*"))
-    assert not list(shop.serving.glob(".current-*"))
+    assert not list(shop.serving.glob(".*"))
 
     manifest = json.loads((release / "manifest.json").read_text())
     with duckdb.connect(str(release / "tessera.duckdb"), read_only=True) as connection:

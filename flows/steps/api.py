@@ -1,0 +1,104 @@
+"""Prefect's API watches a run. It must not take one down with it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import httpx
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+    temporary_settings,
+)
+
+from flows.steps.dbt import dies_with_parent
+from flows.steps.errors import RunStopped
+from flows.steps.project import Project
+from flows.steps.release import current_release
+
+
+def call_flow(flow: Callable[..., str], **parameters: object) -> str:
+    """Call a flow, and count what it released where Prefect's API went away meanwhile; returns what it says.
+
+    Raises:
+        RunStopped: a step failed, or the API went away and there is no release.
+    """
+    serving = Project().serving
+    before = current_release(serving)
+    with answering_api():
+        url = PREFECT_API_URL.value()
+        try:
+            return flow(**parameters)
+        except httpx.TransportError as error:
+            after = current_release(serving)
+            if after is None or after == before:
+                raise RunStopped(
+                    f"Prefect's API ({url}) went away: {error}. Nothing was released. Run again; "
+                    "without PREFECT_API_URL a run needs no server."
+                ) from error
+            return (
+                f"Released {after.name}. Prefect's API ({url}) went away meanwhile and does not know how the run ended."
+            )
+
+
+@contextmanager
+def answering_api() -> Iterator[None]:
+    """Use the API that is set, or a temporary one where none is set or that does not answer."""
+    url = PREFECT_API_URL.value()
+    if url and _answers(url):
+        yield
+        return
+    if url:
+        print(f"Prefect's API ({url}) does not answer: this run has a temporary one, and that one will not know of it.")
+    with temporary_api() as own, temporary_settings({PREFECT_API_URL: own}):
+        yield
+
+
+@contextmanager
+def temporary_api() -> Iterator[str]:
+    """Run an API while the block runs; gives its address.
+
+    Prefect would start the same server by itself, but that one lives on where this process is killed.
+
+    Raises:
+        RunStopped: it does not answer in time.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
+    server += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error"]
+    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    environment |= {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1", "PREFECT_UI_ENABLED": "0"}
+    limit = PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
+    with subprocess.Popen(
+        [*dies_with_parent(), *server], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as child:
+        try:
+            url = f"http://127.0.0.1:{port}/api"
+            deadline = time.monotonic() + limit
+            while not _answers(url):
+                if child.poll() is not None or time.monotonic() > deadline:
+                    raise RunStopped(
+                        f"Prefect's temporary API did not start within {limit} seconds. Run again, or start a server "
+                        "(`prefect server start`) and set PREFECT_API_URL to it."
+                    )
+                time.sleep(0.2)
+            yield url
+        finally:
+            child.terminate()
+            try:
+                child.wait(5)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=10).status_code < 500
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,100 @@
+"""What becomes of one case: the disturbed run, the run after it, and what is compared then."""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from tests.faults.cases import Case
+from tests.faults.lab import (
+    NEXT_DAY,
+    PUBLISHED,
+    Bench,
+    current_problem,
+    mart_differences,
+    strays,
+    unfinished_runs,
+    warehouse_differences,
+)
+
+DAYS: Mapping[date, str] = {PUBLISHED: "old", NEXT_DAY: "new"}
+
+
+@dataclass
+class Outcome:
+    """What was seen of a case; it holds where nothing is wrong.
+
+    Attributes:
+        current: what readers had after the disturbed run: the old or the new release, or broken.
+        ended: how the disturbed run ended: killed, stopped (with a message) or released.
+        next_ok, marts_equal, clean: what the run after it came to.
+        wrong: everything that does not hold, in words.
+    """
+
+    case: Case
+    current: str = ""
+    ended: str = ""
+    next_ok: bool = False
+    marts_equal: bool = False
+    clean: bool = False
+    wrong: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def attempt(case: Case, bench: Bench, reference: Bench) -> Outcome:
+    """Disturb a run, run again, and compare with a run that was not disturbed."""
+    outcome, begun = Outcome(case), time.monotonic()
+    bench.lay_out()
+    fault = case.fault
+    try:
+        fault.prepare(bench)
+        _disturb(outcome, bench)
+        fault.repair(bench)
+        again = bench.run()
+        outcome.next_ok = again.status == 0
+        if not outcome.next_ok:
+            outcome.wrong.append(f"the next run ended with {again.status}: {_last(again.output)}")
+        else:
+            _compare(outcome, bench, reference)
+    except Exception as error:
+        outcome.wrong.append(f"{type(error).__name__}: {error}")
+    finally:
+        fault.clear(bench)
+    outcome.seconds = time.monotonic() - begun
+    return outcome
+
+
+def _disturb(outcome: Outcome, bench: Bench) -> None:
+    case = outcome.case
+    ended = bench.run(case.place, case.fault.act, api_url=case.fault.api_url)
+    outcome.ended = {0: "released", 1: "stopped"}.get(ended.status, "killed" if ended.status == -9 else "?")
+    outcome.current, problem = current_problem(bench, DAYS)
+    if problem:
+        outcome.wrong.append(problem)
+    if not ended.reached and (case.place.line or case.place.event):
+        outcome.wrong.append("the run ended before the place was reached")
+    if case.says and not (ended.status == 1 and re.search(case.says, ended.message)):
+        outcome.wrong.append(f"it should have stopped and said '{case.says}': {ended.status}: {_last(ended.output)}")
+    if case.says and outcome.current != "old":
+        outcome.wrong.append("it stopped, but readers see a new release")
+    if case.released and not (ended.status == 0 and outcome.current == "new"):
+        outcome.wrong.append(f"it should have released: {ended.status}: {_last(ended.output)}")
+
+
+def _compare(outcome: Outcome, bench: Bench, reference: Bench) -> None:
+    current, problem = current_problem(bench, DAYS)
+    if problem or current != "new":
+        outcome.wrong.append(problem or "readers still see the old release after the next run")
+        return
+    differences = mart_differences(bench.serving, reference.serving)
+    outcome.marts_equal = not differences
+    lying = strays(bench, reference)
+    lying += [f"warehouse: {found}" for found in warehouse_differences(bench.warehouse, reference.warehouse)]
+    lying += [f"operations.runs: {found}" for found in unfinished_runs(bench.warehouse)]
+    outcome.clean = not lying
+    outcome.wrong += [f"mart {found}" for found in differences] + lying
+
+
+def _last(output: str) -> str:
+    return " / ".join(line.strip() for line in output.strip().splitlines()[-3:])[-400:]

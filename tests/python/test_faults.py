@@ -1,0 +1,211 @@
+"""A small part of `make faults`: what a killed run leaves, a full disk, rights that are gone, a file that is held."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import httpx
+import pytest
+from conftest import NEXT_DAY, PUBLISHED, Shop
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.steps import lock
+from flows.steps.api import answering_api, call_flow
+from flows.steps.dbt import with_remedy
+from flows.steps.errors import RunStopped
+from flows.steps.lock import wait_until_free, warehouse_lock
+from flows.steps.project import ROOT
+from flows.steps.release import current_release, list_releases, publish, sweep
+from tests.faults.cases import WITH_CHILD, AccessTaken, Killed
+from tests.faults.lab import Bench, Ended, Place, current_problem, strays
+from tests.faults.trial import DAYS
+
+
+@pytest.fixture
+def bench(shop: Shop) -> Bench:
+    """The shop as a bench of the harness, with what dbt parsed for all tests."""
+    port = int(PREFECT_API_URL.value().split(":")[-1].split("/")[0])
+    (shop.folder / "tmp").mkdir()
+    return Bench(shop.folder, shop.folder, port, target=Path(os.environ["DBT_TARGET_PATH"]))
+
+
+def left_by(ended: Ended, bench: Bench) -> None:
+    """A killed run leaves readers what they had, and no process."""
+    assert ended.reached
+    assert ended.status == -signal.SIGKILL
+    assert current_problem(bench, DAYS) == ("old", None)
+
+
+def test_next_run_needs_no_hand_after_sigkill_of_the_flow_alone_and_of_its_group(bench: Bench) -> None:
+    left_by(bench.run(WITH_CHILD["inputs, dbt is starting"], Killed(group=False).act), bench)
+    # At once: what the flow had started may still be dying.
+    left_by(bench.run(WITH_CHILD["models, features"], Killed(group=True).act), bench)
+
+    ended = bench.run()
+    assert ended.status == 0, ended.output
+    assert current_problem(bench, DAYS) == ("new", None)
+    assert strays(bench, bench) == []
+    assert sorted(path.name for path in bench.warehouse.parent.iterdir()) == ["tessera.duckdb", "tessera.lock"]
+    assert sorted(path.name for path in bench.serving.iterdir()) == ["current", "releases"]
+    with duckdb.connect(str(bench.warehouse), read_only=True) as connection:
+        names = connection.sql("select table_name from duckdb_tables() where table_name like '%\\_\\_dbt%' escape '\\'")
+        assert names.fetchall() == []
+
+
+def test_source_that_may_not_be_read_is_named(bench: Bench) -> None:
+    taken = AccessTaken("files/transactions.csv", 0)
+    ended = bench.run(Place(), taken.act)
+    assert ended.status == 1
+    assert "transactions.csv cannot be read" in ended.message
+    assert current_problem(bench, DAYS) == ("old", None)
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """A disk of so many bytes at a folder.
+
+    Skips the test where this user may not mount.
+    """
+    folder.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("This user may not mount a disk.")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def publish_shop(shop: Shop, serving: Path, run_id: str = "29990101T000000Z", **options: object) -> Path:
+    """Release the marts as they are in the warehouse."""
+    return publish(
+        shop.warehouse, serving, PUBLISHED, run_id, "test", ["files"], 5, lambda folder: folder.mkdir(), **options
+    )
+
+
+def test_full_disk_under_the_releases_stops_with_a_message_and_leaves_nothing(shop: Shop) -> None:
+    serving = shop.folder / "small"
+    with small_disk(serving, "1m"):
+        with pytest.raises(RunStopped, match=r"could not be written: .*(?i:no space)"):
+            publish_shop(shop, serving)
+        assert list((serving / "releases").iterdir()) == []
+        assert current_release(serving) is None
+
+
+def test_release_that_nobody_has_seen_is_removed_and_one_that_was_current_is_not(shop: Shop) -> None:
+    first = current_release(shop.serving)
+    unseen = shutil.copytree(first, first.with_name("2024-04-10-29990101T000000Z"))
+    half = shutil.copytree(first, first.with_name(".leaving-2024-04-01-20240401T000000Z"))
+    # As a run leaves it that is killed between its last two renames, and as a rollback does.
+    (shop.serving / ".next").symlink_to(Path("releases") / unseen.name)
+    (shop.serving / ".next-1").symlink_to(Path("releases") / first.name)
+    sweep(shop.serving)
+    assert list_releases(shop.serving) == [first]
+    assert not half.exists()
+    assert sorted(path.name for path in shop.serving.iterdir()) == ["current", "releases"]
+
+
+def test_release_stays_for_those_who_may_still_read_it(shop: Shop) -> None:
+    hour = timedelta(hours=1)
+    made = [current_release(shop.serving)]
+    for day in range(1, 7):
+        made.append(publish_shop(shop, shop.serving, f"299901{day:02}T000000Z", grace=hour))
+    assert list_releases(shop.serving) == made
+    # An hour after a release took its place, one that is too many goes.
+    for release in made[:2]:
+        os.utime(release / "manifest.json", (0, 0))
+    made.append(publish_shop(shop, shop.serving, "29990107T000000Z", grace=hour))
+    assert list_releases(shop.serving) == made[1:]
+
+
+def test_lock_lives_as_long_as_what_a_killed_run_has_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 0.5)
+    warehouse = tmp_path / "tessera.duckdb"
+    code = (
+        "import subprocess, sys, time; from pathlib import Path; from flows.steps.lock import *\n"
+        f"with warehouse_lock(Path({str(warehouse)!r})):\n"
+        "    child = subprocess.Popen(['sleep', '60'], pass_fds=lock_descriptors())\n"
+        "    print(child.pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
+        orphan = int(run.stdout.readline())
+        run.kill()
+    told: list[str] = []
+    with (
+        pytest.raises(RunStopped, match=rf"process {run.pid}.*what it started"),
+        warehouse_lock(warehouse, told.append),
+    ):
+        pass
+    assert told == [f"The run before (process {run.pid}) was killed; waiting for what it started to end ..."]
+    os.kill(orphan, signal.SIGKILL)
+    with warehouse_lock(warehouse, told.append):
+        pass
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_warehouse_that_somebody_has_open_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_only: bool
+) -> None:
+    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 1.0)
+    warehouse = tmp_path / "tessera.duckdb"
+    duckdb.connect(str(warehouse)).close()
+    code = f"import duckdb; held = duckdb.connect({str(warehouse)!r}, read_only={read_only}); print('held', flush=True)"
+    command = [sys.executable, "-c", f"{code}; input()"]
+    told: list[str] = []
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(RunStopped, match=rf"held open by another process.*{holder.pid}"):
+            wait_until_free(warehouse, told.append)
+        holder.stdin.close()
+        wait_until_free(warehouse, told.append)
+    assert str(holder.pid) in told[0]
+
+
+def test_lock_conflict_inside_dbt_is_told_without_its_call_stack() -> None:
+    conflict = "IO Error: Could not set lock on file 'w': Conflicting lock is held in python (PID 7)"
+    message = with_remedy(f"Encountered an error:\n{conflict}\nFile impl.py, line 219", Path("w"))
+    assert message.startswith("The warehouse w is held open by another process: IO Error")
+    assert "PID 7" in message
+    assert "impl.py" not in message
+    assert with_remedy("No space left on device", Path("w")).endswith("Make room where w lies, and run again.")
+    assert with_remedy("Failure in model a", Path("w")) == "Failure in model a"
+
+
+def test_release_counts_where_prefect_went_away_and_nothing_else_does(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def released_and_cut_off() -> str:
+        publish_shop(shop, shop.serving)
+        raise httpx.ConnectError("connection refused")
+
+    def cut_off() -> str:
+        raise httpx.ConnectError("connection refused")
+
+    assert call_flow(released_and_cut_off).startswith(f"Released {PUBLISHED}-29990101T000000Z")
+    with pytest.raises(RunStopped, match=r"connection refused\. Nothing was released"):
+        call_flow(cut_off)
+
+
+def test_api_that_does_not_answer_is_replaced_by_a_temporary_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    dead = "http://127.0.0.1:9/api"
+    with temporary_settings({PREFECT_API_URL: dead}), answering_api():
+        own = PREFECT_API_URL.value()
+        assert own != dead
+        assert httpx.get(f"{own}/health").json() is True
+    assert f"({dead}) does not answer" in capsys.readouterr().out
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{own}/health")
+
+
+def test_next_day_of_these_tests_is_the_day_of_the_harness() -> None:
+    assert DAYS == {PUBLISHED: "old", NEXT_DAY: "new"}
