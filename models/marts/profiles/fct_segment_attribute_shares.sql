@@ -2,12 +2,7 @@
 
 with customer_features as (
 
-    select
-        {%- for attribute, value in attributes.items() %}
-        coalesce({{ value }}, '(unknown)') as {{ attribute }},
-        {%- endfor %}
-        customer_id
-    from {{ ref('fct_customer_features') }} as customer_features
+    select * from {{ ref('fct_customer_features') }}
 
 ),
 
@@ -17,46 +12,48 @@ customer_segments as (
 
 ),
 
--- Grouping sets count all attributes in one pass. In a row only its own attribute has a value.
-segments as (
+members as (
 
     select
+        {%- for attribute, value in attributes.items() %}
+        coalesce({{ value }}, '(unknown)') as {{ attribute }},
+        {%- endfor %}
         customer_segments.segmentation,
-        customer_segments.segment,
-        case
-            {%- for attribute in attributes %}
-            when grouping(customer_features.{{ attribute }}) = 0 then '{{ attribute }}'
-            {%- endfor %}
-        end as attribute,
-        coalesce({{ attributes | join(', ') }}) as attribute_value,
-        count(*) as customers
+        customer_segments.segment
     from customer_segments
     inner join customer_features
         on customer_segments.customer_id = customer_features.customer_id
-    group by grouping sets (
-        {%- for attribute in attributes %}
-        (customer_segments.segmentation, customer_segments.segment, customer_features.{{ attribute }}){{ ',' if not loop.last }}
-        {%- endfor %}
-    )
+
+),
+
+segments as (
+    {%- for attribute in attributes %}
+    select
+        segmentation,
+        segment,
+        '{{ attribute }}' as attribute,
+        {{ attribute }} as attribute_value,
+        count(*) as customers
+    from members
+    group by
+        segmentation,
+        segment,
+        {{ attribute }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 
 ),
 
 populations as (
-
+    {%- for attribute, value in attributes.items() %}
     select
-        case
-            {%- for attribute in attributes %}
-            when grouping(customer_features.{{ attribute }}) = 0 then '{{ attribute }}'
-            {%- endfor %}
-        end as attribute,
-        coalesce({{ attributes | join(', ') }}) as attribute_value,
+        '{{ attribute }}' as attribute,
+        coalesce({{ value }}, '(unknown)') as attribute_value,
         count(*) as customers
     from customer_features
-    group by grouping sets (
-        {%- for attribute in attributes %}
-        (customer_features.{{ attribute }}){{ ',' if not loop.last }}
-        {%- endfor %}
-    )
+    group by coalesce({{ value }}, '(unknown)')
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 
 ),
 
