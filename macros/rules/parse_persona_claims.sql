@@ -12,7 +12,7 @@
         {%- set here = where ~ ": persona_claims: '" ~ name ~ "' is " -%}
         {%- set kind = feature_kind(features[name].data_type) if name in features -%}
         {%- if kind == 'date' -%}
-            {{ exceptions.raise_compiler_error(here ~ "a date; claim something of its age, '" ~ age_name(name) ~ "'.") }}
+            {{ exceptions.raise_compiler_error(here ~ "a date; claim something of its age in days.") }}
         {%- elif name not in claimable -%}
             {{ exceptions.raise_compiler_error(where ~ ": persona_claims names '" ~ name ~ "', but there is no such feature in the profiles. Did you mean '" ~ nearest_name(name | string, claimable) ~ "'?") }}
         {%- elif kind == 'number' and claim not in ['above', 'below'] -%}

@@ -326,9 +326,7 @@ def test_any_company_is_counted_as_slow_and_obvious_code_counts(
             row["median_days_to_reach"],
         )
         for row in rows
-    } == {
-        key: (observed[key[:2]], len(taken), median(taken) if taken else None) for key, taken in expected.items()
-    }
+    } == {key: (observed[key[:2]], len(taken), median(taken) if taken else None) for key, taken in expected.items()}
 
     # Lapsed, day by day: more than 20 days since the last order, at the end of the day.
     lapsed, ever = 0, 0
