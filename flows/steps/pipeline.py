@@ -14,8 +14,8 @@ from rich.console import Console
 from flows.steps.errors import RunStopped
 from flows.steps.lock import held_open, is_lock_conflict, warehouse_lock
 from flows.steps.project import Project
-from flows.steps.restatement import Restatement, discard_copy
 from flows.steps.release import sweep
+from flows.steps.restatement import Restatement, discard_copy
 from flows.steps.run import Kind, Run
 from flows.steps.summary import markdown_summary, print_summary
 from flows.steps.window import Window

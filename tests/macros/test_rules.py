@@ -308,6 +308,59 @@ def test_definition_that_goes_wrong_with_others(definition: dict[str, Any], erro
     assert error in str(raised.value)
 
 
+def with_claims(claims: Any) -> dict[str, Any]:
+    return {"owner": "a@example.com", "segments": [SEGMENTS[0] | {"persona_claims": claims}, SEGMENTS[1]]}
+
+
+@pytest.mark.parametrize(
+    ("claims", "error"),
+    [
+        (
+            {"discount_share": "above"},
+            "Segmentation seg_x, segment a: persona_claims names 'discount_share', but there is no such feature in the "
+            "profiles. Did you mean 'discount_share_365d'?",
+        ),
+        (
+            {"orders_365d": "abov"},
+            "'orders_365d' is a number, so its claim is above or below, not 'abov'. Did you mean 'above'?",
+        ),
+        ({"orders_365d": {"mostly": 3}}, "'orders_365d' is a number, so its claim is above or below, not"),
+        ({"orders_365d": True}, "'orders_365d' is a number, so its claim is above or below, not 'True'."),
+        (
+            {"age_band": "65+"},
+            "'age_band' is of type varchar, so its claim is the value of most, `{mostly: ...}`, not '65+'.",
+        ),
+        ({"age_band": {"mostly": None}}, "so its claim is the value of most"),
+        ({"age_band": {"mostly": "65+", "or": "55-64"}}, "so its claim is the value of most"),
+        ({"last_order_date": "above"}, "'last_order_date' is a date; claim something of its age in days."),
+        # It is the same as tenure_days, which the profiles have.
+        ({"days_since_first_seen": "above"}, "there is no such feature in the profiles. Did you mean '"),
+        (["orders_365d"], "persona_claims says of each feature how the segment differs"),
+        ("above", "persona_claims says of each feature how the segment differs"),
+    ],
+)
+def test_claims_that_are_wrong(claims: Any, error: str) -> None:
+    with pytest.raises(RuleError) as raised:
+        macros(models={"seg_x": with_claims(claims)}).definition_of("seg_x")
+    assert error in str(raised.value)
+    assert "segment a" in str(raised.value)
+
+
+def test_claims_are_read_and_leave_the_rule_version_as_it_is() -> None:
+    claims = {"orders_365d": "above", "days_since_last_order": "below", "age_band": {"mostly": "65+"}}
+    # Claims decide nothing, so they may name protected attributes without a reason.
+    claims |= {"marital_status": {"mostly": "Married"}}
+    definition = macros(models={"seg_x": with_claims(claims)}).definition_of("seg_x")
+    assert [tuple(claim.values()) for claim in definition["segments"][0]["persona_claims"]] == [
+        ("orders_365d", "above", None),
+        ("days_since_last_order", "below", None),
+        ("age_band", "mostly", "65+"),
+        ("marital_status", "mostly", "Married"),
+    ]
+    without = macros(models={"seg_x": with_claims({})}).definition_of("seg_x")
+    assert definition["rule_version"] == without["rule_version"]
+
+
 def test_segmentations_that_build_on_each_other_in_a_circle_are_refused() -> None:
     models = {"seg_x": with_rule({"in_segment": "seg_y.a"}), "seg_y": with_rule({"not": {"in_segment": "seg_x.b"}})}
     with pytest.raises(RuleError, match="seg_x -> seg_y -> seg_x"):

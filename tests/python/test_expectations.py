@@ -85,6 +85,11 @@ select 'customer_segments.customer_id' as reference, 0 as orphans;
 
 create table checks.restatement_due as
 select date '2018-01-01' as first_day, 1 as customers, 0.01::double as customer_share;
+
+create table marts.fct_persona_claims as
+select 'value' as segmentation, 'high' as segment, 'orders_365d' as feature, 'above' as claim, true as holds
+union all
+select 'lifecycle' as segmentation, 'new' as segment, 'orders_365d' as feature, 'below' as claim, null as holds;
 """
 
 # gate, statement that breaks a table, codes that must fail as errors, codes that must fail as warnings
@@ -277,6 +282,12 @@ BROKEN = [
     ("marts", "delete from checks.restatement_due", {"restatement_due_empty"}, set()),
     ("marts", "update checks.restatement_due set customer_share = null", {"customer_share_not_measured"}, set()),
     ("marts", "update checks.restatement_due set customer_share = 0.011", set(), {"restatement_due"}),
+    (
+        "marts",
+        "update marts.fct_persona_claims set holds = false where segment = 'high'",
+        set(),
+        {"persona_claim_broken"},
+    ),
 ]
 
 
@@ -486,7 +497,7 @@ def test_docs_show_both_gates_and_load_nothing(gate: Gate, warehouse: Path, tmp_
         assert text in index
     assert "&#10007;" in (folder / "marts_orphans.html").read_text(encoding="utf-8")
     pages = list(folder.rglob("*.html"))
-    assert len(pages) == 10
+    assert len(pages) == 11
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert not re.search(r"<script|<link|\bsrc=|url\(|@import", text), page.name

@@ -82,6 +82,29 @@ def test_rules_that_the_schema_and_the_build_both_refuse(rule: Any) -> None:
         parse({"seg_x": meta})
 
 
+@pytest.mark.parametrize(
+    ("claims", "is_right"),
+    [
+        ({"orders_30d": "above", "age_band": {"mostly": "65+"}}, True),
+        ({}, True),
+        ({"orders_30d": "more"}, False),
+        ({"age_band": {"most": "65+"}}, False),
+        ({"age_band": "65+"}, False),
+        ({"age_band": {}}, False),
+        (["orders_30d"], False),
+    ],
+)
+def test_the_schema_and_the_build_agree_on_claims(claims: Any, is_right: bool) -> None:
+    meta = copy.deepcopy(RIGHT)
+    meta["segments"][0]["persona_claims"] = claims
+    assert (complaints(meta) == []) == is_right
+    if is_right:
+        parse({"seg_x": meta})
+    else:
+        with pytest.raises(RuleError):
+            parse({"seg_x": meta})
+
+
 @pytest.mark.parametrize("place", ["segmentation", "segment"])
 def test_the_schema_and_the_build_know_the_same_keys(place: str) -> None:
     properties = SCHEMA["definitions"][place]["properties"]
