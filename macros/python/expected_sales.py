@@ -10,7 +10,7 @@ What is known of a customer: the number of orders after the first (repeats), the
 customers with no repeat and with ten thousand are no special cases.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,10 @@ Objective = Callable[[Floats], tuple[float, Floats]]
 
 # Fewer customers who came back say next to nothing of six or seven parameters.
 FEWEST_REPEATERS = 100
-# Parameters are looked for between e^-10 and e^10; one that ends there has no maximum.
+# Parameters are looked for between e^-10 and e^10; the likelihood of one that ends there has no maximum.
 LIMIT = 10.0
+# A smaller mean probability to stop is none: BG/NBD becomes NBD, which is sound though a or b has no limit.
+NOBODY_STOPS = 1e-3
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,14 @@ class Fit:
         log_likelihood: of all customers together, at the parameters.
         customers: how many customers were fitted.
         failure: why there are no parameters; None where there are.
+        note: what is special about the parameters; None where nothing is.
     """
 
     parameters: tuple[float, ...]
     log_likelihood: float | None
     customers: int
     failure: str | None = None
+    note: str | None = None
 
 
 class _Grouped:
@@ -106,8 +110,13 @@ def fit_orders(repeats: Floats, recency: Floats, age: Floats, customers: Floats)
         gradient = np.array([by_r * r, by_alpha * alpha, by_a * a, by_b * b])
         return -value / total, -gradient / total
 
+    def nobody_stops(parameters: dict[str, float]) -> str | None:
+        if parameters["a"] / (parameters["a"] + parameters["b"]) < NOBODY_STOPS:
+            return "nobody is seen to stop ordering"
+        return None
+
     mean_age = max(float(weight @ age) / total, 1e-6)
-    return _maximise(objective, [1.0, mean_age, 1.0, 1.0], ["r", "alpha", "a", "b"], total)
+    return _maximise(objective, {"r": 1.0, "alpha": mean_age, "a": 1.0, "b": 1.0}, total, {"a", "b"}, nobody_stops)
 
 
 def fit_spend(repeats: Floats, mean_sales: Floats, customers: Floats) -> Fit:
@@ -153,7 +162,7 @@ def fit_spend(repeats: Floats, mean_sales: Floats, customers: Floats) -> Fit:
         return -value / total, -gradient / total
 
     mean_of_all = float(weight @ mean) / total
-    return _maximise(objective, [1.0, 2.0, mean_of_all], ["p", "q", "gamma"], total)
+    return _maximise(objective, {"p": 1.0, "q": 2.0, "gamma": mean_of_all}, total)
 
 
 def probability_alive(parameters: Sequence[float], repeats: Floats, recency: Floats, age: Floats) -> Floats:
@@ -198,26 +207,38 @@ def _too_few(repeaters: float, customers: float) -> Fit | None:
     return None
 
 
-def _maximise(objective: Objective, start: Sequence[float], names: Sequence[str], customers: float) -> Fit:
-    """The parameters that maximise a likelihood given as the mean negative logarithm, of their logarithms."""
+def _maximise(
+    objective: Objective,
+    start: Mapping[str, float],
+    customers: float,
+    may_end: Set[str] = frozenset(),
+    sound: Callable[[dict[str, float]], str | None] = lambda _parameters: None,
+) -> Fit:
+    """The parameters that maximise a likelihood given as the mean negative logarithm, of their logarithms.
+
+    Those in `may_end` may come to the limit of what is tried where `sound` gives a note about the parameters.
+    """
     with np.errstate(all="ignore"):
         found = minimize(
             objective,
-            np.clip(np.log(start), -LIMIT, LIMIT),
+            np.clip(np.log(list(start.values())), -LIMIT, LIMIT),
             jac=True,
             method="L-BFGS-B",
             bounds=[(-LIMIT, LIMIT)] * len(start),
             options={"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-8},
         )
         slope = objective(found.x)[1]
-    at_limit = [name for name, log in zip(names, found.x, strict=True) if abs(log) > LIMIT - 1e-6]
+    parameters = dict(zip(start, (float(value) for value in np.exp(found.x)), strict=True))
+    is_at_limit = np.abs(found.x) > LIMIT - 1e-6
+    at_limit = {name for name, is_there in zip(start, is_at_limit, strict=True) if is_there}
+    note = sound(parameters) if at_limit and at_limit <= may_end else None
     failure = None
     if not np.isfinite(found.fun):
         failure = "the likelihood is not finite"
-    elif at_limit:
-        failure = f"the likelihood has no maximum: {' and '.join(at_limit)} without limit"
-    elif np.abs(slope).max() > 1e-5:
+    elif at_limit and note is None:
+        failure = f"the likelihood has no maximum: {' and '.join(sorted(at_limit))} without limit"
+    elif np.abs(slope[~is_at_limit]).max() > 1e-5:
         failure = f"no convergence after {found.nit} steps"
     if failure:
         return Fit((), None, int(customers), failure)
-    return Fit(tuple(float(value) for value in np.exp(found.x)), -float(found.fun) * customers, int(customers))
+    return Fit(tuple(parameters.values()), -float(found.fun) * customers, int(customers), note=note)

@@ -35,13 +35,20 @@ def model(dbt, session):
         )
         rows.append(
             [
-                *(day, orders.customers, *(orders.parameters or [None] * 4), orders.log_likelihood, orders.failure),
+                *(day, orders.customers, *(orders.parameters or [None] * 4)),
+                *(orders.log_likelihood, orders.failure, orders.note),
                 *(spend.customers, *(spend.parameters or [None] * 3), spend.log_likelihood, spend.failure),
             ]
         )
     types = {
         **{"as_of_date": "datetime64[s]", "customers": "int64", "r": "Float64", "alpha": "Float64", "a": "Float64"},
-        **{"b": "Float64", "log_likelihood": "Float64", "failure": "string", "spend_customers": "int64"},
+        **{
+            "b": "Float64",
+            "log_likelihood": "Float64",
+            "failure": "string",
+            "note": "string",
+            "spend_customers": "int64",
+        },
         **{"p": "Float64", "q": "Float64", "gamma": "Float64"},
         **{"spend_log_likelihood": "Float64", "spend_failure": "string"},
     }

@@ -35,7 +35,7 @@ customer_paths as (
             max(case when place_from_last = {{ place }} then segment end)
             {%- endfor %},
             max(case when place_from_last = 1 and not is_current then '(left)' end)
-        ) as path,
+        ) as life_path,
         count(*) as stays,
         cast(sum(days) as bigint) as days
     from numbered
@@ -50,14 +50,14 @@ paths as (
 
     select
         segmentation,
-        path,
+        life_path,
         min(stays) as stays,
         count(*) as customers,
         median(days) as median_days
     from customer_paths
     group by
         segmentation,
-        path
+        life_path
 
 ),
 
@@ -67,8 +67,8 @@ ranked as (
         *,
         row_number() over (
             partition by segmentation
-            order by customers desc, path
-        ) as position,
+            order by customers desc, life_path asc
+        ) as place,
         customers / cast(sum(customers) over (partition by segmentation) as double) as customer_share
     from paths
 
@@ -77,11 +77,11 @@ ranked as (
 select
     {{ last_date() }} as as_of_date,
     segmentation,
-    position,
-    path,
+    place,
+    life_path,
     stays,
     customers,
     round(customer_share, 6) as customer_share,
     cast(median_days as double) as median_days
 from ranked
-where position <= {{ paths_kept }}
+where place <= {{ paths_kept }}

@@ -1,6 +1,4 @@
-{%- set days -%}
-    {{ days_between('segment_spells.valid_from', 'least(segment_spells.valid_to, ' ~ last_date(1) ~ ')') }}
-{%- endset %}
+{%- set days = days_between('segment_spells.valid_from', 'least(segment_spells.valid_to, ' ~ last_date(1) ~ ')') %}
 
 with segmentation_days as (
 

@@ -204,20 +204,20 @@ months_ahead_0 as (
 moved_{{ step }} as (
 
     select
-        before.segmentation,
-        before.projected_from,
+        earlier.segmentation,
+        earlier.projected_from,
         complete_transitions.to_segment as segment,
-        sum(before.customers * complete_transitions.probability) as customers
-    from months_ahead_{{ step - 1 }} as before
+        sum(earlier.customers * complete_transitions.probability) as customers
+    from months_ahead_{{ step - 1 }} as earlier
     inner join complete_transitions
         on
-            before.segmentation = complete_transitions.segmentation
-            and before.projected_from = complete_transitions.projected_from
-            and before.segment = complete_transitions.from_segment
+            earlier.segmentation = complete_transitions.segmentation
+            and earlier.projected_from = complete_transitions.projected_from
+            and earlier.segment = complete_transitions.from_segment
     where complete_transitions.to_segment <> '(left)'
     group by
-        before.segmentation,
-        before.projected_from,
+        earlier.segmentation,
+        earlier.projected_from,
         complete_transitions.to_segment
 
 ),

@@ -65,8 +65,8 @@ season_sales as (
     from customer_days
     inner join seasons
         on
-            seasons.after_date < customer_days.activity_date
-            and seasons.last_date >= customer_days.activity_date
+            customer_days.activity_date > seasons.after_date
+            and customer_days.activity_date <= seasons.last_date
     group by customer_days.customer_id
 
 ),
@@ -107,21 +107,21 @@ forecast_customers as (
 forecasts as (
 
     select
-        'bg_nbd_gamma_gamma' as method,
+        'bg_nbd_gamma_gamma' as forecaster,
         customer_id,
         actual_cents,
         model_cents as forecast_cents
     from forecast_customers
     union all
     select
-        'past_spend' as method,
+        'past_spend' as forecaster,
         customer_id,
         actual_cents,
         past_cents as forecast_cents
     from forecast_customers
     union all
     select
-        'seasonal_naive' as method,
+        'seasonal_naive' as forecaster,
         customer_id,
         actual_cents,
         season_cents as forecast_cents
@@ -133,17 +133,17 @@ forecasts as (
 ranked as (
 
     select
-        method,
+        forecaster,
         actual_cents,
         forecast_cents,
         rank() over (
-            partition by method
+            partition by forecaster
             order by actual_cents
-        ) + (count(*) over (partition by method, actual_cents) - 1) / cast(2 as double) as actual_rank,
+        ) + (count(*) over (partition by forecaster, actual_cents) - 1) / cast(2 as double) as actual_rank,
         rank() over (
-            partition by method
+            partition by forecaster
             order by forecast_cents
-        ) + (count(*) over (partition by method, forecast_cents) - 1) / cast(2 as double) as forecast_rank
+        ) + (count(*) over (partition by forecaster, forecast_cents) - 1) / cast(2 as double) as forecast_rank
     from forecasts
 
 ),
@@ -151,7 +151,7 @@ ranked as (
 errors as (
 
     select
-        method,
+        forecaster,
         count(*) as customers,
         sum(actual_cents) as actual_cents,
         sum(forecast_cents) as forecast_cents,
@@ -159,16 +159,17 @@ errors as (
         sum(power(forecast_cents / 100 - actual_cents / 100, 2)) as squares,
         corr(forecast_rank, actual_rank) as rank_correlation
     from ranked
-    group by method
+    group by forecaster
 
 )
 
 select
     {{ last_date() }} as as_of_date,
     {{ last_date(-holdout_days) }} as forecast_from,
-    errors.method,
+    errors.forecaster,
     case
-        when errors.method = 'seasonal_naive' then {{ days_between('seasons.after_date', last_date(-holdout_days)) }}
+        when errors.forecaster = 'seasonal_naive'
+            then {{ days_between('seasons.after_date', last_date(-holdout_days)) }}
     end as season_days,
     errors.customers,
     cast(errors.actual_cents / 100 as decimal(18, 2)) as actual_net_sales,

@@ -14,6 +14,7 @@ select
     round(log_likelihood, 3) as log_likelihood,
     failure is null as is_fitted,
     failure,
+    note,
     spend_customers,
     round(p, 6) as p,
     round(q, 6) as q,
