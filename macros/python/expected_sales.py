@@ -237,7 +237,7 @@ def _maximise(
         failure = "the likelihood is not finite"
     elif at_limit and note is None:
         failure = f"the likelihood has no maximum: {' and '.join(sorted(at_limit))} without limit"
-    elif np.abs(slope[~is_at_limit]).max() > 1e-5:
+    elif not np.abs(slope[~is_at_limit]).max() <= 1e-5:
         failure = f"no convergence after {found.nit} steps"
     if failure:
         return Fit((), None, int(customers), failure)
