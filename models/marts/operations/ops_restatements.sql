@@ -7,7 +7,7 @@
 ) }}
 
 -- depends_on: {{ ref('segment_entries') }}
--- depends_on: {{ ref('segment_spells') }}
+-- depends_on: {{ ref('fct_segment_spells') }}
 -- depends_on: {{ ref('fct_segment_daily') }}
 {%- set restated = restatement() %}
 {%- if restated %}
@@ -99,13 +99,13 @@ compared_turns as (
         ) as next_turn_on,
         coalesce(spells_before.segment, '(none)') <> coalesce(spells_now.segment, '(none)') as is_changed
     from turns
-    left join {{ restated.before }}.history.segment_spells as spells_before
+    left join {{ restated.before }}.marts.fct_segment_spells as spells_before
         on
             turns.customer_id = spells_before.customer_id
             and turns.segmentation = spells_before.segmentation
             and turns.entered_on >= spells_before.valid_from
             and turns.entered_on < spells_before.valid_to
-    left join {{ ref('segment_spells') }} as spells_now
+    left join {{ ref('fct_segment_spells') }} as spells_now
         on
             turns.customer_id = spells_now.customer_id
             and turns.segmentation = spells_now.segmentation
