@@ -36,7 +36,7 @@ def dwell(spells: Sequence[Sequence[Any]]) -> list[Row]:
     return run(
         render("marts/migration/fct_segment_dwell.sql", TODAY),
         {
-            "segment_spells": (columns, spells),
+            "fct_segment_spells": (columns, spells),
             "segmentation_days": ("segmentation varchar, as_of_date date", [["seg", START], ["seg", TODAY]]),
         },
     )
@@ -302,7 +302,7 @@ def test_life_paths_are_the_last_five_stays_ranked_by_customers() -> None:
     rows = run(
         render("marts/migration/fct_life_paths.sql", TODAY),
         {
-            "segment_spells": (
+            "fct_segment_spells": (
                 "customer_id bigint, segmentation varchar, segment varchar, valid_from date, valid_to date, "
                 "is_current boolean",
                 spells,

@@ -2,9 +2,9 @@
 {%- set stays_shown = 5 %}
 {%- set paths_kept = 100 %}
 
-with segment_spells as (
+with fct_segment_spells as (
 
-    select * from {{ ref('segment_spells') }}
+    select * from {{ ref('fct_segment_spells') }}
 
 ),
 
@@ -20,7 +20,7 @@ numbered as (
             partition by segmentation, customer_id
             order by valid_from desc
         ) as place_from_last
-    from segment_spells
+    from fct_segment_spells
 
 ),
 

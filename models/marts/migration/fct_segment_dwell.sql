@@ -1,4 +1,4 @@
-{%- set days = days_between('segment_spells.valid_from', 'least(segment_spells.valid_to, ' ~ last_date(1) ~ ')') %}
+{%- set days = days_between('fct_segment_spells.valid_from', 'least(fct_segment_spells.valid_to, ' ~ last_date(1) ~ ')') %}
 
 with segmentation_days as (
 
@@ -10,9 +10,9 @@ with segmentation_days as (
 
 ),
 
-segment_spells as (
+fct_segment_spells as (
 
-    select * from {{ ref('segment_spells') }}
+    select * from {{ ref('fct_segment_spells') }}
 
 ),
 
@@ -20,22 +20,22 @@ segment_spells as (
 stays as (
 
     select
-        segment_spells.segmentation,
-        segment_spells.segment,
-        segment_spells.previous_segment is null
-        and segment_spells.valid_from = segmentation_days.first_as_of_date as is_left_out,
+        fct_segment_spells.segmentation,
+        fct_segment_spells.segment,
+        fct_segment_spells.previous_segment is null
+        and fct_segment_spells.valid_from = segmentation_days.first_as_of_date as is_left_out,
         {{ days }} as days,
-        count(case when not segment_spells.is_current then 1 end) as exits,
-        count(case when segment_spells.next_segment = '(left)' then 1 end) as departures,
-        count(case when segment_spells.is_current then 1 end) as censored
-    from segment_spells
+        count(case when not fct_segment_spells.is_current then 1 end) as exits,
+        count(case when fct_segment_spells.next_segment = '(left)' then 1 end) as departures,
+        count(case when fct_segment_spells.is_current then 1 end) as censored
+    from fct_segment_spells
     inner join segmentation_days
-        on segment_spells.segmentation = segmentation_days.segmentation
+        on fct_segment_spells.segmentation = segmentation_days.segmentation
     group by
-        segment_spells.segmentation,
-        segment_spells.segment,
-        segment_spells.previous_segment is null
-        and segment_spells.valid_from = segmentation_days.first_as_of_date,
+        fct_segment_spells.segmentation,
+        fct_segment_spells.segment,
+        fct_segment_spells.previous_segment is null
+        and fct_segment_spells.valid_from = segmentation_days.first_as_of_date,
         {{ days }}
 
 ),
