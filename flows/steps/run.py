@@ -18,7 +18,7 @@ from expectations.runner import CheckResult, Gate, describe, failures
 from flows.steps import dbt, operations_log, release
 from flows.steps.errors import RunStopped
 from flows.steps.project import ROOT, Project
-from flows.steps.window import Window
+from flows.steps.window import Window, published_date
 
 Kind = Literal["daily", "catch-up", "backfill"]
 
@@ -108,8 +108,20 @@ class Run:
                 code_version=self.project.code_version,
                 sources=self.project.vars["sources"],
                 keep=int(self.project.vars["releases_kept"]),
-                write_docs=self.gate.write_docs,
+                write_pages=self._write_pages,
             )
+
+    def _write_pages(self, folder: Path) -> None:
+        # Imported on use, for the libraries that draw take seconds.
+        from flows.report import page
+
+        self.gate.write_docs(folder / "data_docs")
+        page.write(
+            folder / "tessera.duckdb",
+            folder / "report",
+            name=f"{self.window.last}-{self.run_id}",
+            previous_as_of=published_date(self.project),
+        )
 
     def log(self, status: str, message: str | None = None) -> None:
         """Write the run into the log of runs."""

@@ -197,7 +197,8 @@ RULES = SEGMENTATIONS / "seg_value_by_spend.yml"
             MARTS,
             "      - name: seg_value\n",
             "      - name: seg_worth\n",
-            "dim_customers in models/marts/customers/_customers.yml has to have a column seg_value and none seg_value_by_spend",
+            "dim_customers in models/marts/customers/_customers.yml has to have a column seg_value "
+            "and none seg_value_by_spend",
         ),
         (
             "seg_value_by_spend",

@@ -1,0 +1,107 @@
+"""Charts of the report, drawn by Altair and turned into SVG without a browser."""
+
+import re
+from collections.abc import Sequence
+from html import escape
+
+import altair as alt
+import pandas as pd
+import vl_convert
+
+# Every colour stands out from white by at least 3 to 1, and neighbours from each other in lightness or hue.
+PALETTE = (
+    "#1b4f91", "#c8591b", "#2e7d4f", "#8e2f6f", "#b8860b", "#0e7c86", "#b3323d", "#5d4bb0", "#6b7d1e", "#8a5a2b",
+    "#3f7fbf", "#4a5560",
+)  # fmt: skip
+INK, MUTED, GRID = "#1d2733", "#55606c", "#e3e6ea"
+FONT = "system-ui, -apple-system, Segoe UI, Roboto, sans-serif"
+DAYS_DRAWN = 160
+
+
+def colours(names: Sequence[str]) -> dict[str, str]:
+    """A colour per segment, by its place in the rules; who comes from or goes outside is grey."""
+    return {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(names)} | {
+        "(new)": "#7a8490",
+        "(left)": "#7a8490",
+    }
+
+
+def svg(chart: alt.Chart | alt.LayerChart | alt.FacetChart, text: str) -> str:
+    """A chart as SVG that says what it shows and scales with the page.
+
+    Args:
+        chart: the chart, its data inside it.
+        text: what it shows, for those who do not see it.
+    """
+    configured = (
+        chart.configure_view(stroke=None)
+        .configure_axis(
+            labelFont=FONT, titleFont=FONT, labelFontSize=12, titleFontSize=12, labelColor=MUTED, titleColor=MUTED,
+            titleFontWeight="normal", gridColor=GRID, domainColor=GRID, tickColor=GRID,
+        )
+        .configure_text(font=FONT)
+        .configure_header(labelFont=FONT, titleFont=FONT, labelFontSize=12, labelColor=INK)
+        .configure_legend(labelFont=FONT, titleFont=FONT, labelFontSize=12, labelColor=INK)
+    )  # fmt: skip
+    drawn = vl_convert.vegalite_to_svg(configured.to_json())
+    width = float(re.search(r'width="([\d.]+)"', drawn).group(1))
+    # The reader hears one text, not every tick.
+    drawn = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", drawn)
+    head = f'<svg role="img" aria-label="{escape(text)}" style="max-width:{width * 1.15:.0f}px"'
+    return re.sub(r'<svg [^>]*?class="marks" width="[\d.]+" height="[\d.]+"', head, drawn, count=1)
+
+
+def sizes_over_time(daily: pd.DataFrame, order: Sequence[str], labels: dict[str, str]) -> alt.Chart:
+    """Customers by day, stacked in the order of the rules.
+
+    Args:
+        daily: columns day, segment, customers.
+        order: the segments from the top.
+        labels: what people call them.
+    """
+    days = sorted(daily["day"].unique())
+    step = max(1, -(-len(days) // DAYS_DRAWN))
+    # Thinned from the end, so that the last day is always there.
+    kept = set(days[::-1][::step])
+    data = daily.loc[daily["day"].isin(kept), ["day", "segment", "customers"]].copy()
+    data["day"] = data["day"].astype(str)
+    data["place"] = data["segment"].map({name: place for place, name in enumerate(order)})
+    data["label"] = data["segment"].map(labels)
+    palette = colours(order)
+    return (
+        alt.Chart(data[["day", "customers", "place", "label"]])
+        .mark_area(opacity=0.92, stroke="white", strokeWidth=0.6)
+        .encode(
+            x=alt.X("day:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(tickCount=8, grid=False)),
+            y=alt.Y("customers:Q", title="customers", stack="zero", axis=alt.Axis(tickCount=5, format=",d")),
+            color=alt.Color(
+                "label:N",
+                scale=alt.Scale(domain=[labels[name] for name in order], range=[palette[name] for name in order]),
+                legend=None,
+            ),
+            order=alt.Order("place:Q", sort="descending"),
+        )
+        .properties(width=780, height=300)
+    )
+
+
+def sparkline(values: Sequence[float], colour: str, text: str) -> str:
+    """A small line of a segment's size as SVG, the last value marked."""
+    width, height, edge = 220, 44, 4
+    low, high = min(values), max(values)
+    spread = (high - low) or 1
+    steps = max(len(values) - 1, 1)
+    points = [
+        (
+            edge + place * (width - 2 * edge) / steps,
+            height - edge - (value - low) * (height - 2 * edge) / spread if high > low else height / 2,
+        )
+        for place, value in enumerate(values)
+    ]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    x, y = points[-1]
+    return (
+        f'<svg role="img" aria-label="{escape(text)}" viewBox="0 0 {width} {height}" class="spark">'
+        f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2" stroke-linejoin="round"/>'
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/></svg>'
+    )
