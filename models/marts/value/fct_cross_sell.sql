@@ -1,0 +1,118 @@
+with customer_segments as (
+
+    select * from {{ ref('customer_segments') }}
+
+),
+
+-- What a customer spent on a category in the last 365 days; returns alone are no purchase.
+category_buyers as (
+
+    select
+        customer_id,
+        category,
+        sum(net_cents) as net_cents
+    from {{ ref('customer_category_days') }}
+    where
+        category is not null
+        and activity_date > {{ last_date(-365) }}
+        and activity_date <= {{ last_date() }}
+    group by
+        customer_id,
+        category
+    having sum(net_cents) > 0
+
+),
+
+sizes as (
+
+    select
+        segmentation,
+        segment,
+        count(*) as customers
+    from customer_segments
+    group by
+        segmentation,
+        segment
+
+),
+
+populations as (
+
+    select
+        segmentation,
+        sum(customers) as customers
+    from sizes
+    group by segmentation
+
+),
+
+bought as (
+
+    select
+        customer_segments.segmentation,
+        customer_segments.segment,
+        category_buyers.category,
+        count(*) as buyers,
+        sum(category_buyers.net_cents) as net_cents
+    from category_buyers
+    inner join customer_segments
+        on category_buyers.customer_id = customer_segments.customer_id
+    group by
+        customer_segments.segmentation,
+        customer_segments.segment,
+        category_buyers.category
+
+),
+
+bought_by_all as (
+
+    select
+        segmentation,
+        category,
+        sum(buyers) as buyers
+    from bought
+    group by
+        segmentation,
+        category
+
+),
+
+measured as (
+
+    select
+        bought.segmentation,
+        bought.segment,
+        bought.category,
+        sizes.customers,
+        bought.buyers,
+        sizes.customers - bought.buyers as customers_without,
+        bought.net_cents / 100 / bought.buyers as average_spend,
+        bought.buyers / cast(sizes.customers as double) as penetration,
+        bought_by_all.buyers / cast(populations.customers as double) as penetration_of_all
+    from bought
+    inner join bought_by_all
+        on
+            bought.segmentation = bought_by_all.segmentation
+            and bought.category = bought_by_all.category
+    inner join sizes
+        on
+            bought.segmentation = sizes.segmentation
+            and bought.segment = sizes.segment
+    inner join populations
+        on bought.segmentation = populations.segmentation
+
+)
+
+select
+    {{ last_date() }} as as_of_date,
+    segmentation,
+    segment,
+    category,
+    customers,
+    buyers,
+    customers_without,
+    round(penetration, 6) as penetration,
+    round(penetration / penetration_of_all, 6) as lift,
+    round(average_spend, 2) as average_net_sales_365d,
+    cast(round(customers_without * penetration * average_spend, 2) as decimal(18, 2)) as potential_net_sales_365d
+from measured
