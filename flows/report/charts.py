@@ -101,7 +101,26 @@ def sparkline(values: Sequence[float], colour: str, text: str) -> str:
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     x, y = points[-1]
     return (
-        f'<svg role="img" aria-label="{escape(text)}" viewBox="0 0 {width} {height}" class="spark">'
+        f'<svg role="img" aria-label="{escape(text)}" viewBox="0 0 {width} {height}" preserveAspectRatio="xMinYMid meet" class="spark">'
         f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2" stroke-linejoin="round"/>'
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/></svg>'
     )
+
+
+def lorenz(points: pd.DataFrame) -> alt.LayerChart:
+    """The share of net sales that the customers with least bring together, beside equal shares.
+
+    Args:
+        points: columns customers_percent (0 to 100) and value_share (0 to 1).
+    """
+    axis = alt.Axis(format=".0%", tickCount=5)
+    data = pd.DataFrame({"customers": points["customers_percent"] / 100, "value": points["value_share"].astype(float)})
+    x = alt.X("customers:Q", title="share of customers, least net sales first", axis=axis)
+    y = alt.Y("value:Q", title="share of net sales", axis=axis)
+    curve = alt.Chart(data).mark_area(
+        line={"color": PALETTE[0], "strokeWidth": 2.5}, color=PALETTE[0], fillOpacity=0.15
+    )
+    equal = alt.Chart(pd.DataFrame({"customers": [0.0, 1.0], "value": [0.0, 1.0]})).mark_line(
+        color=MUTED, strokeDash=[4, 4], strokeWidth=1
+    )
+    return (curve.encode(x=x, y=y) + equal.encode(x=x, y=y)).properties(width=420, height=300)

@@ -1,6 +1,6 @@
 """Reads the marts of a release for its report, with dates as dates and names as people know them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,7 @@ import duckdb
 import pandas as pd
 
 NEW, LEFT = "(new)", "(left)"
+MONTH = 30
 OUTSIDE = {NEW: "Newly known", LEFT: "No longer known"}
 
 
@@ -21,11 +22,19 @@ class Marts:
     """
 
     file: Path
+    _read: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
 
     def table(self, name: str, keep: str = "true") -> pd.DataFrame:
         """The rows of a mart for which a condition holds; decimals as floats, dates as timestamps."""
         with duckdb.connect(str(self.file), read_only=True) as connection:
             return connection.table(f"marts.{name}").filter(keep).df()
+
+    def own(self, name: str, segmentation: str) -> pd.DataFrame:
+        """The rows of a mart of groups that are of one segmentation; the mart is read once."""
+        if name not in self._read:
+            self._read[name] = self.table(name)
+        rows = self._read[name]
+        return rows[rows["segmentation"] == segmentation]
 
     @cached_property
     def segmentations(self) -> pd.DataFrame:
