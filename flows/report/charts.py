@@ -101,7 +101,8 @@ def sparkline(values: Sequence[float], colour: str, text: str) -> str:
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     x, y = points[-1]
     return (
-        f'<svg role="img" aria-label="{escape(text)}" viewBox="0 0 {width} {height}" preserveAspectRatio="xMinYMid meet" class="spark">'
+        f'<svg role="img" aria-label="{escape(text)}" viewBox="0 0 {width} {height}" class="spark" '
+        'preserveAspectRatio="xMinYMid meet">'
         f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2" stroke-linejoin="round"/>'
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/></svg>'
     )
