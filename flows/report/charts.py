@@ -125,3 +125,67 @@ def lorenz(points: pd.DataFrame) -> alt.LayerChart:
         color=MUTED, strokeDash=[4, 4], strokeWidth=1
     )
     return (curve.encode(x=x, y=y) + equal.encode(x=x, y=y)).properties(width=420, height=300)
+
+
+def drift(rows: pd.DataFrame) -> alt.LayerChart:
+    """How far distributions lie from their baseline, each beside what chance alone may do.
+
+    Args:
+        rows: columns where, psi, limit and drifted, the farthest first.
+    """
+    data = rows[["where", "psi", "limit", "drifted"]]
+    y = alt.Y("where:N", sort=None, title=None, axis=alt.Axis(labelLimit=330, grid=False))
+    bars = (
+        alt.Chart(data)
+        .mark_bar(height=12)
+        .encode(
+            x=alt.X("psi:Q", title="population stability index", axis=alt.Axis(tickCount=5)),
+            y=y,
+            color=alt.condition("datum.drifted", alt.value(PALETTE[1]), alt.value("#9aa5b1")),
+        )
+    )
+    limits = alt.Chart(data).mark_tick(color=INK, thickness=2, size=18).encode(x="limit:Q", y=y)
+    return (bars + limits).properties(width=420, height=alt.Step(24))
+
+
+def retention(rows: pd.DataFrame) -> alt.LayerChart:
+    """A retention triangle: the share of a cohort that bought, by month since its first order.
+
+    Args:
+        rows: columns cohort (YYYY-MM), months and share (0 to 1).
+    """
+    x = alt.X("months:O", title="months since the first order", axis=alt.Axis(labelAngle=0, orient="top"))
+    y = alt.Y("cohort:O", title="first order in")
+    cells = (
+        alt.Chart(rows)
+        .mark_rect()
+        .encode(
+            x=x,
+            y=y,
+            color=alt.Color("share:Q", scale=alt.Scale(domain=[0, 1], range=["#f4f6f8", PALETTE[0]]), legend=None),
+        )
+    )
+    texts = (
+        alt.Chart(rows)
+        .mark_text(fontSize=11)
+        .encode(
+            x=x,
+            y=y,
+            text=alt.Text("share:Q", format=".0%"),
+            color=alt.condition("datum.share > 0.5", alt.value("#ffffff"), alt.value(INK)),
+        )
+    )
+    return (cells + texts).properties(width=alt.Step(46), height=alt.Step(26))
+
+
+def funnel(rows: pd.DataFrame) -> alt.LayerChart:
+    """The share of customers who reached each stage, with its interval.
+
+    Args:
+        rows: columns stage, rate, low and high (0 to 1), in the order of the stages.
+    """
+    y = alt.Y("stage:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, grid=False))
+    x = alt.X("rate:Q", title="share of the customers", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%"))
+    bars = alt.Chart(rows).mark_bar(height=18, color=PALETTE[0]).encode(x=x, y=y)
+    spans = alt.Chart(rows).mark_rule(color=INK, strokeWidth=2).encode(x="low:Q", x2="high:Q", y=y)
+    return (bars + spans).properties(width=420, height=alt.Step(32))

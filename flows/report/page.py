@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from flows.report import segmentation, value, words
+from flows.report import segmentation, value, watch, words
 from flows.report.marts import LEFT, MONTH, NEW, Marts
 
 
@@ -51,7 +51,9 @@ def write(marts_file: Path, folder: Path, name: str, previous_as_of: date | None
         tiles=_tiles(marts),
         segmentations=[segmentation.section(marts, row) for row in marts.segmentations.itertuples()],
         value=value.section(marts),
-        checks=_checks(marts),
+        alerts=watch.alerts(marts),
+        drift=watch.drift(marts),
+        checks=watch.checks(marts),
     )
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "index.html"
@@ -83,16 +85,3 @@ def _tiles(marts: Marts) -> list[tuple[str, str]]:
         ("orders, 30 days", f"{int(today['orders_30d'].sum()):,}"),
         ("moves, 30 days", f"{int(moved['customers'].sum()):,}"),
     ]
-
-
-def _checks(marts: Marts) -> dict[str, object]:
-    checks = marts.table("ops_checks")
-    own = checks[checks["run_id"] == checks["run_id"].max()]
-    passed = int((own["status"] == "passed").sum())
-    rows = own[own["status"] != "passed"].sort_values(["severity", "suite", "code"])
-    return {
-        "total": len(own),
-        "passed": passed,
-        "others": rows[["code", "mart", "description", "observed", "expected", "severity"]].to_dict("records"),
-        "suites": own.groupby("suite").agg(total=("code", "size")).reset_index().to_dict("records"),
-    }

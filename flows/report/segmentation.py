@@ -3,12 +3,13 @@
 import pandas as pd
 from markupsafe import Markup
 
-from flows.report import charts, sankey, tables, words
+from flows.report import charts, sankey, tables, watch, words
 from flows.report.marts import LEFT, MONTH, NEW, Marts
 
 TREND_DAYS = 180
 FEATURES_TOLD = 3
 CATEGORIES_TOLD = 3
+PATHS_TOLD = 5
 
 
 def section(marts: Marts, row: object) -> dict[str, object]:
@@ -38,6 +39,8 @@ def section(marts: Marts, row: object) -> dict[str, object]:
         "sizes_table": Markup(_sizes_table(marts, name, daily, shown, labels)),
         "value_table": Markup(_value_table(marts, name, shown, labels)),
         "migration": _migration(marts, name, label, order, labels, palette),
+        "projection": _projection(marts, name, shown, labels),
+        "paths": _paths(marts, name, labels),
         "cards": [_card(marts, name, segment, labels, palette, daily, sizes) for segment in shown],
         "empty": [labels[segment] for segment in order if segment not in shown],
     }
@@ -97,6 +100,48 @@ def _value_table(marts: Marts, name: str, shown: list[str], labels: dict[str, st
     percents = ["Share of customers", "Share of net sales", "Top 20 % have"]
     rows[money + percents] = rows[money + percents].astype(float)
     return tables.table(rows, f"value-{name}", percents=percents, money=money)
+
+
+def _projection(marts: Marts, name: str, shown: list[str], labels: dict[str, str]) -> dict[str, object] | None:
+    rows = marts.own("fct_segment_projections", name)
+    rows = rows[pd.to_datetime(rows["projected_from"]).dt.date == marts.as_of]
+    if rows.empty:
+        return None
+    columns = {months: words.day(pd.to_datetime(own["projected_date"].iloc[0]).date()) for months, own in
+               rows.sort_values("months_ahead").groupby("months_ahead")}  # fmt: skip
+    ahead = rows.pivot_table(index="segment", columns="months_ahead", values="projected_customers")
+    now = marts.sizes_on(name, marts.as_of)
+    table = pd.DataFrame(
+        [
+            {"Segment": labels[segment], "Now": int(now.get(segment, 0))}
+            | {day: round(float(ahead.loc[segment, months])) for months, day in columns.items()}
+            for segment in shown
+            if segment in ahead.index
+        ]
+    )
+    tests = marts.own("fct_projection_backtest", name)
+    tests = tests[(tests["segment"] == "(all)") & (tests["projections"] > 0)].sort_values("months_ahead")
+    return {
+        "table": Markup(tables.table(table, f"projection-{name}", integers=list(table.columns[1:]))),
+        "tests": [
+            f"{words.count(int(test.months_ahead), 'month')} ahead by {test.weighted_error:.1%} of the customers "
+            f"({test.no_change_weighted_error:.1%} if one says that nothing changes)"
+            for test in tests.itertuples()
+        ],
+    }
+
+
+def _paths(marts: Marts, name: str, labels: dict[str, str]) -> list[tuple[str, str, str]]:
+    rows = marts.own("fct_life_paths", name).sort_values("place")
+    rows = rows[rows["stays"] > 1].head(PATHS_TOLD)
+    return [
+        (
+            " → ".join(labels.get(step, step) for step in row.life_path.split(" > ")),
+            words.count(int(row.customers), "customer"),
+            f"{row.customer_share:.1%}",
+        )
+        for row in rows.itertuples()
+    ]
 
 
 def _migration(
@@ -183,10 +228,24 @@ def _card(
         "approach": _word(about.strategy_approach) if about is not None else None,
         "offer": _word(about.strategy_offer) if about is not None else None,
         "channels": about.strategy_channels if about is not None else None,
+        "stay": _stay(marts, name, segment),
+        "broken": watch.broken_claims(marts).get((name, segment), []),
         "typical": _typical(marts, name, segment),
         "apart": _apart(marts, name, segment),
         "cross_sell": _cross_sell(marts, name, segment),
     }
+
+
+def _stay(marts: Marts, name: str, segment: str) -> str | None:
+    rows = marts.own("fct_segment_dwell", name)
+    rows = rows[rows["segment"] == segment]
+    if rows.empty or not int(rows["at_risk"].max()):
+        return None
+    median = rows["median_days"].iloc[0]
+    if pd.isna(median):
+        last = rows.sort_values("days").iloc[-1]
+        return f"{last.survival:.0%} of the stays last longer than {words.count(int(last.days), 'day')}"
+    return f"half of the stays are over after {words.count(int(median), 'day')}"
 
 
 def _typical(marts: Marts, name: str, segment: str) -> str | None:
