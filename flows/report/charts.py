@@ -145,7 +145,9 @@ def drift(rows: pd.DataFrame) -> alt.LayerChart:
         )
     )
     limits = alt.Chart(data).mark_tick(color=INK, thickness=2, size=18).encode(x="limit:Q", y=y)
-    return (bars + limits).properties(width=420, height=alt.Step(24))
+    return (bars + limits).properties(
+        width=420, height=alt.Step(24), padding={"left": 60, "top": 5, "right": 10, "bottom": 5}
+    )
 
 
 def retention(rows: pd.DataFrame) -> alt.LayerChart:
@@ -176,16 +178,3 @@ def retention(rows: pd.DataFrame) -> alt.LayerChart:
         )
     )
     return (cells + texts).properties(width=alt.Step(46), height=alt.Step(26))
-
-
-def funnel(rows: pd.DataFrame) -> alt.LayerChart:
-    """The share of customers who reached each stage, with its interval.
-
-    Args:
-        rows: columns stage, rate, low and high (0 to 1), in the order of the stages.
-    """
-    y = alt.Y("stage:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, grid=False))
-    x = alt.X("rate:Q", title="share of the customers", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%"))
-    bars = alt.Chart(rows).mark_bar(height=18, color=PALETTE[0]).encode(x=x, y=y)
-    spans = alt.Chart(rows).mark_rule(color=INK, strokeWidth=2).encode(x="low:Q", x2="high:Q", y=y)
-    return (bars + spans).properties(width=420, height=alt.Step(32))

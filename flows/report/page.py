@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from flows.report import segmentation, value, watch, words
+from flows.report import lifecycle, segmentation, value, watch, words
 from flows.report.marts import LEFT, MONTH, NEW, Marts
 
 
@@ -51,6 +51,7 @@ def write(marts_file: Path, folder: Path, name: str, previous_as_of: date | None
         tiles=_tiles(marts),
         segmentations=[segmentation.section(marts, row) for row in marts.segmentations.itertuples()],
         value=value.section(marts),
+        lifecycle=lifecycle.section(marts),
         alerts=watch.alerts(marts),
         drift=watch.drift(marts),
         checks=watch.checks(marts),

@@ -21,6 +21,7 @@ def section(marts: Marts, row: object) -> dict[str, object]:
     sizes = marts.sizes_on(name, marts.as_of)
     shown = [segment for segment in order if daily.loc[daily["segment"] == segment, "customers"].any()]
     palette = charts.colours(order)
+    broken = watch.broken_claims(marts, name)
     return {
         "name": name,
         "label": label,
@@ -41,7 +42,7 @@ def section(marts: Marts, row: object) -> dict[str, object]:
         "migration": _migration(marts, name, label, order, labels, palette),
         "projection": _projection(marts, name, shown, labels),
         "paths": _paths(marts, name, labels),
-        "cards": [_card(marts, name, segment, labels, palette, daily, sizes) for segment in shown],
+        "cards": [_card(marts, name, segment, labels, palette, daily, sizes, broken) for segment in shown],
         "empty": [labels[segment] for segment in order if segment not in shown],
     }
 
@@ -199,6 +200,7 @@ def _card(
     palette: dict[str, str],
     daily: pd.DataFrame,
     sizes: pd.Series,
+    broken: dict[str, list[str]],
 ) -> dict[str, object]:
     own = daily[daily["segment"] == segment].sort_values("day")
     trend = own["customers"].tolist()[-TREND_DAYS:]
@@ -229,7 +231,7 @@ def _card(
         "offer": _word(about.strategy_offer) if about is not None else None,
         "channels": about.strategy_channels if about is not None else None,
         "stay": _stay(marts, name, segment),
-        "broken": watch.broken_claims(marts).get((name, segment), []),
+        "broken": broken.get(segment, []),
         "typical": _typical(marts, name, segment),
         "apart": _apart(marts, name, segment),
         "cross_sell": _cross_sell(marts, name, segment),

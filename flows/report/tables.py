@@ -13,6 +13,7 @@ def table(
     signed: Sequence[str] = (),
     percents: Sequence[str] = (),
     decimals: Sequence[str] = (),
+    figures: Sequence[str] = (),
     money: Sequence[str] = (),
     shaded: Sequence[str] = (),
     stub: str | None = None,
@@ -26,6 +27,7 @@ def table(
         signed: columns of changes, shown with their sign.
         percents: columns of shares from 0 to 1.
         decimals: columns shown with two decimals.
+        figures: columns shown with three significant digits.
         money: columns of amounts, shown without decimals.
         shaded: columns whose cells are the darker the larger they are.
         stub: the column that names the row.
@@ -36,6 +38,7 @@ def table(
         .fmt_integer(list(signed), force_sign=True)
         .fmt_percent(list(percents), decimals=1)
         .fmt_number(list(decimals), decimals=2)
+        .fmt_number(list(figures), n_sigfig=3)
         .sub_missing(missing_text="–")
         .opt_table_font(font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"])
         .tab_options(
@@ -54,7 +57,7 @@ def table(
         shown = shown.data_color(
             columns=list(shaded), palette=["#ffffff", "#9dbde0"], domain=[0, high], na_color="#ffffff"
         )
-    numbers = [*integers, *signed, *percents, *decimals, *money]
+    numbers = [*integers, *signed, *percents, *decimals, *figures, *money]
     shown = shown.cols_align("right", columns=numbers) if numbers else shown
     texts = [column for column in rows.columns if column not in numbers and column != (stub or rows.columns[0])]
     shown = shown.cols_align("left", columns=texts) if texts else shown

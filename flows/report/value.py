@@ -43,10 +43,10 @@ def _backtest(marts: Marts) -> dict[str, object] | None:
     rows = marts.table("fct_value_backtest")
     if rows.empty:
         return None
-    rows = rows.sort_values(["mean_absolute_error", "method"])
+    rows = rows.sort_values(["mean_absolute_error", "forecaster"])
     shown = pd.DataFrame(
         {
-            "Forecast": [METHODS.get(method, method) for method in rows["method"]],
+            "Forecast": [METHODS.get(name, name) for name in rows["forecaster"]],
             "Foreseen": rows["forecast_net_sales"].astype(float),
             "Came": rows["actual_net_sales"].astype(float),
             "Off by": rows["total_bias"].astype(float),

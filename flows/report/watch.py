@@ -15,6 +15,7 @@ KINDS = {
     "persona": "persona no longer fits",
     "outgrown": "segmentation is outgrown",
 }
+ALERTS_SHOWN = 10
 DRIFTS_SHOWN = 12
 
 
@@ -29,15 +30,21 @@ def alerts(marts: Marts) -> dict[str, object]:
             "Of what": [feature.replace("_", " ") for feature in rows["feature"]],
             "Found": rows["observed"].astype(float).tolist(),
             "Expected": rows["expected"].astype(float).tolist(),
-            "Since": [words.day(pd.to_datetime(day).date()) for day in rows["first_day"]],
+            "Since": [words.short_day(pd.to_datetime(day).date()) for day in rows["first_day"]],
             "Owner": rows["owner"].tolist(),
             "State": rows["state"].tolist(),
         }
     )
     return {
         "total": len(rows),
-        "table": Markup(tables.table(shown, "open-alerts", decimals=["Found", "Expected"])) if len(rows) else None,
+        "shown": min(len(rows), ALERTS_SHOWN),
+        "newest": _alert_table(shown.head(ALERTS_SHOWN), "open-alerts"),
+        "older": _alert_table(shown.iloc[ALERTS_SHOWN:], "older-alerts"),
     }
+
+
+def _alert_table(rows: pd.DataFrame, name: str) -> Markup | None:
+    return Markup(tables.table(rows, name, figures=["Found", "Expected"])) if len(rows) else None
 
 
 def drift(marts: Marts) -> dict[str, object] | None:
@@ -60,8 +67,8 @@ def drift(marts: Marts) -> dict[str, object] | None:
     )
     drifted = int(rows["is_drifted"].sum())
     text = (
-        f"{drifted:,} of {len(rows):,} distributions have drifted from their baseline by more than chance and by enough "
-        "to matter."
+        f"{drifted:,} of {len(rows):,} distributions have drifted from their baseline by more than chance and "
+        "by enough to matter."
     )
     table = shown.rename(
         columns={"where": "Where", "psi": "Index", "limit": "By chance below", "then": "Mean then", "now": "Mean now"}
@@ -74,19 +81,20 @@ def drift(marts: Marts) -> dict[str, object] | None:
             tables.table(
                 table.drop(columns="drifted"),
                 "drift-table",
-                decimals=["Index", "By chance below", "Mean then", "Mean now"],
+                figures=["Index", "By chance below", "Mean then", "Mean now"],
             )
         ),
     }
 
 
-def broken_claims(marts: Marts) -> dict[tuple[str, str], list[str]]:
-    """What a persona claims and the data do not bear out, by segmentation and segment."""
-    rows = marts.table("fct_persona_claims", "holds = false").sort_values(["segmentation", "segment", "feature"])
-    told: dict[tuple[str, str], list[str]] = {}
+def broken_claims(marts: Marts, segmentation: str) -> dict[str, list[str]]:
+    """What personas claim and the data do not bear out, by segment."""
+    rows = marts.table("fct_persona_claims", f"holds = false and segmentation = '{segmentation}'")
+    rows = rows.sort_values(["segment", "feature"])
+    told: dict[str, list[str]] = {}
     for row in rows.itertuples():
         claim = f"mostly {row.claimed_value}" if row.claim == "mostly" else f"{row.claim} all customers"
-        told.setdefault((row.segmentation, row.segment), []).append(f"{row.feature.replace('_', ' ')} {claim}")
+        told.setdefault(row.segment, []).append(f"{row.feature.replace('_', ' ')} {claim}")
     return told
 
 

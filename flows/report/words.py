@@ -13,6 +13,11 @@ def day(value: date) -> str:
     return f"{value.day} {value:%B %Y}"
 
 
+def short_day(value: date) -> str:
+    """A day for tables, such as 31 Dec 2017."""
+    return f"{value.day} {value:%b %Y}"
+
+
 def count(number: int, noun: str) -> str:
     """A number with its noun: 1 customer, 2,469 customers."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
