@@ -4,6 +4,7 @@ A release is a folder that never changes once it has its name::
 
     serving/releases/<as-of date>-<run>/tessera.duckdb    the marts, schema `marts`
                                         parquet/          a file per mart
+                                        report/           index.html, for people
                                         data_docs/        what the checks found
                                         manifest.json     as-of date, run, code version, rows per mart
     serving/current -> releases/<as-of date>-<run>
@@ -43,14 +44,15 @@ def publish(
     code_version: str,
     sources: Sequence[str],
     keep: int,
-    write_docs: Callable[[Path], None],
+    write_pages: Callable[[Path], None],
     before_readers_see_it: Callable[[], None] = lambda: None,
     grace: timedelta = timedelta(0),
 ) -> Path:
     """Copy the marts into a new release and make it the current one.
 
-    Of the older releases `keep` less one stay, and those that were current within the time of `grace`: who took one for
-    the current release then may still be reading it.
+    `write_pages` adds what people read to the folder that it is given; the marts lie in it by then. Of the older
+    releases `keep` less one stay, and those that were current within the time of `grace`: who took one for the current
+    release then may still be reading it.
 
     Returns:
         The folder of the release.
@@ -66,7 +68,7 @@ def publish(
         sweep(serving)
         (building / "parquet").mkdir(parents=True)
         rows = _copy_marts(warehouse, building)
-        write_docs(building / "data_docs")
+        write_pages(building)
         manifest = {
             "as_of_date": str(as_of_date),
             "run_id": run_id,

@@ -25,7 +25,7 @@ from flows.steps.lock import wait_until_free
 from flows.steps.project import ROOT, Project
 from flows.steps.restatement import Restatement
 from flows.steps.run_log import RunLog, forget_logs, log_file, read_events
-from flows.steps.window import Window
+from flows.steps.window import Window, published_date
 
 Kind = Literal["daily", "catch-up", "backfill", "restate"]
 
@@ -162,7 +162,7 @@ class Run:
                 code_version=self.project.code_version,
                 sources=self.project.vars["sources"],
                 keep=int(self.project.vars["releases_kept"]),
-                write_docs=self.gate.write_docs,
+                write_pages=self._write_pages,
                 before_readers_see_it=self.restatement.take_over if self.restatement else lambda: None,
                 grace=timedelta(minutes=int(self.project.vars["release_grace_minutes"])),
             )
@@ -174,6 +174,18 @@ class Run:
         except (OSError, duckdb.Error) as error:
             self.report(f"warning: released, but what is old could not be removed: {str(error).splitlines()[0]}")
         return folder
+
+    def _write_pages(self, folder: Path) -> None:
+        # Imported on use, for the libraries that draw take seconds.
+        from flows.report import page
+
+        self.gate.write_docs(folder / "data_docs")
+        page.write(
+            folder / "tessera.duckdb",
+            folder / "report",
+            name=f"{self.window.last}-{self.run_id}",
+            previous_as_of=published_date(self.project),
+        )
 
     def log(self, status: str, message: str | None = None) -> None:
         """Write the run into the log of runs, as it is now."""

@@ -1,0 +1,88 @@
+"""Writes the report of a release: `index.html`, one file that loads nothing."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from flows.report import lifecycle, segmentation, value, watch, words
+from flows.report.marts import LEFT, MONTH, NEW, Marts
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What the release is compared with.
+
+    Attributes:
+        as_of: the day of the release before, or one a month ago where there is none.
+        is_release: whether it is one.
+    """
+
+    as_of: date
+    is_release: bool
+
+
+def write(marts_file: Path, folder: Path, name: str, previous_as_of: date | None) -> Path:
+    """Write the report of a release into `folder`; returns its file.
+
+    Args:
+        marts_file: the release's tessera.duckdb.
+        folder: where index.html goes; made if it is missing.
+        name: what the release is called.
+        previous_as_of: the day that the release before it shows, or None where there is none.
+    """
+    marts = Marts(marts_file)
+    earlier = _earlier(marts, previous_as_of)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("index.html.j2").render(
+        name=name,
+        as_of=words.day(marts.as_of),
+        earlier=earlier,
+        earlier_day=words.day(earlier.as_of),
+        population=words.population(marts, earlier.as_of),
+        changes=words.changes(marts, earlier.as_of),
+        tiles=_tiles(marts),
+        segmentations=[segmentation.section(marts, row) for row in marts.segmentations.itertuples()],
+        value=value.section(marts),
+        lifecycle=lifecycle.section(marts),
+        alerts=watch.alerts(marts),
+        drift=watch.drift(marts),
+        checks=watch.checks(marts),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "index.html"
+    file.write_text(page, encoding="utf-8")
+    return file
+
+
+def _earlier(marts: Marts, previous_as_of: date | None) -> Earlier:
+    # A day that is released again, or one before an earlier backfill, has nothing to be compared with but its own past.
+    if previous_as_of and marts.daily["day"].min() <= previous_as_of < marts.as_of:
+        return Earlier(previous_as_of, True)
+    return Earlier(marts.days_before(MONTH), False)
+
+
+def _tiles(marts: Marts) -> list[tuple[str, str]]:
+    one = marts.segmentations["segmentation"].iloc[0]
+    today = marts.daily[(marts.daily["segmentation"] == one) & (marts.daily["day"] == marts.as_of)]
+    names = set(marts.segmentations["segmentation"])
+    moves = marts.moves("day", marts.days_before(MONTH))
+    moved = moves[
+        moves["segmentation"].isin(names)
+        & (moves["from_segment"] != moves["to_segment"])
+        & (moves["from_segment"] != NEW)
+        & (moves["to_segment"] != LEFT)
+    ]
+    return [
+        ("customers", f"{int(today['customers'].sum()):,}"),
+        ("net sales, 30 days", f"{today['net_sales_30d'].sum():,.0f}"),
+        ("orders, 30 days", f"{int(today['orders_30d'].sum()):,}"),
+        ("moves, 30 days", f"{int(moved['customers'].sum()):,}"),
+    ]

@@ -1,0 +1,283 @@
+"""One segmentation: how large its segments are, who moved, what they are worth, and a card for each."""
+
+import pandas as pd
+from markupsafe import Markup
+
+from flows.report import charts, sankey, tables, watch, words
+from flows.report.marts import LEFT, MONTH, NEW, Marts
+
+TREND_DAYS = 180
+FEATURES_TOLD = 3
+CATEGORIES_TOLD = 3
+PATHS_TOLD = 5
+
+
+def section(marts: Marts, row: object) -> dict[str, object]:
+    """What the template segmentation.html.j2 shows of a row of dim_segmentations."""
+    name, label = row.segmentation, row.label
+    order = marts.order(name)
+    labels = {segment: marts.labels[name, segment] for segment in [*order, NEW, LEFT]}
+    daily = marts.daily[marts.daily["segmentation"] == name]
+    sizes = marts.sizes_on(name, marts.as_of)
+    shown = [segment for segment in order if daily.loc[daily["segment"] == segment, "customers"].any()]
+    palette = charts.colours(order)
+    broken = watch.broken_claims(marts, name)
+    return {
+        "name": name,
+        "label": label,
+        "description": row.description.strip(),
+        "owner": row.owner,
+        "confirm_days": int(row.confirm_days),
+        "flapping": None if pd.isna(row.flapping_rate) else f"{row.flapping_rate:.0%}",
+        "legend": [(labels[segment], palette[segment]) for segment in shown],
+        "sizes_chart": Markup(
+            charts.svg(
+                charts.sizes_over_time(daily, order, labels),
+                f"{label}: customers by segment and day, {words.day(daily['day'].min())} to {words.day(marts.as_of)}. "
+                "The table below has the numbers.",
+            )
+        ),
+        "sizes_table": Markup(_sizes_table(marts, name, daily, shown, labels)),
+        "value_table": Markup(_value_table(marts, name, shown, labels)),
+        "migration": _migration(marts, name, label, order, labels, palette),
+        "projection": _projection(marts, name, shown, labels),
+        "paths": _paths(marts, name, labels),
+        "cards": [_card(marts, name, segment, labels, palette, daily, sizes, broken) for segment in shown],
+        "empty": [labels[segment] for segment in order if segment not in shown],
+    }
+
+
+def _sizes_table(marts: Marts, name: str, daily: pd.DataFrame, shown: list[str], labels: dict[str, str]) -> str:
+    month = marts.days_before(MONTH)
+    today = daily[daily["day"] == marts.as_of].set_index("segment")
+    recent = daily[daily["day"] > month].groupby("segment")[["entered", "exited"]].sum()
+    total = max(int(today["customers"].sum()), 1)
+    before = marts.sizes_on(name, month)
+    rows = pd.DataFrame(
+        [
+            {
+                "Segment": labels[segment],
+                "Customers": int(today["customers"].get(segment, 0)),
+                "Share": int(today["customers"].get(segment, 0)) / total,
+                "Change, 30 days": int(today["customers"].get(segment, 0)) - int(before.get(segment, 0)),
+                "Entered": int(recent["entered"].get(segment, 0)),
+                "Exited": int(recent["exited"].get(segment, 0)),
+                "Net sales, 30 days": float(today["net_sales_30d"].get(segment, 0)),
+                "Orders, 30 days": int(today["orders_30d"].get(segment, 0)),
+            }
+            for segment in shown
+        ]
+    )
+    return tables.table(
+        rows,
+        f"sizes-{name}",
+        integers=["Customers", "Entered", "Exited", "Orders, 30 days"],
+        signed=["Change, 30 days"],
+        percents=["Share"],
+        money=["Net sales, 30 days"],
+    )
+
+
+def _value_table(marts: Marts, name: str, shown: list[str], labels: dict[str, str]) -> str:
+    values = marts.own("fct_segment_values", name).set_index("segment")
+    rows = pd.DataFrame(
+        [
+            {
+                "Segment": labels[segment],
+                "Share of customers": values["customer_share"].get(segment),
+                "Net sales, 365 days": values["net_sales_365d"].get(segment),
+                "Share of net sales": values["value_share"].get(segment),
+                "Expected, 180 days": values["expected_net_sales_180d"].get(segment),
+                "Expected each": values["average_expected_net_sales_180d"].get(segment),
+                "Top 20 % have": values["top_20_percent_share"].get(segment),
+            }
+            for segment in shown
+            if segment in values.index
+        ]
+    )
+    if rows.empty:
+        return ""
+    money = ["Net sales, 365 days", "Expected, 180 days", "Expected each"]
+    percents = ["Share of customers", "Share of net sales", "Top 20 % have"]
+    rows[money + percents] = rows[money + percents].astype(float)
+    return tables.table(rows, f"value-{name}", percents=percents, money=money)
+
+
+def _projection(marts: Marts, name: str, shown: list[str], labels: dict[str, str]) -> dict[str, object] | None:
+    rows = marts.own("fct_segment_projections", name)
+    rows = rows[pd.to_datetime(rows["projected_from"]).dt.date == marts.as_of]
+    if rows.empty:
+        return None
+    columns = {months: words.day(pd.to_datetime(own["projected_date"].iloc[0]).date()) for months, own in
+               rows.sort_values("months_ahead").groupby("months_ahead")}  # fmt: skip
+    ahead = rows.pivot_table(index="segment", columns="months_ahead", values="projected_customers")
+    now = marts.sizes_on(name, marts.as_of)
+    table = pd.DataFrame(
+        [
+            {"Segment": labels[segment], "Now": int(now.get(segment, 0))}
+            | {day: round(float(ahead.loc[segment, months])) for months, day in columns.items()}
+            for segment in shown
+            if segment in ahead.index
+        ]
+    )
+    tests = marts.own("fct_projection_backtest", name)
+    tests = tests[(tests["segment"] == "(all)") & (tests["projections"] > 0)].sort_values("months_ahead")
+    return {
+        "table": Markup(tables.table(table, f"projection-{name}", integers=list(table.columns[1:]))),
+        "tests": [
+            f"{words.count(int(test.months_ahead), 'month')} ahead by {test.weighted_error:.1%} of the customers "
+            f"({test.no_change_weighted_error:.1%} if one says that nothing changes)"
+            for test in tests.itertuples()
+        ],
+    }
+
+
+def _paths(marts: Marts, name: str, labels: dict[str, str]) -> list[tuple[str, str, str]]:
+    rows = marts.own("fct_life_paths", name).sort_values("place")
+    rows = rows[rows["stays"] > 1].head(PATHS_TOLD)
+    return [
+        (
+            " → ".join(labels.get(step, step) for step in row.life_path.split(" > ")),
+            words.count(int(row.customers), "customer"),
+            f"{row.customer_share:.1%}",
+        )
+        for row in rows.itertuples()
+    ]
+
+
+def _migration(
+    marts: Marts, name: str, label: str, order: list[str], labels: dict[str, str], palette: dict[str, str]
+) -> dict[str, object] | None:
+    months = marts.table("fct_segment_migrations", f"period = 'month' and segmentation = '{name}'")
+    if months.empty:
+        return None
+    start = pd.to_datetime(months["period_start"]).max()
+    rows = months[pd.to_datetime(months["period_start"]) == start]
+    flows = {
+        (row.from_segment, row.to_segment): int(row.customers) for row in rows.itertuples() if int(row.customers) > 0
+    }
+    moved = sum(customers for (a, b), customers in flows.items() if a != b)
+    stayed = sum(customers for (a, b), customers in flows.items() if a == b)
+    title = f"{start:%B %Y}"
+    text = (
+        f"{label}: where customers moved in {title}. {stayed:,} stayed in their segment, {moved:,} moved, joined or "
+        "left. The table below has the numbers."
+    )
+    last = min((start + pd.offsets.MonthEnd(0)).date(), marts.as_of)
+    picture = sankey.draw(
+        flows,
+        [*order, NEW],
+        [*order, LEFT],
+        labels,
+        palette,
+        (f"Before {words.day(start.date())}", f"End of {words.day(last)}"),
+        text,
+    )
+    froms = [segment for segment in [*order, NEW] if any(a == segment for a, _ in flows)]
+    tos = [segment for segment in [*order, LEFT] if any(b == segment for _, b in flows)]
+    matrix = pd.DataFrame(
+        [
+            {"From": labels[a]} | {f"to {labels[b]}": flows.get((a, b), 0) if a != b else pd.NA for b in tos}
+            | {"stayed": flows.get((a, a), 0)}
+            for a in froms
+        ]
+    )  # fmt: skip
+    columns = [column for column in matrix.columns if column.startswith("to ")]
+    matrix[columns] = matrix[columns].astype("Int64")
+    return {
+        "title": title,
+        "picture": Markup(picture),
+        "matrix": Markup(tables.table(matrix, f"moves-{name}", integers=[*columns, "stayed"], shaded=columns)),
+        "moved": moved,
+    }
+
+
+def _card(
+    marts: Marts,
+    name: str,
+    segment: str,
+    labels: dict[str, str],
+    palette: dict[str, str],
+    daily: pd.DataFrame,
+    sizes: pd.Series,
+    broken: dict[str, list[str]],
+) -> dict[str, object]:
+    own = daily[daily["segment"] == segment].sort_values("day")
+    trend = own["customers"].tolist()[-TREND_DAYS:]
+    month = marts.sizes_on(name, marts.days_before(MONTH))
+    size, total = int(sizes.get(segment, 0)), max(int(sizes.sum()), 1)
+    ruled = marts.segments[(marts.segments["segmentation"] == name) & (marts.segments["segment"] == segment)]
+    about = ruled.iloc[0] if len(ruled) else None
+    sales = float(own.loc[own["day"] == marts.as_of, "net_sales_30d"].sum())
+    return {
+        "id": f"{name}-{segment}",
+        "label": labels[segment],
+        "colour": palette[segment],
+        "customers": f"{size:,}",
+        "share": f"{size / total:.1%}",
+        "change": words.signed(size - int(month.get(segment, 0))),
+        "spark": Markup(
+            charts.sparkline(
+                trend,
+                palette[segment],
+                f"{labels[segment]}: {trend[0]:,} customers {len(trend) - 1} days earlier, {trend[-1]:,} now, "
+                f"between {min(trend):,} and {max(trend):,}.",
+            )
+        ),
+        "sales": f"{sales:,.0f}",
+        "sales_each": f"{sales / size:,.2f}" if size else "–",
+        "about": about,
+        "approach": _word(about.strategy_approach) if about is not None else None,
+        "offer": _word(about.strategy_offer) if about is not None else None,
+        "channels": about.strategy_channels if about is not None else None,
+        "stay": _stay(marts, name, segment),
+        "broken": broken.get(segment, []),
+        "typical": _typical(marts, name, segment),
+        "apart": _apart(marts, name, segment),
+        "cross_sell": _cross_sell(marts, name, segment),
+    }
+
+
+def _stay(marts: Marts, name: str, segment: str) -> str | None:
+    rows = marts.own("fct_segment_dwell", name)
+    rows = rows[rows["segment"] == segment]
+    if rows.empty or not int(rows["at_risk"].max()):
+        return None
+    median = rows["median_days"].iloc[0]
+    if pd.isna(median):
+        last = rows.sort_values("days").iloc[-1]
+        return f"{last.survival:.0%} of the stays last longer than {words.count(int(last.days), 'day')}"
+    return f"half of the stays are over after {words.count(int(median), 'day')}"
+
+
+def _typical(marts: Marts, name: str, segment: str) -> str | None:
+    rows = marts.own("fct_segment_typical_customers", name)
+    rows = rows[rows["segment"] == segment]
+    return None if rows.empty else rows["description"].iloc[0]
+
+
+def _apart(marts: Marts, name: str, segment: str) -> list[str]:
+    rows = marts.own("fct_segment_profiles", name)
+    rows = rows[(rows["segment"] == segment) & (rows["difference_rank"] <= FEATURES_TOLD)].sort_values(
+        "difference_rank"
+    )
+    return [
+        f"{row.feature.replace('_', ' ')} {_short(row.mean)}, all customers {_short(row.population_mean)}"
+        for row in rows.itertuples()
+    ]
+
+
+def _short(value: float) -> str:
+    """A mean with as many digits as one reads."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}" if abs(value) >= 10 else f"{value:,.2f}"
+
+
+def _cross_sell(marts: Marts, name: str, segment: str) -> list[str]:
+    rows = marts.own("fct_cross_sell", name)
+    rows = rows[(rows["segment"] == segment) & (rows["lift"] > 1)]
+    rows = rows.sort_values(["potential_net_sales_365d", "category"], ascending=[False, True]).head(CATEGORIES_TOLD)
+    return [row.category.capitalize() for row in rows.itertuples()]
+
+
+def _word(name: str | None) -> str | None:
+    return name.replace("_", " ") if name and name != "none" else None
