@@ -30,6 +30,11 @@ segment_spells as (
     where
         valid_from <= {{ last_date() }}
         and valid_to > {{ first_date() }}
+        and segmentation in (
+            {%- for name in active_segmentations() %}
+            {{ sql_text(name) }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        )
 
 ),
 
@@ -93,7 +98,8 @@ baselines as (
 
 ),
 
--- All cut points of a segment in one row, so that a customer meets them in one join.
+-- All cut points of a segment in one row, so that a customer meets them in one join, and a
+-- number for the row, which is a quicker key than three columns.
 cut_points as (
 
     select
@@ -105,7 +111,8 @@ cut_points as (
         {%- endfor %}
         as_of_date,
         segmentation,
-        segment
+        segment,
+        row_number() over (order by as_of_date, segmentation, segment) as segment_day
     from baselines
     group by
         as_of_date,
@@ -114,12 +121,12 @@ cut_points as (
 
 ),
 
+-- Segments without a baseline drop out later: a left join keeps customers from being
+-- joined to cut points before it is known which segment they are in.
 binned as (
 
     select
-        cut_points.as_of_date,
-        cut_points.segmentation,
-        cut_points.segment
+        cut_points.segment_day
         {%- for feature, known in features.items() %},
         cast({{ known.value }} as double) as {{ feature }},
         case
@@ -136,7 +143,7 @@ binned as (
             customer_features.customer_id = segment_spells.customer_id
             and customer_features.as_of_date >= segment_spells.valid_from
             and customer_features.as_of_date < segment_spells.valid_to
-    inner join cut_points
+    left join cut_points
         on
             customer_features.as_of_date = cut_points.as_of_date
             and segment_spells.segmentation = cut_points.segmentation
@@ -144,39 +151,45 @@ binned as (
 
 ),
 
-counts as (
+segment_day_counts as (
     {%- for feature in features %}
     select
-        as_of_date,
-        segmentation,
-        segment,
+        segment_day,
         {{ sql_text(feature) }} as feature,
         {{ feature }}_bin as bin,
         count(*) as customers,
         sum({{ feature }}) as total
     from binned
     group by
-        as_of_date,
-        segmentation,
-        segment,
+        segment_day,
         {{ feature }}_bin
     {{ 'union all' if not loop.last }}
     {%- else %}
     select
-        as_of_date,
-        segmentation,
-        segment,
+        segment_day,
         cast(null as {{ dbt.type_string() }}) as feature,
         0 as bin,
-        count(*) as customers,
+        cast(0 as bigint) as customers,
         cast(0 as double) as total
     from binned
     where false
-    group by
-        as_of_date,
-        segmentation,
-        segment
     {%- endfor %}
+
+),
+
+counts as (
+
+    select
+        cut_points.as_of_date,
+        cut_points.segmentation,
+        cut_points.segment,
+        segment_day_counts.feature,
+        segment_day_counts.bin,
+        segment_day_counts.customers,
+        segment_day_counts.total
+    from segment_day_counts
+    inner join cut_points
+        on segment_day_counts.segment_day = cut_points.segment_day
 
 ),
 
