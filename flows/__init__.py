@@ -1,4 +1,4 @@
-"""Prefect flows that run Tessera, daily and backfill, and its commands: rollback, plan, explain, check and promote.
+"""Prefect flows that run Tessera, daily and backfill, and its commands, such as rollback, plan, explain and alerts.
 
 Flows call and report; what they call computes: dbt the models, Great Expectations the checks. What the commands know of
 rules is in flows.rules.

@@ -9,6 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 from rich.console import Console
 
 from flows.steps.lock import warehouse_lock
+from flows.steps.notify import notify
 from flows.steps.project import Project
 from flows.steps.run import Kind, Run
 from flows.steps.summary import markdown_summary, print_summary
@@ -57,6 +58,12 @@ def publish(run: Run) -> Path:
     return run.publish()
 
 
+@task(name="notify", cache_policy=None)
+def tell_owners(run: Run, release: Path) -> None:
+    """Tell owners of segments about new alerts; what fails here is a warning."""
+    notify(run.project, release, run.run_id, run.report)
+
+
 def run_window(project: Project, window: Window, kind: Kind) -> str:
     """Build, check and release a window of days; returns a line for the person who started it.
 
@@ -77,6 +84,7 @@ def run_window(project: Project, window: Window, kind: Kind) -> str:
             with suppress(duckdb.Error, OSError):
                 run.log("failed", str(error))
             raise
+        tell_owners(run, release)
         print_summary(CONSOLE, release, project.serving, run.results, run.seconds)
         create_markdown_artifact(
             key=f"{kind}-summary", markdown=markdown_summary(release, run.results, run.seconds), description=str(window)
