@@ -77,6 +77,9 @@ def mart_tables(parameters: MartParameters, segments: Segments) -> list[CheckedT
         ),
         CheckedTable("checks", "daily_totals", ("as_of_date", "segmentation"), build_daily_totals_suite(parameters)),
         CheckedTable("checks", "orphans", ("reference",), build_orphans_suite(parameters)),
+        CheckedTable(
+            "marts", "fct_persona_claims", ("segmentation", "segment", "feature", "claim"), build_persona_claims_suite()
+        ),
     ]
 
 
@@ -442,6 +445,28 @@ def build_orphans_suite(parameters: MartParameters) -> ExpectationSuite:
                 Range(0, 0, "A row that refers to nothing drops out of every join, and totals no longer agree."),
                 description="every reference must find its row",
                 remedy="Build both marts of the reference in one run.",
+            ),
+        ],
+    )
+
+
+def build_persona_claims_suite() -> ExpectationSuite:
+    """Build the suite of `marts.fct_persona_claims`: one row per claim; a project without claims has none.
+
+    A claim that cannot be judged, because its segment is empty, has no value and passes.
+    """
+    return ExpectationSuite(
+        name="marts.fct_persona_claims",
+        expectations=[
+            _rule(
+                gxe.ExpectColumnValuesToBeInSet,
+                code="persona_claim_broken",
+                severity="warning",
+                column="holds",
+                value_set=[True],
+                description="what a persona claims should hold for its segment",
+                reason="Whoever plans with a persona that the data contradict plans for customers who are not there.",
+                remedy="Look at the segment in fct_segment_profiles, then rewrite persona and claims, or the rule.",
             ),
         ],
     )

@@ -2,7 +2,7 @@
     {name, label, description, owner, status, challenger_of, confirm_days,
     frozen_on, builds_on, rule_version, clauses, segments: [{name, label, position,
     rule, rule_json, rule_text, is_default, is_immediate, description, persona,
-    owner, strategy}]}. Known while `execute` is true; mistakes raise. -#}
+    persona_claims, owner, strategy}]}. Known while `execute` is true; mistakes raise. -#}
 {% macro definition_of(name, features=none) %}
     {%- set node = graph.nodes.get('model.' ~ project_name ~ '.' ~ name) -%}
     {%- set where = 'Segmentation ' ~ name -%}
@@ -33,13 +33,16 @@
     {%- do check_challenge(name, status, meta.get('challenger_of'), where) -%}
     {%- set frozen_on = frozen_date(meta, where) -%}
     {%- set builds_on = segmentations_below(name) -%}
-    {%- set features = features_allowed(features or known_features(), meta, frozen_on, where) -%}
+    {%- set all_features = features or known_features() -%}
+    {%- set features = features_allowed(all_features, meta, frozen_on, where) -%}
 
     {%- set clauses = [] -%}
     {%- set segments = [] -%}
     {%- for segment in meta.segments -%}
         {%- set here = where ~ ', segment ' ~ (segment.name or loop.index) -%}
-        {%- do refuse_unknown_keys(segment, ['name', 'label', 'description', 'rule', 'immediate', 'persona', 'owner', 'strategy'], here) -%}
+        {%- do refuse_unknown_keys(segment, [
+            'name', 'label', 'description', 'rule', 'immediate', 'persona', 'persona_claims', 'owner', 'strategy',
+        ], here) -%}
         {%- if not modules.re.match('^[a-z][a-z0-9_]{0,62}$', segment.name or '') -%}
             {{ exceptions.raise_compiler_error(here ~ ": a segment's name is lower case letters, digits and _, beginning with a letter.") }}
         {%- elif segment.name in segments | map(attribute='name') -%}
@@ -65,6 +68,7 @@
             'rule_text': rule_text(rule, clauses) if rule else 'everybody else',
             'description': segment.description,
             'persona': segment.get('persona'),
+            'persona_claims': parse_persona_claims(segment.get('persona_claims', {}), all_features, here),
             'owner': segment.get('owner', meta.owner),
             'strategy': segment.get('strategy', {}),
         }) -%}

@@ -82,6 +82,11 @@ from (values ('lifecycle'), ('value')) as segmentations (segmentation);
 
 create table checks.orphans as
 select 'customer_segments.customer_id' as reference, 0 as orphans;
+
+create table marts.fct_persona_claims as
+select 'value' as segmentation, 'high' as segment, 'orders_365d' as feature, 'above' as claim, true as holds
+union all
+select 'lifecycle' as segmentation, 'new' as segment, 'orders_365d' as feature, 'below' as claim, null as holds;
 """
 
 # gate, statement that breaks a table, codes that must fail as errors, codes that must fail as warnings
@@ -271,6 +276,12 @@ BROKEN = [
     ("marts", "delete from checks.orphans", {"orphans_empty"}, set()),
     ("marts", "update checks.orphans set orphans = null", {"orphans_not_measured"}, set()),
     ("marts", "update checks.orphans set orphans = 3", {"orphan"}, set()),
+    (
+        "marts",
+        "update marts.fct_persona_claims set holds = false where segment = 'high'",
+        set(),
+        {"persona_claim_broken"},
+    ),
 ]
 
 
@@ -480,7 +491,7 @@ def test_docs_show_both_gates_and_load_nothing(gate: Gate, warehouse: Path, tmp_
         assert text in index
     assert "&#10007;" in (folder / "marts_orphans.html").read_text(encoding="utf-8")
     pages = list(folder.rglob("*.html"))
-    assert len(pages) == 10
+    assert len(pages) == 11
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert not re.search(r"<script|<link|\bsrc=|url\(|@import", text), page.name

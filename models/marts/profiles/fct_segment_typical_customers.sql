@@ -1,0 +1,133 @@
+{%- set features = profiled_features() if execute else {} -%}
+{%- set attributes = profiled_attributes(with_protected=false) if execute else {} -%}
+
+with customer_features as (
+
+    select * from {{ ref('fct_customer_features') }}
+
+),
+
+customer_segments as (
+
+    select * from {{ ref('customer_segments') }}
+
+),
+
+dim_segments as (
+
+    select * from {{ ref('dim_segments') }}
+    where is_current
+
+),
+
+fct_segment_profiles as (
+
+    select
+        segmentation,
+        segment,
+        feature,
+        -- A feature that most of the segment lacks is typically missing.
+        case when 2 * customers_with_value >= customers then median end as typical_value,
+        -- The interquartile range of a normal distribution with standard deviation 1 is 1.349.
+        coalesce(nullif((population_upper_quartile - population_lower_quartile) / 1.349, 0), 1) as unit
+    from {{ ref('fct_segment_profiles') }}
+
+),
+
+centres as (
+
+    select
+        {%- for feature in features %}
+        max(case when feature = '{{ feature }}' then typical_value end) as {{ feature }}_value,
+        max(case when feature = '{{ feature }}' then unit end) as {{ feature }}_unit,
+        {%- endfor %}
+        segmentation,
+        segment
+    from fct_segment_profiles
+    group by
+        segmentation,
+        segment
+
+),
+
+distances as (
+
+    select
+        customer_segments.segmentation,
+        customer_segments.segment,
+        customer_segments.customer_id,
+        (
+            {%- for feature, value in features.items() %}
+            {{ '+ ' if not loop.first }}coalesce(
+                abs(cast({{ value }} as double) - centres.{{ feature }}_value) / centres.{{ feature }}_unit,
+                case when {{ value }} is null and centres.{{ feature }}_value is null then 0 else 1 end
+            )
+            {%- endfor %}
+        ) / {{ features | length }} as distance
+    from customer_segments
+    inner join customer_features
+        on customer_segments.customer_id = customer_features.customer_id
+    inner join centres
+        on
+            customer_segments.segmentation = centres.segmentation
+            and customer_segments.segment = centres.segment
+
+),
+
+nearest as (
+
+    select
+        segmentation,
+        segment,
+        count(*) as customers,
+        min(distance) as distance,
+        avg(distance) as mean_distance
+    from distances
+    group by
+        segmentation,
+        segment
+
+),
+
+-- Of several who are equally near, the one with the first key.
+typical_customers as (
+
+    select
+        nearest.segmentation,
+        nearest.segment,
+        nearest.customers,
+        nearest.distance,
+        nearest.mean_distance,
+        min(distances.customer_id) as customer_id
+    from nearest
+    inner join distances
+        on
+            nearest.segmentation = distances.segmentation
+            and nearest.segment = distances.segment
+            and nearest.distance = distances.distance
+    group by
+        nearest.segmentation,
+        nearest.segment,
+        nearest.customers,
+        nearest.distance,
+        nearest.mean_distance
+
+)
+
+select
+    customer_features.as_of_date,
+    typical_customers.segmentation,
+    typical_customers.segment,
+    typical_customers.customers,
+    typical_customers.customer_id,
+    {{ typical_customer_text(attributes) | indent(4) }} as description,
+    dim_segments.persona,
+    round(typical_customers.distance, 6) as distance,
+    round(typical_customers.mean_distance, 6) as mean_distance
+from typical_customers
+inner join customer_features
+    on typical_customers.customer_id = customer_features.customer_id
+left join dim_segments
+    on
+        typical_customers.segmentation = dim_segments.segmentation
+        and typical_customers.segment = dim_segments.segment
