@@ -441,14 +441,15 @@ tests as (
 -- Benjamini and Hochberg (Journal of the Royal Statistical Society B 57, 1995): among the
 -- alerts of a day at most this share is false, on average. Both among all tests and among
 -- those of its kind: else a few score distributions that have drifted for months would
--- excuse a few false alarms about sizes every day.
+-- excuse a few false alarms about sizes every day. Personas, which a backfill judges on its
+-- last day only, are a family of their own, so that it gives what daily runs give.
 ranked as (
 
     select
         *,
-        count(*) over (partition by as_of_date) as tests,
+        count(*) over (partition by as_of_date, kind = 'persona') as tests,
         row_number() over (
-            partition by as_of_date
+            partition by as_of_date, kind = 'persona'
             order by p_value, kind, segmentation, segment, feature
         ) as place,
         count(*) over (partition by as_of_date, kind) as tests_of_kind,
@@ -466,7 +467,7 @@ adjusted as (
         *,
         greatest(
             min(least(p_value * tests / place, 1)) over (
-                partition by as_of_date
+                partition by as_of_date, kind = 'persona'
                 order by place
                 rows between current row and unbounded following
             ),
