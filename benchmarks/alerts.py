@@ -2,10 +2,10 @@
 
 python -m benchmarks.alerts [--months N] [--cases N] [--seed N]
 
-The models' compiled SQL runs on made-up worlds. The sizes, means and shares of a world are the demo's: the level of its last
-weeks, and the deviations from a moving median of whole weeks drawn at random, the same weeks for all series. Its customers
-are drawn anew every week, with replacement, from those of one day. Worlds lie one after the other in time, so that one
-statement judges them all, and no test of one is counted with those of another.
+The models' compiled SQL runs on made-up worlds. The sizes, means and shares of a world are the demo's: the level of its
+days, and their deviations from a moving median, in whole weeks drawn at random, the same weeks for all series. Its
+customers are drawn anew every week, with replacement, from those of one day. Worlds lie one after the other in time, so
+that one statement judges them all, and no test of one is counted with those of another.
 """
 
 import argparse
@@ -32,6 +32,7 @@ class Worlds:
     """Worlds in an in-memory database, made of the demo's warehouse."""
 
     def __init__(self, project: Project, seed: int) -> None:
+        """Read what worlds are made of from the project's warehouse."""
         self.variables = project.vars
         self.seed = seed
         self.connection = duckdb.connect()
@@ -55,6 +56,7 @@ class Worlds:
         return known.render(path)
 
     def create(self, name: str, sql: str) -> None:
+        """Make a table anew."""
         self.connection.execute(f"create or replace table {name} as {sql}")
 
     def _read_demo(self) -> None:
@@ -63,7 +65,8 @@ class Worlds:
         self.create("dim_segmentations", "from tessera.marts.dim_segmentations")
         self.create(
             "alert_acknowledgements",
-            "select '' as alert_id, '' as acknowledged_by, '' as note, timestamp '2000-01-01' as acknowledged_at limit 0",
+            "select '' as alert_id, '' as acknowledged_by, '' as note, timestamp '2000-01-01' as acknowledged_at "
+            "limit 0",
         )
         self.create(
             "demo_series",
@@ -136,7 +139,7 @@ class Worlds:
         Args:
             worlds: how many.
             days: the days judged in each; what is planted begins with the first of them.
-            planted: a select of (world, kind, segmentation, segment, feature): whose values are SHIFT times what they were.
+            planted: a select of (world, kind, segmentation, segment, feature) whose values are SHIFT times as high.
         """
         stride = 7 * ((self.history + days) // 7 + 20)
         last = FIRST_WORLD + timedelta(days=stride * worlds)
@@ -300,7 +303,8 @@ def main() -> int:
         worlds.judge(
             arguments.cases,
             FOUND_WITHIN,
-            f"select row_number() over (order by hash(world, {arguments.seed}), segmentation, segment, feature) - 1 as world, "
+            f"select row_number() over (order by hash(world, {arguments.seed}), segmentation, segment, feature) - 1 "
+            "as world, "
             f"'{kind}' as kind, segmentation, segment, feature "
             f"from ({source}), range(100) as repeats (world) "
             f"qualify row_number() over (order by world, hash(segmentation, segment, feature, {arguments.seed})) "
@@ -311,12 +315,13 @@ def main() -> int:
 
 
 def print_found(console: Console, worlds: Worlds, title: str, kind: str) -> None:
-    """Print how many planted cases were found within FOUND_WITHIN days, by what the segment's days usually differ by."""
+    """Print how many planted cases were found within FOUND_WITHIN days, by the usual deviation."""
     rows = worlds.connection.sql(
         f"""
         with judged as (
             select world, planted.segmentation, planted.segment, planted.feature,
-                max(case when tests.kind = '{kind}' then abs(observed / expected - 1) / nullif(abs(score), 0) end) as usual,
+                max(case when tests.kind = '{kind}' then abs(observed / expected - 1) / nullif(abs(score), 0) end)
+                    as usual,
                 coalesce(bool_or(tests.kind = '{kind}' and is_alert), false) as by_series,
                 coalesce(bool_or(tests.kind = 'distribution' and is_alert), false) as by_distribution,
                 coalesce(bool_or(tests.kind = '{kind}' and is_alert and day = 0), false) as at_once
@@ -326,7 +331,8 @@ def print_found(console: Console, worlds: Worlds, title: str, kind: str) -> None
         )
         select
             case when usual < 0.015 then 'below 1.5 %' when usual < 0.03 then '1.5 % to 3 %'
-                when usual < 0.06 then '3 % to 6 %' when usual is null then 'not judged' else 'above 6 %' end as usual_class,
+                when usual < 0.06 then '3 % to 6 %' when usual is null then 'not judged' else 'above 6 %' end
+                as usual_class,
             count(*), count_if(by_series), count_if(by_distribution), count_if(by_series or by_distribution),
             count_if(at_once), coalesce(min(usual), 9) as sort
         from judged group by grouping sets ((usual_class), ()) order by grouping(usual_class), sort
