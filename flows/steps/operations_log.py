@@ -1,4 +1,4 @@
-"""The log of runs and checks in the warehouse, which the marts ops_runs and ops_checks show."""
+"""The log of runs, checks, acknowledgements and notifications in the warehouse, which marts show."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -87,6 +87,32 @@ def forget_runs(warehouse: Path, before: datetime) -> int:
         old = "select run_id from operations.runs where started_at < ?"
         connection.execute(f"delete from operations.checks where run_id in ({old})", [before])
         return connection.execute("delete from operations.runs where started_at < ?", [before]).fetchone()[0]
+
+
+def log_acknowledgement(warehouse: Path, alert_id: str, by: str, note: str | None) -> None:
+    """Write down who has seen an alert; fct_alerts shows it from the next run on."""
+    row = {"alert_id": alert_id, "acknowledged_by": by, "note": note, "acknowledged_at": utc_now()}
+    with duckdb.connect(str(warehouse)) as connection:
+        _create_tables(connection)
+        _insert(connection, "alert_acknowledgements", [row])
+
+
+def log_notifications(warehouse: Path, run_id: str, owner: str, events: Iterable[tuple[str, str]]) -> None:
+    """Write down the (alert_id, event) pairs that an owner was told."""
+    rows = [
+        {"alert_id": alert_id, "event": event, "owner": owner, "run_id": run_id, "sent_at": utc_now()}
+        for alert_id, event in events
+    ]
+    with duckdb.connect(str(warehouse)) as connection:
+        _create_tables(connection)
+        _insert(connection, "notifications", rows)
+
+
+def told_events(warehouse: Path) -> set[tuple[str, str]]:
+    """The (alert_id, event) pairs that owners were told."""
+    with duckdb.connect(str(warehouse)) as connection:
+        _create_tables(connection)
+        return set(connection.table("operations.notifications").select("alert_id, event").fetchall())
 
 
 def _tables() -> dict[str, list[dict[str, str]]]:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from flows.steps.errors import RunStopped
 from flows.steps.lock import held_open, is_lock_conflict, warehouse_lock
+from flows.steps.notify import notify
 from flows.steps.project import Project
 from flows.steps.release import sweep
 from flows.steps.restatement import Restatement, discard_copy
@@ -61,6 +62,12 @@ def check_marts(run: Run) -> None:
 def publish(run: Run) -> Path:
     """Publish the marts."""
     return run.publish()
+
+
+@task(name="notify", cache_policy=None)
+def tell_owners(run: Run, release: Path) -> None:
+    """Tell owners of segments about new alerts; what fails here is a warning."""
+    notify(replace(run.project, warehouse=run.published_warehouse), release, run.run_id, run.report)
 
 
 @task(name="copy warehouse", **TRANSIENT)
@@ -119,6 +126,7 @@ def run_window(project: Project, window: Window, kind: Kind, restatement: Restat
             run.end("interrupted", f"Stopped from outside ({type(error).__name__}).")
             discard_copy(published)
             raise
+        tell_owners(run, release)
         run.end("released")
         print_summary(CONSOLE, release, project.serving, run.results, run.seconds)
         # The release stands, whether Prefect can be told of it or not.

@@ -1,0 +1,361 @@
+"""Measures how well the alerts do, on months without a change and with planted ones, made from the demo's own days.
+
+python -m benchmarks.alerts [--months N] [--cases N] [--seed N]
+
+The models' compiled SQL runs on made-up worlds. The sizes, means and shares of a world are the demo's: the level of its
+days, and their deviations from a moving median, in whole weeks drawn at random, the same weeks for all series. Its
+customers are drawn anew every week, with replacement, from those of one day. Worlds lie one after the other in time, so
+that one statement judges them all, and no test of one is counted with those of another.
+"""
+
+import argparse
+import sys
+from datetime import date, timedelta
+from types import SimpleNamespace
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+
+from flows.rules.macros import macros
+from flows.steps.project import Project
+
+FIRST_WORLD = date(2100, 1, 4)
+MONTH, FOUND_WITHIN, SHIFT = 28, 3, 1.2
+# The demo's days whose deviations are drawn, whole weeks, and the day whose customers are drawn.
+FIRST_DAY, LAST_DAY, POPULATION_DAY = date(2017, 5, 1), date(2017, 12, 3), date(2017, 10, 1)
+# Half of the worlds grow by this part a week, which is no change.
+GROWTH = 0.01
+
+
+class Worlds:
+    """Worlds in an in-memory database, made of the demo's warehouse."""
+
+    def __init__(self, project: Project, seed: int) -> None:
+        """Read what worlds are made of from the project's warehouse."""
+        self.variables = project.vars
+        self.seed = seed
+        self.connection = duckdb.connect()
+        self.connection.execute("set enable_progress_bar = false; set preserve_insertion_order = false")
+        self.connection.execute("set memory_limit = '2GB'")
+        self.connection.execute(f"attach '{project.warehouse}' as tessera (read_only)")
+        self.history = project.vars["alert_usual_days"] + 7 * project.vars["alert_compared_weeks"]
+        self._read_demo()
+
+    def sql(self, path: str, first: date, last: date) -> str:
+        """The compiled SQL of a model for a window, whose days are those of the table judged_days."""
+        engine = SimpleNamespace(
+            type_string=lambda: "varchar",
+            date_spine=lambda *_: "select as_of_date as date_day from judged_days",
+        )
+        known = macros(
+            variables={**self.variables, "first_date": str(first), "last_date": str(last)},
+            dbt=engine,
+            source=lambda _name, table: table,
+        )
+        return known.render(path)
+
+    def create(self, name: str, sql: str) -> None:
+        """Make a table anew."""
+        self.connection.execute(f"create or replace table {name} as {sql}")
+
+    def _read_demo(self) -> None:
+        """Levels and deviations of every series, the customers of a day, and their distributions as the baseline."""
+        self.create("dim_segments", "from tessera.marts.dim_segments")
+        self.create("dim_segmentations", "from tessera.marts.dim_segmentations")
+        self.create(
+            "alert_acknowledgements",
+            "select '' as alert_id, '' as acknowledged_by, '' as note, timestamp '2000-01-01' as acknowledged_at "
+            "limit 0",
+        )
+        self.create(
+            "demo_series",
+            """
+            select 'size' as kind, segmentation, segment, 'customers' as feature, as_of_date, customers::double as value
+            from tessera.marts.fct_segment_daily
+            union all
+            select 'level', segmentation, segment, feature, as_of_date, mean from tessera.marts.fct_segment_drift
+            union all
+            select 'share_explained', segmentation, '(all)', 'share_explained', as_of_date, share_explained
+            from tessera.marts.fct_segmentation_quality
+            """,
+        )
+        self.create(
+            "deviations",
+            f"""
+            select *, value / usual - 1 as deviation
+            from (
+                select *, median(value) over (
+                    partition by kind, segmentation, segment, feature order by as_of_date
+                    range between interval 28 days preceding and interval 28 days following
+                ) as usual
+                from demo_series
+            )
+            where usual > 0 and as_of_date between date '{FIRST_DAY}' and date '{LAST_DAY}'
+            """,
+        )
+        weeks = (LAST_DAY - FIRST_DAY).days // 7 + 1
+        self.create(
+            "source_weeks",
+            "select kind, segmentation, segment, feature, (as_of_date - date '2017-05-01') // 7 as week, "
+            "(as_of_date - date '2017-05-01') % 7 as weekday, deviation, "
+            "median(value) over (partition by kind, segmentation, segment, feature) as level "
+            f"from deviations qualify count(*) over (partition by kind, segmentation, segment, feature) = {weeks * 7}",
+        )
+        self.weeks = weeks
+        names = ", ".join(self.variables["drift_features"])
+        self.create(
+            "population",
+            f"select row_number() over (order by customer_id) - 1 as place, customer_id, {names} "
+            f"from tessera.features.customer_features where as_of_date = date '{POPULATION_DAY}'",
+        )
+        self.create(
+            "segment_spells",
+            "select customer_id, segmentation, segment, date '2000-01-01' as valid_from, date '9999-12-31' as valid_to "
+            f"from tessera.history.segment_spells where date '{POPULATION_DAY}' >= valid_from "
+            f"and date '{POPULATION_DAY}' < valid_to",
+        )
+        self.create("judged_days", "select date '2000-01-03' as as_of_date")
+        self.create("customer_features", "select date '2000-01-03' as as_of_date, * from population")
+        self._set_days("judged_days")
+        day = date(2000, 1, 3)
+        self.create("drift_baselines", self.sql("history/drift_baselines.sql", day, day))
+        self.create(
+            "targets",
+            "select distinct segmentation, segment, feature from drift_baselines semi join source_weeks "
+            "using (segmentation, segment, feature)",
+        )
+
+    def _set_days(self, days: str) -> None:
+        self.create(
+            "segmentation_days",
+            "select as_of_date, segmentation, 'v1' as rule_version from (select distinct as_of_date from "
+            f"{days}) cross join (select distinct segmentation from segment_spells)",
+        )
+
+    def judge(self, worlds: int, days: int, planted: str) -> None:
+        """Make so many worlds, judge their last days, and leave fct_alert_tests with a column `world`.
+
+        Args:
+            worlds: how many.
+            days: the days judged in each; what is planted begins with the first of them.
+            planted: a select of (world, kind, segmentation, segment, feature) whose values are SHIFT times as high.
+        """
+        stride = 7 * ((self.history + days) // 7 + 20)
+        last = FIRST_WORLD + timedelta(days=stride * worlds)
+        seed = self.seed
+        self.create("planted", planted)
+        self.create(
+            "world_days",
+            f"""
+            select world, day, date '{FIRST_WORLD}' + (world * {stride} + day)::integer as as_of_date,
+                hash(world, day // 7, {seed}) % {self.weeks} as week, day % 7 as weekday,
+                -- The customers of a day are drawn on the first judged day of its week.
+                date '{FIRST_WORLD}' + (world * {stride} + {self.history} + (day - {self.history}) // 7 * 7)::integer
+                    as drawn_on
+            from range({worlds}) as worlds (world), range({self.history + days}) as days (day)
+            """,
+        )
+        self.create("judged_days", f"select as_of_date from world_days where day >= {self.history}")
+        self.create(
+            "world_series",
+            f"""
+            select
+                world_days.world, kind, segmentation, segment, feature, as_of_date, day,
+                level * (1 + deviation)
+                * case when kind = 'size' and world_days.world % 2 = 1 then power({1 + GROWTH}, day / 7.0) else 1 end
+                * case when planted.world is not null and day >= {self.history} then {SHIFT} else 1 end as value
+            from world_days
+            inner join source_weeks using (week, weekday)
+            left join planted using (world, kind, segmentation, segment, feature)
+            """,
+        )
+        self.create(
+            "fct_segment_daily",
+            "select as_of_date, segmentation, segment, cast(round(value) as bigint) as customers "
+            "from world_series where kind = 'size'",
+        )
+        self.create(
+            "fct_segmentation_quality",
+            "select as_of_date, segmentation, 1000 as customers, value as share_explained, "
+            "cast(null as double) as adjusted_rand_index, cast(null as double) as adjusted_rand_index_error "
+            "from world_series where kind = 'share_explained'",
+        )
+        self.create(
+            "fct_segment_response_rates",
+            "select date '2000-01-01' as as_of_date, '' as segmentation, '' as segment, 0.0::double as response_rate, "
+            "0.0::double as response_rate_before, 0.0::double as p_value_of_fall limit 0",
+        )
+        for name in ("fct_persona_claims", "fct_segment_profiles", "fct_segment_attribute_shares"):
+            self.create(name, f"from tessera.marts.{name} where false")
+        self._draw_customers()
+        self.connection.execute("alter table judged_days rename to days_of_tests")
+        self.create(
+            "judged_days", "select distinct drawn_on as as_of_date from world_days where day >= " + str(self.history)
+        )
+        self._set_days("judged_days")
+        self.create("drawn_drift", self.sql("marts/alerts/fct_segment_drift.sql", FIRST_WORLD, last))
+        self.connection.execute("drop table judged_days; alter table days_of_tests rename to judged_days")
+        self.create(
+            "fct_segment_drift",
+            f"""
+            select
+                world_series.as_of_date, segmentation, segment, feature, value as mean,
+                coalesce(drawn_drift.customers, 1000) as customers,
+                coalesce(drawn_drift.psi, 0) as psi, coalesce(drawn_drift.critical_psi, 1) as critical_psi,
+                coalesce(drawn_drift.p_value, 1) as p_value, coalesce(drawn_drift.is_drifted, false) as is_drifted
+            from world_series
+            inner join world_days using (world, day)
+            left join (select * rename (as_of_date as drawn_on) from drawn_drift) as drawn_drift
+                using (drawn_on, segmentation, segment, feature)
+            where kind = 'level' and (drawn_drift.segment is not null or day < {self.history})
+            """,
+        )
+        tests = self.sql("marts/alerts/fct_alert_tests.sql", FIRST_WORLD, last)
+        self.create(
+            "fct_alert_tests",
+            f"select tests.*, world, day - {self.history} as day from ({tests}) as tests "
+            f"inner join world_days using (as_of_date) where day >= {self.history}",
+        )
+
+    def _draw_customers(self) -> None:
+        """The customers of every judged week, drawn with replacement; what is planted changes their values."""
+        columns = ", ".join(
+            f"population.{name} * case when planted.feature = '{name}' and segment_spells.customer_id is not null "
+            f"then {SHIFT} else 1 end as {name}"
+            for name in self.variables["drift_features"]
+        )
+        self.create(
+            "customer_features",
+            f"""
+            select draws.drawn_on as as_of_date, population.customer_id, {columns}
+            from (
+                select distinct world, drawn_on, range as draw,
+                    hash(world, drawn_on, range, {self.seed}) % (select count(*) from population) as place
+                from world_days, range((select count(*) from population))
+                where day >= {self.history}
+            ) as draws
+            inner join population using (place)
+            left join (from planted where kind = 'level') as planted using (world)
+            left join segment_spells
+                on population.customer_id = segment_spells.customer_id
+                and planted.segmentation = segment_spells.segmentation
+                and planted.segment = segment_spells.segment
+            """,
+        )
+
+    def opened(self, world: int) -> list[str]:
+        """The kinds of the alerts that were opened in a world."""
+        self.connection.execute("alter table fct_alert_tests rename to tests_of_all")
+        self.create("fct_alert_tests", f"from tests_of_all where world = {world}")
+        found = self.connection.sql(
+            f"select kind from ({self.sql('marts/alerts/fct_alerts.sql', FIRST_DAY, LAST_DAY)})"
+        )
+        kinds = [kind for (kind,) in found.fetchall()]
+        self.connection.execute("drop table fct_alert_tests; alter table tests_of_all rename to fct_alert_tests")
+        return kinds
+
+
+def main() -> int:
+    """Measure and print; returns 1 where months without a change have more than one false alert on average."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.alerts")
+    parser.add_argument("--months", type=int, default=100, metavar="N", help="months without a change")
+    parser.add_argument("--cases", type=int, default=150, metavar="N", help="planted changes of each kind")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    worlds = Worlds(Project(), arguments.seed)
+
+    worlds.judge(
+        arguments.months,
+        MONTH,
+        "select * from (values (null, '', '', '', '')) as t (world, kind, segmentation, segment, feature) where false",
+    )
+    false_alerts = [worlds.opened(world) for world in range(arguments.months)]
+    tests = worlds.connection.sql("select avg(tests) from fct_alert_tests").fetchone()[0]
+    table = Table(
+        title=f"{arguments.months} months of {MONTH} days without a change, {tests:.0f} tests a day",
+        title_justify="left",
+    )
+    for name in ("worlds", "false alerts a month", "months with none", "with one", "with more", "kinds"):
+        table.add_column(name, justify="left" if name in ("worlds", "kinds") else "right")
+    for name, months in {
+        "steady": false_alerts[0::2],
+        f"sizes grow by {GROWTH:.0%} a week": false_alerts[1::2],
+        "all": false_alerts,
+    }.items():
+        counts = [len(month) for month in months]
+        kinds = sorted(kind for month in months for kind in month)
+        table.add_row(
+            name,
+            f"{sum(counts) / len(counts):.2f}",
+            str(counts.count(0)),
+            str(counts.count(1)),
+            str(sum(count > 1 for count in counts)),
+            ", ".join(f"{kind} {kinds.count(kind)}" for kind in dict.fromkeys(kinds)),
+        )
+    console.print(table)
+
+    for title, kind, source in (
+        ("values of a feature in a segment", "level", "select * from targets"),
+        ("size of a segment", "size", "select distinct segmentation, segment, 'customers' as feature from targets"),
+    ):
+        worlds.judge(
+            arguments.cases,
+            FOUND_WITHIN,
+            f"select row_number() over (order by hash(world, {arguments.seed}), segmentation, segment, feature) - 1 "
+            "as world, "
+            f"'{kind}' as kind, segmentation, segment, feature "
+            f"from ({source}), range(100) as repeats (world) "
+            f"qualify row_number() over (order by world, hash(segmentation, segment, feature, {arguments.seed})) "
+            f"<= {arguments.cases}",
+        )
+        print_found(console, worlds, f"{arguments.cases} planted cases: {title} times {SHIFT}", kind)
+    return 1 if sum(map(len, false_alerts)) > arguments.months else 0
+
+
+def print_found(console: Console, worlds: Worlds, title: str, kind: str) -> None:
+    """Print how many planted cases were found within FOUND_WITHIN days, by the usual deviation."""
+    rows = worlds.connection.sql(
+        f"""
+        with judged as (
+            select world, planted.segmentation, planted.segment, planted.feature,
+                max(case when tests.kind = '{kind}' then abs(observed / expected - 1) / nullif(abs(score), 0) end)
+                    as usual,
+                coalesce(bool_or(tests.kind = '{kind}' and is_alert), false) as by_series,
+                coalesce(bool_or(tests.kind = 'distribution' and is_alert), false) as by_distribution,
+                coalesce(bool_or(tests.kind = '{kind}' and is_alert and day = 0), false) as at_once
+            from planted
+            left join fct_alert_tests as tests using (world, segmentation, segment, feature)
+            group by all
+        )
+        select
+            case when usual < 0.015 then 'below 1.5 %' when usual < 0.03 then '1.5 % to 3 %'
+                when usual < 0.06 then '3 % to 6 %' when usual is null then 'not judged' else 'above 6 %' end
+                as usual_class,
+            count(*), count_if(by_series), count_if(by_distribution), count_if(by_series or by_distribution),
+            count_if(at_once), coalesce(min(usual), 9) as sort
+        from judged group by grouping sets ((usual_class), ()) order by grouping(usual_class), sort
+        """
+    ).fetchall()
+    table = Table(title=title, title_justify="left")
+    for name in (
+        "usual deviation",
+        "cases",
+        f"found by {kind}",
+        "by distribution",
+        f"found within {FOUND_WITHIN} days",
+        "on the first",
+    ):
+        table.add_column(name, justify="left" if name == "usual deviation" else "right")
+    for name, cases, series, distribution, either, at_once, _ in rows:
+        table.add_row(
+            name or "all",
+            str(cases),
+            *(f"{count} ({count / cases:.0%})" for count in (series, distribution, either, at_once)),
+        )
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

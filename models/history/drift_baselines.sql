@@ -1,0 +1,314 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget('baseline_date') }}"
+) }}
+{%- set features = drift_features() -%}
+{%- set deciles = range(10, 100, 10) -%}
+{%- set fixed_date = var('drift_baseline_date') %}
+
+with run_days as (
+    {{ run_days() }}
+
+),
+
+segmentation_days as (
+
+    select * from {{ ref('segmentation_days') }}
+
+),
+
+segment_spells as (
+
+    select * from {{ ref('segment_spells') }}
+    where segmentation in (
+        {%- for name in active_segmentations() %}
+        {{ sql_text(name) }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    )
+
+),
+
+features as (
+    {%- for feature in features %}
+    select {{ sql_text(feature) }} as feature
+    {{ 'union all' if not loop.last }}
+    {%- else %}
+    select cast(null as {{ dbt.type_string() }}) as feature
+    where false
+    {%- endfor %}
+
+),
+
+possible_days as (
+
+    select as_of_date from run_days
+    {%- if fixed_date %}
+        union
+        select cast('{{ fixed_date }}' as date) as as_of_date
+        where cast('{{ fixed_date }}' as date) <= {{ last_date() }}
+    {%- endif %}
+
+),
+
+large_segments as (
+
+    select
+        possible_days.as_of_date,
+        segment_spells.segmentation,
+        segment_spells.segment
+    from possible_days
+    inner join segment_spells
+        on
+            possible_days.as_of_date >= segment_spells.valid_from
+            and possible_days.as_of_date < segment_spells.valid_to
+    group by
+        possible_days.as_of_date,
+        segment_spells.segmentation,
+        segment_spells.segment
+    having count(*) >= {{ var('alert_minimum_customers') }}
+
+),
+
+possible_baselines as (
+
+    select
+        large_segments.as_of_date,
+        large_segments.segmentation,
+        segmentation_days.rule_version,
+        large_segments.segment,
+        features.feature
+    from large_segments
+    inner join segmentation_days
+        on
+            large_segments.as_of_date = segmentation_days.as_of_date
+            and large_segments.segmentation = segmentation_days.segmentation
+    cross join features
+
+),
+
+-- The first day on which the segment is large enough, and the day that is fixed.
+new_baselines as (
+
+    select
+        segmentation,
+        rule_version,
+        segment,
+        feature,
+        min(as_of_date) as baseline_date
+    from possible_baselines
+    where as_of_date >= {{ first_date() }}
+    {%- if is_incremental() %}
+        and not exists (
+            select 1
+            from {{ this }} as kept
+            where
+                possible_baselines.segmentation = kept.segmentation
+                and possible_baselines.rule_version = kept.rule_version
+                and possible_baselines.segment = kept.segment
+                and possible_baselines.feature = kept.feature
+        )
+    {%- endif %}
+    group by
+        segmentation,
+        rule_version,
+        segment,
+        feature
+    {%- if fixed_date %}
+        union
+        select
+            segmentation,
+            rule_version,
+            segment,
+            feature,
+            as_of_date as baseline_date
+        from possible_baselines
+        where
+            as_of_date = cast('{{ fixed_date }}' as date)
+            {%- if is_incremental() %}
+            and not exists (
+                select 1
+                from {{ this }} as kept
+                where
+                    possible_baselines.segmentation = kept.segmentation
+                    and possible_baselines.rule_version = kept.rule_version
+                    and possible_baselines.segment = kept.segment
+                    and possible_baselines.feature = kept.feature
+                    and possible_baselines.as_of_date = kept.baseline_date
+            )
+            {%- endif %}
+    {%- endif %}
+
+),
+
+members as (
+
+    select
+        new_segments.segmentation,
+        new_segments.rule_version,
+        new_segments.segment,
+        new_segments.baseline_date,
+        customer_features.*
+    from (
+        select distinct
+            segmentation,
+            rule_version,
+            segment,
+            baseline_date
+        from new_baselines
+    ) as new_segments
+    inner join segment_spells
+        on
+            new_segments.segmentation = segment_spells.segmentation
+            and new_segments.segment = segment_spells.segment
+            and new_segments.baseline_date >= segment_spells.valid_from
+            and new_segments.baseline_date < segment_spells.valid_to
+    inner join {{ ref('customer_features') }} as customer_features
+        on
+            segment_spells.customer_id = customer_features.customer_id
+            and new_segments.baseline_date = customer_features.as_of_date
+
+),
+
+measured as (
+    {%- for feature, known in features.items() %}
+    select
+        members.segmentation,
+        members.rule_version,
+        members.segment,
+        {{ sql_text(feature) }} as feature,
+        members.baseline_date,
+        cast({{ known.value | replace('customer_features.', 'members.') }} as double) as value
+    from members
+    {{ 'union all' if not loop.last }}
+    {%- else %}
+    select
+        *,
+        cast(null as double) as value
+    from new_baselines
+    {%- endfor %}
+
+),
+
+-- Only what is missing: the other features of a segment may have their baseline.
+values_of_baselines as (
+
+    select measured.*
+    from measured
+    inner join new_baselines
+        on
+            measured.segmentation = new_baselines.segmentation
+            and measured.rule_version = new_baselines.rule_version
+            and measured.segment = new_baselines.segment
+            and measured.feature = new_baselines.feature
+            and measured.baseline_date = new_baselines.baseline_date
+
+),
+
+cut_points as (
+
+    select
+        {%- for decile in deciles %}
+        {{ cut_point('value', decile) }} as p{{ decile }},
+        {%- endfor %}
+        segmentation,
+        rule_version,
+        segment,
+        feature,
+        baseline_date,
+        round(avg(value), 6) as mean
+    from values_of_baselines
+    group by
+        segmentation,
+        rule_version,
+        segment,
+        feature,
+        baseline_date
+
+),
+
+-- Bin 0 is of missing values, 1 to 10 are (cut point, next cut point].
+bins as (
+    {%- for bin in range(11) %}
+    select
+        {{ bin }} as bin,
+        segmentation,
+        rule_version,
+        segment,
+        feature,
+        baseline_date,
+        mean,
+        {{ 'p' ~ bin * 10 if 0 < bin < 10 else 'cast(null as double)' }} as upper_bound
+    from cut_points
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+
+),
+
+binned as (
+
+    select
+        values_of_baselines.segmentation,
+        values_of_baselines.rule_version,
+        values_of_baselines.segment,
+        values_of_baselines.feature,
+        values_of_baselines.baseline_date,
+        case
+            when values_of_baselines.value is null then 0
+            {%- for decile in deciles %}
+            when values_of_baselines.value <= cut_points.p{{ decile }} then {{ decile // 10 }}
+            {%- endfor %}
+            else 10
+        end as bin
+    from values_of_baselines
+    inner join cut_points
+        on
+            values_of_baselines.segmentation = cut_points.segmentation
+            and values_of_baselines.rule_version = cut_points.rule_version
+            and values_of_baselines.segment = cut_points.segment
+            and values_of_baselines.feature = cut_points.feature
+            and values_of_baselines.baseline_date = cut_points.baseline_date
+
+),
+
+counts as (
+
+    select
+        segmentation,
+        rule_version,
+        segment,
+        feature,
+        baseline_date,
+        bin,
+        count(*) as customers
+    from binned
+    group by
+        segmentation,
+        rule_version,
+        segment,
+        feature,
+        baseline_date,
+        bin
+
+)
+
+select
+    bins.segmentation,
+    bins.rule_version,
+    bins.segment,
+    bins.feature,
+    bins.baseline_date,
+    cast(bins.bin as bigint) as bin,
+    bins.upper_bound,
+    coalesce(counts.customers, 0) as customers,
+    bins.mean as baseline_mean
+from bins
+left join counts
+    on
+        bins.segmentation = counts.segmentation
+        and bins.rule_version = counts.rule_version
+        and bins.segment = counts.segment
+        and bins.feature = counts.feature
+        and bins.baseline_date = counts.baseline_date
+        and bins.bin = counts.bin

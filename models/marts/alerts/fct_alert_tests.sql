@@ -1,0 +1,498 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget('as_of_date') }}"
+) }}
+{%- set compared = range(7, 7 * var('alert_compared_weeks') + 1, 7) -%}
+{%- set usual = var('alert_usual_days') -%}
+{%- set reach = usual + compared[-1] -%}
+{%- set minimum_customers = var('alert_minimum_customers') -%}
+{%- set minimum_change = var('alert_minimum_change') %}
+
+with run_days as (
+    {{ run_days() }}
+
+),
+
+fct_segment_daily as (
+
+    select * from {{ ref('fct_segment_daily') }}
+    where
+        as_of_date between {{ first_date(-reach) }} and {{ last_date() }}
+        and segmentation in (
+            {%- for name in active_segmentations() %}
+            {{ sql_text(name) }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        )
+
+),
+
+fct_segment_drift as (
+
+    select * from {{ ref('fct_segment_drift') }}
+    where as_of_date between {{ first_date(-reach) }} and {{ last_date() }}
+
+),
+
+fct_segmentation_quality as (
+
+    select * from {{ ref('fct_segmentation_quality') }}
+    where as_of_date between {{ first_date(-reach) }} and {{ last_date() }}
+
+),
+
+fct_segment_response_rates as (
+
+    select * from {{ ref('fct_segment_response_rates') }}
+    where as_of_date between {{ first_date() }} and {{ last_date() }}
+
+),
+
+fct_persona_claims as (
+
+    select * from {{ ref('fct_persona_claims') }}
+
+),
+
+fct_segment_profiles as (
+
+    select * from {{ ref('fct_segment_profiles') }}
+
+),
+
+fct_segment_attribute_shares as (
+
+    select * from {{ ref('fct_segment_attribute_shares') }}
+
+),
+
+-- What is measured day by day, and compared with itself -------------------------------
+-- finest is what the series cannot be judged finer than, as a part of its value.
+series as (
+
+    select
+        'size' as kind,
+        segmentation,
+        segment,
+        'customers' as feature,
+        as_of_date,
+        cast(customers as double) as value,
+        greatest(0.01, 1 / greatest(cast(customers as double), 1)) as finest,
+        customers
+    from fct_segment_daily
+    union all
+    select
+        'level' as kind,
+        segmentation,
+        segment,
+        feature,
+        as_of_date,
+        mean as value,
+        0.01 as finest,
+        customers
+    from fct_segment_drift
+    where mean > 0
+    union all
+    select
+        'share_explained' as kind,
+        segmentation,
+        '(all)' as segment,
+        'share_explained' as feature,
+        as_of_date,
+        share_explained as value,
+        0.01 as finest,
+        customers
+    from fct_segmentation_quality
+    where share_explained > 0
+
+),
+
+same_weekdays as (
+    {%- for days in compared %}
+    select
+        kind,
+        segmentation,
+        segment,
+        feature,
+        {{ add_days('as_of_date', days) }} as as_of_date,
+        value
+    from series
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+
+),
+
+same_weekday_medians as (
+
+    select
+        kind,
+        segmentation,
+        segment,
+        feature,
+        as_of_date,
+        median(value) as usual_value
+    from same_weekdays
+    group by
+        kind,
+        segmentation,
+        segment,
+        feature,
+        as_of_date
+    having count(*) = {{ compared | length }}
+
+),
+
+-- The deviation of a series that grows steadily is the same every day, so it is the
+-- change of the deviation that tells.
+deviations as (
+
+    select
+        series.*,
+        same_weekday_medians.usual_value,
+        series.value / greatest(
+            same_weekday_medians.usual_value, case when series.kind = 'size' then 1 else 0 end
+        ) - 1 as deviation
+    from series
+    inner join same_weekday_medians
+        on
+            series.kind = same_weekday_medians.kind
+            and series.segmentation = same_weekday_medians.segmentation
+            and series.segment = same_weekday_medians.segment
+            and series.feature = same_weekday_medians.feature
+            and series.as_of_date = same_weekday_medians.as_of_date
+
+),
+
+deviations_before as (
+
+    select
+        run_days.as_of_date,
+        deviations.kind,
+        deviations.segmentation,
+        deviations.segment,
+        deviations.feature,
+        deviations.deviation,
+        floor(({{ days_between('deviations.as_of_date', 'run_days.as_of_date') }} - 1) / 7) as weeks_before
+    from run_days
+    inner join deviations
+        on
+            run_days.as_of_date > deviations.as_of_date
+            and {{ add_days('run_days.as_of_date', -usual) }} <= deviations.as_of_date
+
+),
+
+medians as (
+
+    select
+        as_of_date,
+        kind,
+        segmentation,
+        segment,
+        feature,
+        median(deviation) as usual_deviation,
+        cast(count(distinct weeks_before) as double) as weeks
+    from deviations_before
+    group by
+        as_of_date,
+        kind,
+        segmentation,
+        segment,
+        feature
+    having count(distinct weeks_before) >= {{ var('alert_minimum_weeks') }}
+
+),
+
+absolute_deviations as (
+
+    select
+        deviations_before.as_of_date,
+        deviations_before.kind,
+        deviations_before.segmentation,
+        deviations_before.segment,
+        deviations_before.feature,
+        medians.usual_deviation,
+        medians.weeks,
+        median(abs(deviations_before.deviation - medians.usual_deviation)) as median_absolute,
+        avg(abs(deviations_before.deviation - medians.usual_deviation)) as mean_absolute
+    from deviations_before
+    inner join medians
+        on
+            deviations_before.as_of_date = medians.as_of_date
+            and deviations_before.kind = medians.kind
+            and deviations_before.segmentation = medians.segmentation
+            and deviations_before.segment = medians.segment
+            and deviations_before.feature = medians.feature
+    group by
+        deviations_before.as_of_date,
+        deviations_before.kind,
+        deviations_before.segmentation,
+        deviations_before.segment,
+        deviations_before.feature,
+        medians.usual_deviation,
+        medians.weeks
+
+),
+
+-- 0.6745 is a normal variable's median absolute deviation, 1 / 1.253314 its mean absolute
+-- deviation (Iglewicz and Hoaglin, How to detect and handle outliers, 1993). A series that
+-- never moved is judged by what it cannot be judged finer than.
+scores as (
+
+    select
+        deviations.as_of_date,
+        deviations.kind,
+        deviations.segmentation,
+        deviations.segment,
+        deviations.feature,
+        deviations.value as observed,
+        greatest(deviations.usual_value, case when deviations.kind = 'size' then 1 else 0 end)
+        * (1 + absolute_deviations.usual_deviation) as expected,
+        deviations.deviation - absolute_deviations.usual_deviation as change,
+        (deviations.deviation - absolute_deviations.usual_deviation) / greatest(
+            case
+                when absolute_deviations.median_absolute > 0 then absolute_deviations.median_absolute / 0.6745
+                else absolute_deviations.mean_absolute * 1.253314
+            end,
+            deviations.finest
+        ) as score,
+        absolute_deviations.weeks - 1 as degrees
+    from deviations
+    inner join absolute_deviations
+        on
+            deviations.as_of_date = absolute_deviations.as_of_date
+            and deviations.kind = absolute_deviations.kind
+            and deviations.segmentation = absolute_deviations.segmentation
+            and deviations.segment = absolute_deviations.segment
+            and deviations.feature = absolute_deviations.feature
+    where greatest(cast(deviations.customers as double), deviations.usual_value) >= {{ minimum_customers }}
+
+),
+
+-- Days near to each other deviate alike, so the deviations of a week count as one.
+normal_scores as (
+
+    select
+        *,
+        {{ student_z('score', 'degrees') }} as z
+    from scores
+
+),
+
+outgrown_scores as (
+
+    select
+        *,
+        ({{ var('outgrown_rand_index') }} - adjusted_rand_index)
+        / greatest(adjusted_rand_index_error, 0.000001) as score
+    from fct_segmentation_quality
+    where
+        as_of_date >= {{ first_date() }}
+        and adjusted_rand_index is not null
+
+),
+
+-- Claims of personas, known for the run's last day only ----------------------------------
+attribute_customers as (
+
+    select
+        segmentation,
+        segment,
+        attribute,
+        cast(sum(customers) as double) as customers
+    from fct_segment_attribute_shares
+    where attribute_value <> '(unknown)'
+    group by
+        segmentation,
+        segment,
+        attribute
+
+),
+
+-- The standard error of a median is 1.25 quartile distances / (1.35 sqrt(n)) (McGill, Tukey
+-- and Larsen, Variations of box plots, 1978), that of a share is the binomial one.
+persona_claims as (
+
+    select
+        claims.as_of_date,
+        claims.segmentation,
+        claims.segment,
+        claims.feature,
+        claims.segment_value,
+        claims.holds,
+        case when claims.claim = 'mostly' then 0.5 else claims.population_value end as claimed_value,
+        case when claims.claim = 'below' then 1 else -1 end as breaking_side,
+        case
+            when claims.claim = 'mostly'
+                then sqrt(claims.segment_value * (1 - claims.segment_value) / attribute_customers.customers)
+            else
+                1.25 * (profiles.upper_quartile - profiles.lower_quartile)
+                / (1.35 * sqrt(cast(profiles.customers_with_value as double)))
+        end as standard_error,
+        coalesce(attribute_customers.customers, profiles.customers_with_value) as customers
+    from fct_persona_claims as claims
+    left join fct_segment_profiles as profiles
+        on
+            claims.segmentation = profiles.segmentation
+            and claims.segment = profiles.segment
+            and claims.feature = profiles.feature
+    left join attribute_customers
+        on
+            claims.segmentation = attribute_customers.segmentation
+            and claims.segment = attribute_customers.segment
+            and claims.feature = attribute_customers.attribute
+    where
+        claims.holds is not null
+        and claims.segmentation in (
+            {%- for name in active_segmentations() %}
+            {{ sql_text(name) }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        )
+
+),
+
+persona_scores as (
+
+    select
+        *,
+        breaking_side * (segment_value - claimed_value) / greatest(standard_error, 0.000001) as score
+    from persona_claims
+    where customers >= {{ minimum_customers }}
+
+),
+
+-- All tests of the day ----------------------------------------------------------------
+tests as (
+
+    select
+        as_of_date,
+        kind,
+        segmentation,
+        segment,
+        feature,
+        observed,
+        expected,
+        score,
+        case
+            when kind = 'share_explained' then 1 - {{ normal_tail('z') }}
+            when z > 0 then 2 * {{ normal_tail('z') }}
+            else least(2 * (1 - {{ normal_tail('z') }}), 1)
+        end as p_value,
+        abs(score) > {{ var('alert_minimum_score') }} and abs(change) >= {{ minimum_change }}
+        and (kind <> 'share_explained' or change < 0) as is_material
+    from normal_scores
+    union all
+    select
+        as_of_date,
+        'distribution' as kind,
+        segmentation,
+        segment,
+        feature,
+        psi as observed,
+        critical_psi as expected,
+        psi / critical_psi as score,
+        p_value,
+        is_drifted as is_material
+    from fct_segment_drift
+    where as_of_date >= {{ first_date() }}
+    union all
+    select
+        as_of_date,
+        'response_rate' as kind,
+        segmentation,
+        segment,
+        'response_rate' as feature,
+        response_rate as observed,
+        response_rate_before as expected,
+        response_rate / response_rate_before - 1 as score,
+        p_value_of_fall as p_value,
+        response_rate <= (1 - {{ minimum_change }}) * response_rate_before as is_material
+    from fct_segment_response_rates
+    where p_value_of_fall is not null
+    union all
+    select
+        as_of_date,
+        'outgrown' as kind,
+        segmentation,
+        '(all)' as segment,
+        'adjusted_rand_index' as feature,
+        adjusted_rand_index as observed,
+        {{ var('outgrown_rand_index') }} as expected,
+        score,
+        {{ normal_tail('score') }} as p_value,
+        adjusted_rand_index < {{ var('outgrown_rand_index') }} as is_material
+    from outgrown_scores
+    union all
+    select
+        as_of_date,
+        'persona' as kind,
+        segmentation,
+        segment,
+        feature,
+        segment_value as observed,
+        claimed_value as expected,
+        score,
+        {{ normal_tail('score') }} as p_value,
+        not holds as is_material
+    from persona_scores
+
+),
+
+-- Benjamini and Hochberg (Journal of the Royal Statistical Society B 57, 1995): among the
+-- alerts of a day at most this share is false, on average. Both among all tests and among
+-- those of its kind: else a few score distributions that have drifted for months would
+-- excuse a few false alarms about sizes every day. Personas, which a backfill judges on its
+-- last day only, are a family of their own, so that it gives what daily runs give.
+ranked as (
+
+    select
+        *,
+        count(*) over (partition by as_of_date, kind = 'persona') as tests,
+        row_number() over (
+            partition by as_of_date, kind = 'persona'
+            order by p_value, kind, segmentation, segment, feature
+        ) as place,
+        count(*) over (partition by as_of_date, kind) as tests_of_kind,
+        row_number() over (
+            partition by as_of_date, kind
+            order by p_value, segmentation, segment, feature
+        ) as place_in_kind
+    from tests
+
+),
+
+adjusted as (
+
+    select
+        *,
+        greatest(
+            min(least(p_value * tests / place, 1)) over (
+                partition by as_of_date, kind = 'persona'
+                order by place
+                rows between current row and unbounded following
+            ),
+            min(least(p_value * tests_of_kind / place_in_kind, 1)) over (
+                partition by as_of_date, kind
+                order by place_in_kind
+                rows between current row and unbounded following
+            )
+        ) as adjusted_p_value
+    from ranked
+
+)
+
+select
+    as_of_date,
+    kind,
+    segmentation,
+    segment,
+    feature,
+    round(cast(observed as double), 6) as observed,
+    round(cast(expected as double), 6) as expected,
+    round(score, 3) as score,
+    p_value,
+    adjusted_p_value,
+    tests,
+    is_material,
+    is_material and adjusted_p_value <= {{ var('alert_false_discovery_rate') }} as is_alert
+from adjusted

@@ -1,0 +1,593 @@
+"""Drift and alerts: the compiled SQL of the marts against slow and obvious calculations, and what owners are told."""
+
+import json
+import math
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import combinations
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+import yaml
+from scipy import stats
+
+from flows.alerts import acknowledge, listed
+from flows.rules.macros import macros
+from flows.steps.errors import RunStopped
+from flows.steps.notify import MOST_ALERTS, Alert, digest, notify
+from flows.steps.project import ROOT, Project
+
+DAY = timedelta(days=1)
+LAST = date(2024, 6, 30)
+FEATURE = "net_sales_30d"
+RULES = {
+    "owner": "a@example.com",
+    "segments": [
+        {"name": "big", "description": "-", "rule": "orders_30d > 5"},
+        {"name": "rest", "description": "-"},
+    ],
+}
+
+
+def compiled(path: str, first: date, last: date, incremental: bool = False, **variables: Any) -> str:
+    """The SQL of a model for a window of days, with one segmentation, seg_x, and one watched feature."""
+    known = macros(
+        models={"seg_x": RULES},
+        variables={"first_date": str(first), "last_date": str(last), "drift_features": [FEATURE], **variables},
+        dbt=SimpleNamespace(
+            type_string=lambda: "varchar",
+            date_spine=lambda _part, start, end: f"select range as date_day from range({start}, {end}, interval 1 day)",
+        ),
+        source=lambda _name, table: table,
+        is_incremental=lambda: incremental,
+        this="kept",
+    )
+    return known.render(path)
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(config={"threads": 1}) as connection:
+        yield connection
+
+
+def table(connection: duckdb.DuckDBPyConnection, name: str, columns: str, rows: Sequence[Sequence[Any]]) -> None:
+    connection.execute(f"create or replace table {name} ({columns})")
+    if rows:
+        marks = ", ".join("?" for _ in rows[0])
+        values = ", ".join(f"({marks})" for _ in rows)
+        connection.execute(f"insert into {name} values {values}", [value for row in rows for value in row])
+
+
+def records(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
+    found = connection.sql(sql)
+    return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+
+
+def contract(mart: str) -> list[str]:
+    described = yaml.safe_load((ROOT / "models" / "marts" / "alerts" / "_alerts.yml").read_text())["models"]
+    (columns,) = (model["columns"] for model in described if model["name"] == mart)
+    return [column["name"] for column in columns]
+
+
+# --- Distributions -------------------------------------------------------------
+
+
+def shop_days(connection: duckdb.DuckDBPyConnection, values: dict[date, Sequence[float | None]]) -> None:
+    """Customers of segment big, all with a value of the feature on every day."""
+    rows = [(day, number, value) for day, each in values.items() for number, value in enumerate(each)]
+    table(connection, "customer_features", f"as_of_date date, customer_id bigint, {FEATURE} double", rows)
+    most = max(len(each) for each in values.values())
+    connection.execute(
+        "create or replace table segment_spells as select range as customer_id, 'seg_x' as segmentation, "
+        "'big' as segment, date '2024-01-01' as valid_from, date '9999-12-31' as valid_to "
+        f"from range({most})"
+    )
+    table(
+        connection,
+        "segmentation_days",
+        "as_of_date date, segmentation varchar, rule_version varchar",
+        [(day, "seg_x", "v1") for day in values],
+    )
+
+
+def population_stability_index(before: Sequence[float | None], after: Sequence[float | None]) -> tuple[float, int]:
+    """The index and its bins, counted one value at a time."""
+    known = sorted(value for value in before if value is not None)
+    # quantile_disc: the smallest value whose cumulative share is at least q.
+    cuts = [known[math.ceil(len(known) * decile / 10) - 1] for decile in range(1, 10)]
+
+    def counts(values: Sequence[float | None]) -> list[int]:
+        bins = [0] * 11
+        for value in values:
+            bins[0 if value is None else 1 + sum(value > cut for cut in cuts)] += 1
+        return bins
+
+    pairs = [(one, other) for one, other in zip(counts(before), counts(after), strict=True) if one or other]
+    index = 0.0
+    for one, other in pairs:
+        share = (one + 0.5) / (len(before) + 0.5 * len(pairs))
+        share_after = (other + 0.5) / (len(after) + 0.5 * len(pairs))
+        index += (share_after - share) * math.log(share_after / share)
+    return index, len(pairs)
+
+
+def drift(connection: duckdb.DuckDBPyConnection, first: date, last: date, **variables: Any) -> list[dict[str, Any]]:
+    baselines = compiled("history/drift_baselines.sql", first, first, **variables)
+    connection.execute(f"create or replace table drift_baselines as {baselines}")
+    return records(
+        connection, compiled("marts/alerts/fct_segment_drift.sql", first, last, **variables) + " order by as_of_date"
+    )
+
+
+@pytest.mark.parametrize(
+    ("shift", "distinct", "missing"), [(1.0, False, 0.0), (1.5, False, 0.1), (1.3, True, 0.0), (0.8, True, 0.3)]
+)
+def test_the_index_is_as_counted_by_hand(
+    connection: duckdb.DuckDBPyConnection, shift: float, distinct: bool, missing: float
+) -> None:
+    draw = np.random.default_rng(7)
+
+    def values(factor: float, size: int) -> list[float | None]:
+        found = draw.lognormal(3, 0.5, size) * factor
+        found = np.floor(found / 20) if distinct else np.round(found, 2)
+        return [None if draw.random() < missing else float(value) for value in found]
+
+    before, after = values(1, 130), values(shift, 170)
+    shop_days(connection, {LAST - DAY: before, LAST: after})
+    on_the_first_day, row = drift(connection, LAST - DAY, LAST)
+    index, bins = population_stability_index(before, after)
+    assert on_the_first_day["psi"] == 0
+    assert list(row) == contract("fct_segment_drift")
+    assert (row["psi"], row["bins"]) == (pytest.approx(index, abs=2e-6), bins)
+    assert (row["baseline_customers"], row["customers"], row["baseline_date"]) == (130, 170, LAST - DAY)
+    assert row["mean"] == pytest.approx(np.mean([value for value in after if value is not None]), abs=1e-5)
+    noise = 1 / 130 + 1 / 170
+    assert row["critical_psi"] == pytest.approx(stats.chi2.isf(0.05, bins - 1) * noise, rel=0.01)
+    assert row["p_value"] == pytest.approx(stats.chi2.sf(index / noise, bins - 1), rel=1.1, abs=0.003)
+    assert row["is_drifted"] == (index > 0.1 and index > row["critical_psi"])
+
+
+def test_without_a_change_the_index_is_as_surprising_as_it_says(connection: duckdb.DuckDBPyConnection) -> None:
+    """Of 200 days drawn from one distribution about 5 % have a p-value below 0.05, and 50 % one below 0.5."""
+    draw = np.random.default_rng(11)
+    days = [LAST - 200 * DAY + number * DAY for number in range(201)]
+    # Each day is compared with the same baseline, so that is a large one.
+    shop_days(connection, {day: draw.normal(100, 20, 4000 if day == days[0] else 300).tolist() for day in days})
+    p_values = [row["p_value"] for row in drift(connection, days[0], days[-1])[1:]]
+    assert len(p_values) == 200
+    assert 0.02 <= np.mean(np.array(p_values) < 0.05) <= 0.09
+    assert 0.4 <= np.mean(np.array(p_values) < 0.5) <= 0.6
+
+
+def test_a_baseline_is_kept_until_the_rules_change(connection: duckdb.DuckDBPyConnection) -> None:
+    shop_days(connection, {LAST - DAY: [1.0] * 60, LAST: [2.0] * 60})
+    before = compiled("history/drift_baselines.sql", LAST - DAY, LAST - DAY)
+    connection.execute(f"create table kept as {before}")
+    again = compiled("history/drift_baselines.sql", LAST, LAST, incremental=True)
+    assert records(connection, again) == []
+    connection.execute(f"update segmentation_days set rule_version = 'v2' where as_of_date = date '{LAST}'")
+    fresh = records(connection, again)
+    assert {(row["rule_version"], row["baseline_date"], row["baseline_mean"]) for row in fresh} == {("v2", LAST, 2.0)}
+    assert sum(row["customers"] for row in fresh) == 60
+
+
+def test_a_day_can_be_set_as_the_baseline(connection: duckdb.DuckDBPyConnection) -> None:
+    days = [LAST - 2 * DAY, LAST - DAY, LAST]
+    shop_days(connection, {day: [float(number)] * 60 for number, day in enumerate(days)})
+    sql = compiled("history/drift_baselines.sql", days[0], days[2], drift_baseline_date=str(days[1]))
+    connection.execute(f"create table drift_baselines as {sql}")
+    rows = records(connection, compiled("marts/alerts/fct_segment_drift.sql", days[0], days[2]) + " order by 1")
+    assert [(row["as_of_date"], row["baseline_date"]) for row in rows if row["bins"] > 1] == [(LAST, days[1])]
+
+
+def test_small_segments_have_neither_baseline_nor_index(connection: duckdb.DuckDBPyConnection) -> None:
+    shop_days(connection, {LAST: [1.0, 2.0] * 24})
+    assert drift(connection, LAST, LAST) == []
+
+
+# --- Response rates and agreement ------------------------------------------------
+
+
+def test_a_fall_of_the_response_rate_is_a_test_of_two_proportions(connection: duckdb.DuckDBPyConnection) -> None:
+    wait, window = 28, 56
+    last_end, before_end = LAST - wait * DAY, LAST - (wait + window) * DAY
+    contacts, responses = [], []
+    for start, (size, answers) in {before_end: (200, 60), last_end: (150, 24)}.items():
+        for number in range(size):
+            customer, contacted = len(contacts), start - (number % window) * DAY
+            contacts.append((customer, "c", contacted))
+            if number < answers:
+                responses.append((customer, "c", contacted + wait * DAY))
+            elif number < answers + 5:
+                # One day too late.
+                responses.append((customer, "c", contacted + (wait + 1) * DAY))
+    contacts.append((0, "c", last_end + DAY))
+    table(connection, "contacts", "customer_id bigint, campaign_id varchar, contact_date date", contacts)
+    table(connection, "responses", "customer_id bigint, campaign_id varchar, response_date date", responses)
+    shop_days(connection, {LAST: [1.0] * len(contacts)})
+    (row,) = records(connection, compiled("marts/alerts/fct_segment_response_rates.sql", LAST, LAST))
+    assert list(row) == contract("fct_segment_response_rates")
+    assert (row["contacts"], row["responses"], row["contacts_before"], row["responses_before"]) == (150, 24, 200, 60)
+    # One-sided: half of what the chi-squared test of the table says, which is two-sided.
+    both_sides = stats.chi2_contingency([[24, 126], [60, 140]], correction=False).pvalue
+    assert row["p_value_of_fall"] == pytest.approx(both_sides / 2, rel=1e-6)
+
+
+def test_agreement_with_a_year_ago_and_share_explained(connection: duckdb.DuckDBPyConnection) -> None:
+    """The index counts pairs (Hubert and Arabie 1985); its error is what drawing the customers again gives."""
+    draw = np.random.default_rng(3)
+    then = draw.integers(0, 3, 150)
+    now = np.where(draw.random(150) < 0.5, then, draw.integers(0, 3, 150))
+    sales = draw.integers(0, 100_000, 150) + now * 20_000
+    ago = LAST - 365 * DAY
+    spells = [(i, "seg_x", f"s{then[i]}", ago, LAST) for i in range(150)]
+    spells += [(i, "seg_x", f"s{now[i]}", LAST, date(9999, 12, 31)) for i in range(150)]
+    columns = "customer_id bigint, segmentation varchar, segment varchar, valid_from date, valid_to date"
+    table(connection, "segment_spells", columns, spells)
+    table(
+        connection,
+        "segmentation_days",
+        "as_of_date date, segmentation varchar, rule_version varchar",
+        [(day, "seg_x", "v1") for day in (ago, LAST)],
+    )
+    measures = [(LAST, i, int(sales[i]) / 100) for i in range(150)]
+    table(connection, "customer_measures", "as_of_date date, customer_id bigint, net_sales_365d double", measures)
+    (row,) = records(connection, compiled("marts/alerts/fct_segmentation_quality.sql", LAST, LAST))
+
+    def adjusted_rand_index(one: np.ndarray, other: np.ndarray) -> float:
+        pairs = [(one[i] == one[j], other[i] == other[j]) for i, j in combinations(range(len(one)), 2)]
+        both, first, second = sum(a and b for a, b in pairs), sum(a for a, _ in pairs), sum(b for _, b in pairs)
+        chance = first * second / len(pairs)
+        return (both - chance) / ((first + second) / 2 - chance)
+
+    assert list(row) == contract("fct_segmentation_quality")
+    assert row["adjusted_rand_index"] == pytest.approx(adjusted_rand_index(now, then), abs=2e-6)
+    redrawn = [draw.integers(0, 150, 150) for _ in range(60)]
+    spread = np.std([adjusted_rand_index(now[again], then[again]) for again in redrawn])
+    assert row["adjusted_rand_index_error"] == pytest.approx(spread, rel=0.35)
+    groups = [sales[now == group] for group in range(3)]
+    within = sum(((group - group.mean()) ** 2).sum() for group in groups)
+    assert row["share_explained"] == pytest.approx(1 - within / ((sales - sales.mean()) ** 2).sum(), abs=2e-6)
+
+
+# --- Tests of a day ----------------------------------------------------------------
+
+QUALITY = "as_of_date date, segmentation varchar, customers bigint, share_explained double, " + (
+    "adjusted_rand_index double, adjusted_rand_index_error double"
+)
+DRIFT = "as_of_date date, segmentation varchar, segment varchar, feature varchar, customers bigint, mean double, " + (
+    "psi double, critical_psi double, p_value double, is_drifted boolean"
+)
+RATES = (
+    "as_of_date date, segmentation varchar, segment varchar, response_rate double, response_rate_before double, "
+    + ("p_value_of_fall double")
+)
+CLAIMS = "as_of_date date, segmentation varchar, segment varchar, feature varchar, claim varchar, " + (
+    "segment_value double, population_value double, holds boolean"
+)
+PROFILES = "segmentation varchar, segment varchar, feature varchar, customers_with_value bigint, " + (
+    "lower_quartile double, upper_quartile double"
+)
+
+
+def judged(
+    connection: duckdb.DuckDBPyConnection,
+    sizes: dict[str, Sequence[int]] | None = None,
+    drifts: Sequence[Sequence[Any]] = (),
+    quality: Sequence[Sequence[Any]] = (),
+    rates: Sequence[Sequence[Any]] = (),
+    claims: Sequence[Sequence[Any]] = (),
+    profiles: Sequence[Sequence[Any]] = (),
+) -> list[dict[str, Any]]:
+    """The tests of the last day; sizes are by segment and end with that day."""
+    rows = [
+        (LAST - (len(days) - 1 - number) * DAY, "seg_x", segment, size)
+        for segment, days in (sizes or {}).items()
+        for number, size in enumerate(days)
+    ]
+    columns = "as_of_date date, segmentation varchar, segment varchar, customers bigint"
+    table(connection, "fct_segment_daily", columns, rows)
+    table(connection, "fct_segment_drift", DRIFT, drifts)
+    table(connection, "fct_segmentation_quality", QUALITY, quality)
+    table(connection, "fct_segment_response_rates", RATES, rates)
+    table(connection, "fct_persona_claims", CLAIMS, claims)
+    table(connection, "fct_segment_profiles", PROFILES, profiles)
+    shares = "segmentation varchar, segment varchar, attribute varchar, attribute_value varchar, customers bigint"
+    table(connection, "fct_segment_attribute_shares", shares, [])
+    return records(connection, compiled("marts/alerts/fct_alert_tests.sql", LAST, LAST) + " order by kind, segment")
+
+
+def robust_score(days: Sequence[int]) -> tuple[float, float]:
+    """Expected size and score, by the definition."""
+    deviations = []
+    for number in range(21, len(days)):
+        usual = max(float(np.median([days[number - 7], days[number - 14], days[number - 21]])), 1)
+        deviations.append((days[number] / usual - 1, usual))
+    before = [deviation for deviation, _ in deviations[-78:-1]]
+    middle = float(np.median(before))
+    median_absolute = float(np.median([abs(each - middle) for each in before]))
+    mean_absolute = float(np.mean([abs(each - middle) for each in before]))
+    scale = median_absolute / 0.6745 if median_absolute else 1.253314 * mean_absolute
+    deviation, usual = deviations[-1]
+    return usual * (1 + middle), (deviation - middle) / max(scale, 0.01, 1 / max(days[-1], 1))
+
+
+def noisy(seed: int, level: float, noise: float, growth: float = 0.0, days: int = 99) -> list[int]:
+    draw = np.random.default_rng(seed)
+    weekly = np.array([1, 1.1, 0.9, 1, 1.05, 0.95, 1.2])
+    return [
+        round(level * (1 + growth) ** (day / 7) * weekly[day % 7] * (1 + noise * draw.normal())) for day in range(days)
+    ]
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        noisy(1, 1000, 0.01),
+        [*noisy(2, 1000, 0.01)[:-1], 1400],
+        noisy(3, 300, 0.02, growth=0.02),
+        [*[500] * 95, 510, 500, 500, 600],  # the median absolute deviation is 0, the mean is not
+        [*[174] * 98, 209],  # it never moved, and now by a fifth
+        [*[174] * 98, 174],
+    ],
+)
+def test_sizes_are_judged_by_the_robust_score(connection: duckdb.DuckDBPyConnection, days: list[int]) -> None:
+    (row,) = judged(connection, {"big": days})
+    expected, score = robust_score(days)
+    assert list(row) == contract("fct_alert_tests")
+    assert (row["observed"], row["expected"]) == (days[-1], pytest.approx(expected, abs=1e-5))
+    assert row["score"] == pytest.approx(score, abs=6e-4)
+    assert row["p_value"] == pytest.approx(2 * stats.t.sf(abs(score), 10), rel=0.12)
+    assert row["is_alert"] == (days[-1] in (1400, 600, 209))
+
+
+def test_steady_growth_is_no_alert_and_a_fifth_more_is_one(connection: duckdb.DuckDBPyConnection) -> None:
+    growing = noisy(5, 400, 0.005, growth=0.05)
+    assert not judged(connection, {"big": growing})[0]["is_alert"]
+    assert judged(connection, {"big": [*growing[:-1], round(growing[-1] * 1.2)]})[0]["is_alert"]
+
+
+def test_small_segments_and_short_histories_are_not_judged(connection: duckdb.DuckDBPyConnection) -> None:
+    assert judged(connection, {"big": [*[40] * 98, 49], "rest": [1000] * 60}) == []
+
+
+def test_false_discoveries_are_held_as_scipy_does(connection: duckdb.DuckDBPyConnection) -> None:
+    """Among all tests of the day, and among those of the kind; the greater counts."""
+    draw = np.random.default_rng(4)
+    drifted = [float(p) for p in np.concatenate([draw.random(30) ** 8, draw.random(20)])]
+    fell = [float(p) for p in draw.random(12) ** 2]
+    drifts = [(LAST, "seg_x", f"s{n:02}", FEATURE, 100, None, 0.2, 0.1, p, True) for n, p in enumerate(drifted)]
+    rates = [(LAST, "seg_x", f"s{n:02}", 0.1, 0.2, p) for n, p in enumerate(fell)]
+    rows = judged(connection, drifts=drifts, rates=rates)
+    of_all = stats.false_discovery_control(drifted + fell)
+    of_kinds = np.concatenate([stats.false_discovery_control(drifted), stats.false_discovery_control(fell)])
+    assert [row["adjusted_p_value"] for row in rows] == pytest.approx(np.maximum(of_all, of_kinds))
+    assert {row["tests"] for row in rows} == {62}
+    assert [row["is_alert"] for row in rows] == [row["adjusted_p_value"] <= 0.05 for row in rows]
+    assert 0 < sum(row["is_alert"] for row in rows) < 62
+
+
+def test_what_is_certain_but_slight_is_no_alert(connection: duckdb.DuckDBPyConnection) -> None:
+    drifts = [(LAST, "seg_x", "big", FEATURE, 100, None, 0.05, 0.01, 1e-9, False)]
+    rates = [(LAST, "seg_x", "big", 0.19, 0.2, 1e-9)]
+    assert [row["is_alert"] for row in judged(connection, drifts=drifts, rates=rates)] == [False, False]
+
+
+def test_an_outgrown_segmentation_and_a_broken_claim(connection: duckdb.DuckDBPyConnection) -> None:
+    quality = [(LAST, "seg_x", 1000, 0.3, 0.1, 0.02)]
+    # Above the population, they say; 50 would be: quartiles 40 to 60 of 400 customers give 1.25 * 20 / (1.35 * 20).
+    claims = [(LAST, "seg_x", "big", FEATURE, "above", 45.0, 50.0, False)]
+    outgrown, persona = judged(
+        connection, quality=quality, claims=claims, profiles=[("seg_x", "big", FEATURE, 400, 40.0, 60.0)]
+    )
+    assert (outgrown["kind"], outgrown["is_alert"], outgrown["score"]) == ("outgrown", True, pytest.approx(5))
+    assert outgrown["p_value"] == pytest.approx(stats.norm.sf(5), rel=1e-6)
+    assert (persona["kind"], persona["is_alert"]) == ("persona", True)
+    assert persona["score"] == pytest.approx(5 / (1.25 * 20 / (1.35 * 20)), abs=1e-3)
+
+
+# --- The life of an alert ------------------------------------------------------------
+
+
+def alerts_on(
+    connection: duckdb.DuckDBPyConnection, held: str, acknowledged: Sequence[Sequence[Any]] = ()
+) -> list[dict[str, Any]]:
+    """The alerts after days on which the test held (x) or not (.), of the sizes of one segment."""
+    columns = "as_of_date date, kind varchar, segmentation varchar, segment varchar, feature varchar, "
+    columns += (
+        "observed double, expected double, score double, p_value double, adjusted_p_value double, is_alert boolean"
+    )
+    first = date(2024, 1, 1)
+    rows = [
+        (first + n * DAY, "size", "seg_x", "big", "customers", 100.0 + n, 90.0, 4.0, 0.001, 0.01, mark == "x")
+        for n, mark in enumerate(held)
+    ]
+    table(connection, "fct_alert_tests", columns, rows)
+    columns = "segmentation varchar, segment varchar, owner varchar, is_current boolean"
+    table(connection, "dim_segments", columns, [("seg_x", "big", "big@example.com", True)])
+    columns = "segmentation varchar, owner varchar, is_current boolean"
+    table(connection, "dim_segmentations", columns, [("seg_x", "a@example.com", True)])
+    columns = "alert_id varchar, acknowledged_by varchar, note varchar, acknowledged_at timestamp"
+    table(connection, "alert_acknowledgements", columns, acknowledged)
+    day = first + (len(held) - 1) * DAY
+    return records(connection, compiled("marts/alerts/fct_alerts.sql", day, day) + " order by first_day")
+
+
+def test_an_alert_opens_once_stays_is_acknowledged_resolves_and_comes_back_as_another(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    assert alerts_on(connection, "...") == []
+    (opened,) = alerts_on(connection, "...x")
+    assert list(opened) == contract("fct_alerts")
+    assert (opened["state"], opened["first_day"], opened["owner"]) == ("open", date(2024, 1, 4), "big@example.com")
+    assert (opened["observed"], opened["expected"], opened["runbook"]) == (103.0, 90.0, "docs/operations.md#size")
+    # Six days without it do not end it, and it stays one row with its id and the numbers of its last day.
+    (going_on,) = alerts_on(connection, "...x......x")
+    assert going_on["alert_id"] == opened["alert_id"]
+    assert (going_on["state"], going_on["days"], going_on["observed"]) == ("open", 2, 110.0)
+    seen = [(opened["alert_id"], "Kim", "known", datetime(2024, 1, 5)), ("other", "Jo", None, datetime(2024, 1, 6))]
+    (acknowledged,) = alerts_on(connection, "...x......x", seen)
+    assert (acknowledged["state"], acknowledged["acknowledged_by"]) == ("acknowledged", "Kim")
+    # The seventh does.
+    (resolved,) = alerts_on(connection, "...x......x.......", seen)
+    assert (resolved["state"], resolved["resolved_on"]) == ("resolved", date(2024, 1, 18))
+    first, second = alerts_on(connection, "...x......x........x", seen)
+    assert (first["state"], second["state"]) == ("resolved", "open")
+    assert second["alert_id"] != first["alert_id"]
+    assert second["first_day"] == date(2024, 1, 20)
+
+
+def test_the_alerts_do_not_depend_on_how_many_days_a_run_builds(connection: duckdb.DuckDBPyConnection) -> None:
+    """The same tests by days and at once: the log of tests is all that alerts derive from."""
+    marks = [*noisy(8, 500, 0.01, days=110)[:-6], 650, 660, 655, 500, 640, 650]
+    at_once = None
+    for windows in ([(5, 0)], [(5, 3), (2, 2), (1, 0)]):
+        found = []
+        for back, until in windows:
+            judged(connection, {"big": marks})
+            sql = compiled("marts/alerts/fct_alert_tests.sql", LAST - back * DAY, LAST - until * DAY)
+            found += connection.sql(f"from ({sql}) order by as_of_date").fetchall()
+        at_once = at_once or found
+        assert found == at_once
+    assert len(at_once) == 6
+
+
+# --- What owners are told --------------------------------------------------------------
+
+
+class Receiver:
+    """A local HTTP server that keeps what Apprise's json:// service posts."""
+
+    def __init__(self) -> None:
+        self.received: list[dict[str, Any]] = []
+        self.status = 200
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if receiver.status == 200:
+                    receiver.received.append(json.loads(body) | {"path": self.path})
+                self.send_response(receiver.status)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def url(self, path: str) -> str:
+        return f"json://127.0.0.1:{self.server.server_port}/{path}"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    release = tmp_path / "serving" / "releases" / "2024-06-30-run"
+    release.mkdir(parents=True)
+    (tmp_path / "serving" / "current").symlink_to(release)
+    return Project(warehouse=tmp_path / "tessera.duckdb", serving=tmp_path / "serving")
+
+
+def release_with(project: Project, *alerts: tuple[str, str, str]) -> Path:
+    """The release of a project with alerts given as (id, state, owner)."""
+    release = project.serving / "releases" / "2024-06-30-run"
+    with duckdb.connect(str(release / "tessera.duckdb")) as connection:
+        connection.execute("create schema if not exists marts")
+        columns = "alert_id varchar, kind varchar, segmentation varchar, segment varchar, feature varchar, "
+        columns += "observed double, expected double, first_day date, state varchar, owner varchar, runbook varchar, "
+        columns += "adjusted_p_value double"
+        runbook = "docs/operations.md#size"
+        rows = [(a, "size", "seg_x", "big", "customers", 120.0, 100.0, LAST, s, o, runbook, 0.01) for a, s, o in alerts]
+        table(connection, "marts.fct_alerts", columns, rows)
+    return release
+
+
+def test_each_owner_gets_one_digest_of_what_is_new_and_nothing_twice(
+    project: Project, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "TESSERA_NOTIFY", yaml.safe_dump({"kim@x.org": receiver.url("kim"), "default": receiver.url("all")})
+    )
+    said: list[str] = []
+    release = release_with(
+        project, ("a1", "open", "kim@x.org"), ("a2", "open", "kim@x.org"), ("b1", "open", "jo@x.org"),
+        ("c1", "resolved", "jo@x.org"), ("d1", "acknowledged", "jo@x.org"),
+    )  # fmt: skip
+    assert notify(project, release, "run1", said.append) == 2
+    to_all, to_kim = sorted(receiver.received, key=lambda message: message["path"])
+    assert (to_all["path"], to_kim["path"]) == ("/all", "/kim")
+    assert "2 new alerts, 0 over, for kim@x.org" in to_kim["title"]
+    assert "a1" in to_kim["message"]
+    assert "docs/operations.md#size" in to_kim["message"]
+    # What ended before anybody was told of it is no news, nor is what somebody acknowledged.
+    assert "b1" in to_all["message"]
+    assert not {"a1", "c1", "d1"} & set(to_all["message"].replace("[", " ").replace("]", " ").split())
+    assert notify(project, release, "run2", said.append) == 0
+    release_with(project, ("a1", "resolved", "kim@x.org"), ("a2", "open", "kim@x.org"), ("b1", "open", "jo@x.org"))
+    assert notify(project, release, "run3", said.append) == 1
+    assert "0 new alerts, 1 over" in receiver.received[-1]["title"]
+    assert notify(project, release, "run4", said.append) == 0
+    assert (len(receiver.received), said) == (3, [])
+
+
+def test_a_digest_that_could_not_be_sent_is_a_warning_and_sent_later(
+    project: Project, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESSERA_NOTIFY", receiver.url("secret-token"))
+    release = release_with(project, ("a1", "open", "kim@x.org"))
+    receiver.status = 500
+    said: list[str] = []
+    assert notify(project, release, "run1", said.append) == 0
+    assert len(said) == 1
+    assert said[0].startswith("warning: the digest of alerts for kim@x.org could not be sent")
+    assert "secret-token" not in said[0]
+    receiver.status = 200
+    assert notify(project, release, "run2", said.append) == 1
+    assert len(receiver.received) == 1
+
+
+@pytest.mark.parametrize("text", ["{a: [", "[1, 2]", "{a: {b: c}}", "nonsense://x"])
+def test_settings_that_are_wrong_never_stop_a_run(project: Project, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("TESSERA_NOTIFY", text)
+    said: list[str] = []
+    assert notify(project, release_with(project, ("a1", "open", "kim@x.org")), "run1", said.append) == 0
+    assert len(said) == 1
+    assert said[0].startswith("warning: ")
+
+
+def test_a_digest_counts_what_it_does_not_spell_out() -> None:
+    alerts = [
+        Alert(f"id{n}", "size", "seg_x", "big", "customers", 1.0, 2.0, LAST, "open", "o", "docs") for n in range(50)
+    ]
+    _, text = digest("o", [(alert, "opened") for alert in alerts], "2024-06-30")
+    assert text.count("\n") == MOST_ALERTS + 1
+    assert text.endswith(f"and {50 - MOST_ALERTS} more, see the mart fct_alerts")
+
+
+def test_an_alert_that_goes_on_can_be_acknowledged(project: Project) -> None:
+    release_with(project, ("a1", "open", "kim@x.org"), ("c1", "resolved", "jo@x.org"))
+    assert listed(project).endswith("1 alerts go on.")
+    assert acknowledge(project, "a1", "Kim", "a campaign").startswith("Acknowledged a1 by Kim")
+    with duckdb.connect(str(project.warehouse), read_only=True) as connection:
+        found = connection.table("operations.alert_acknowledgements").select("alert_id, acknowledged_by, note")
+        assert found.fetchall() == [("a1", "Kim", "a campaign")]
+    with pytest.raises(RunStopped, match="is over already"):
+        acknowledge(project, "c1", "Kim")
+    with pytest.raises(RunStopped, match="has no alert 'zz'"):
+        acknowledge(project, "zz", "Kim")
