@@ -19,14 +19,35 @@ segmentation_days as (
 
 ),
 
-segment_spells as (
+spells as (
 
-    select * from {{ ref('segment_spells') }}
-    where segmentation in (
-        {%- for name in active_segmentations() %}
-        {{ sql_text(name) }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    )
+    {% if fixed_date -%}
+    -- The fixed day may lie before the run, whose spells are at hand.
+    select
+        *,
+        entered_on as valid_from,
+        lead(entered_on, 1, cast('9999-12-31' as date)) over (
+            partition by customer_id, segmentation
+            order by entered_on
+        ) as valid_to
+    from {{ ref('segment_entries') }}
+    {%- else -%}
+    select * from {{ ref('recent_spells') }}
+    {%- endif %}
+
+),
+
+active_spells as (
+
+    select *
+    from spells
+    where
+        segment <> '(left)'
+        and segmentation in (
+            {%- for name in active_segmentations() %}
+            {{ sql_text(name) }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        )
 
 ),
 
@@ -56,17 +77,17 @@ large_segments as (
 
     select
         possible_days.as_of_date,
-        segment_spells.segmentation,
-        segment_spells.segment
+        active_spells.segmentation,
+        active_spells.segment
     from possible_days
-    inner join segment_spells
+    inner join active_spells
         on
-            possible_days.as_of_date >= segment_spells.valid_from
-            and possible_days.as_of_date < segment_spells.valid_to
+            possible_days.as_of_date >= active_spells.valid_from
+            and possible_days.as_of_date < active_spells.valid_to
     group by
         possible_days.as_of_date,
-        segment_spells.segmentation,
-        segment_spells.segment
+        active_spells.segmentation,
+        active_spells.segment
     having count(*) >= {{ var('alert_minimum_customers') }}
 
 ),
@@ -158,15 +179,15 @@ members as (
             baseline_date
         from new_baselines
     ) as new_segments
-    inner join segment_spells
+    inner join active_spells
         on
-            new_segments.segmentation = segment_spells.segmentation
-            and new_segments.segment = segment_spells.segment
-            and new_segments.baseline_date >= segment_spells.valid_from
-            and new_segments.baseline_date < segment_spells.valid_to
+            new_segments.segmentation = active_spells.segmentation
+            and new_segments.segment = active_spells.segment
+            and new_segments.baseline_date >= active_spells.valid_from
+            and new_segments.baseline_date < active_spells.valid_to
     inner join {{ ref('customer_features') }} as customer_features
         on
-            segment_spells.customer_id = customer_features.customer_id
+            active_spells.customer_id = customer_features.customer_id
             and new_segments.baseline_date = customer_features.as_of_date
 
 ),

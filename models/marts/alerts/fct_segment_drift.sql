@@ -24,9 +24,9 @@ drift_baselines as (
 
 ),
 
-segment_spells as (
+fct_segment_spells as (
 
-    select * from {{ ref('segment_spells') }}
+    select * from {{ ref('fct_segment_spells') }}
     where
         valid_from <= {{ last_date() }}
         and valid_to > {{ first_date() }}
@@ -138,16 +138,16 @@ binned as (
         end as {{ feature }}_bin
         {%- endfor %}
     from customer_features
-    inner join segment_spells
+    inner join fct_segment_spells
         on
-            customer_features.customer_id = segment_spells.customer_id
-            and customer_features.as_of_date >= segment_spells.valid_from
-            and customer_features.as_of_date < segment_spells.valid_to
+            customer_features.customer_id = fct_segment_spells.customer_id
+            and customer_features.as_of_date >= fct_segment_spells.valid_from
+            and customer_features.as_of_date < fct_segment_spells.valid_to
     left join cut_points
         on
             customer_features.as_of_date = cut_points.as_of_date
-            and segment_spells.segmentation = cut_points.segmentation
-            and segment_spells.segment = cut_points.segment
+            and fct_segment_spells.segmentation = cut_points.segmentation
+            and fct_segment_spells.segment = cut_points.segment
 
 ),
 

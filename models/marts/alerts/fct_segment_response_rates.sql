@@ -27,9 +27,9 @@ responses as (
 
 ),
 
-segment_spells as (
+fct_segment_spells as (
 
-    select * from {{ ref('segment_spells') }}
+    select * from {{ ref('fct_segment_spells') }}
     where segmentation in (
         {%- for name in active_segmentations() %}
         {{ sql_text(name) }}{{ ',' if not loop.last }}
@@ -60,16 +60,16 @@ contact_days as (
 
     select
         contacts.contact_date,
-        segment_spells.segmentation,
-        segment_spells.segment,
+        fct_segment_spells.segmentation,
+        fct_segment_spells.segment,
         count(*) as contacts,
         count(answered.customer_id) as responses
     from contacts
-    inner join segment_spells
+    inner join fct_segment_spells
         on
-            contacts.customer_id = segment_spells.customer_id
-            and contacts.contact_date >= segment_spells.valid_from
-            and contacts.contact_date < segment_spells.valid_to
+            contacts.customer_id = fct_segment_spells.customer_id
+            and contacts.contact_date >= fct_segment_spells.valid_from
+            and contacts.contact_date < fct_segment_spells.valid_to
     left join answered
         on
             contacts.customer_id = answered.customer_id
@@ -77,8 +77,8 @@ contact_days as (
             and contacts.contact_date = answered.contact_date
     group by
         contacts.contact_date,
-        segment_spells.segmentation,
-        segment_spells.segment
+        fct_segment_spells.segmentation,
+        fct_segment_spells.segment
 
 ),
 

@@ -22,9 +22,9 @@ segmentation_days as (
 
 ),
 
-segment_spells as (
+fct_segment_spells as (
 
-    select * from {{ ref('segment_spells') }}
+    select * from {{ ref('fct_segment_spells') }}
 
 ),
 
@@ -57,25 +57,25 @@ segments as (
     select
         judged_days.as_of_date,
         judged_days.segmentation,
-        segment_spells.segment,
+        fct_segment_spells.segment,
         cast(count(*) as double) as customers,
         sum(customer_measures.net_cents_365d) as net_cents,
         avg(customer_measures.net_cents_365d) as mean_cents,
         var_pop(customer_measures.net_cents_365d) as variance
     from judged_days
-    inner join segment_spells
+    inner join fct_segment_spells
         on
-            judged_days.segmentation = segment_spells.segmentation
-            and judged_days.as_of_date >= segment_spells.valid_from
-            and judged_days.as_of_date < segment_spells.valid_to
+            judged_days.segmentation = fct_segment_spells.segmentation
+            and judged_days.as_of_date >= fct_segment_spells.valid_from
+            and judged_days.as_of_date < fct_segment_spells.valid_to
     inner join customer_measures
         on
-            segment_spells.customer_id = customer_measures.customer_id
+            fct_segment_spells.customer_id = customer_measures.customer_id
             and judged_days.as_of_date = customer_measures.as_of_date
     group by
         judged_days.as_of_date,
         judged_days.segmentation,
-        segment_spells.segment
+        fct_segment_spells.segment
 
 ),
 
@@ -139,12 +139,12 @@ cells as (
         segments_then.segment as segment_then,
         cast(count(*) as double) as customers
     from comparable_days
-    inner join segment_spells as segments_now
+    inner join fct_segment_spells as segments_now
         on
             comparable_days.segmentation = segments_now.segmentation
             and comparable_days.as_of_date >= segments_now.valid_from
             and comparable_days.as_of_date < segments_now.valid_to
-    inner join segment_spells as segments_then
+    inner join fct_segment_spells as segments_then
         on
             segments_now.customer_id = segments_then.customer_id
             and segments_now.segmentation = segments_then.segmentation
