@@ -40,6 +40,8 @@ def dbt_arguments(command: str, project: Project, select: Sequence[str] = (), ex
         arguments += ["--vars", json.dumps(project.overrides, sort_keys=True)]
     if command == "build":
         arguments += ["--exclude-resource-type", "unit_test", "--fail-fast"]
+        # A test waits until all that it reads is built.
+        arguments += ["--indirect-selection", "cautious"]
     if select:
         arguments += ["--select", *select]
     if exclude:
