@@ -154,6 +154,7 @@ class Runs:
     def __init__(self, connection: duckdb.DuckDBPyConnection, segmentations: dict[str, Any]) -> None:
         self.connection = connection
         self.this = ""
+        self.was_there = False
         self.environment: dict[str, str] = {}
         self.settings: dict[str, Any] = {}
         self.models = models_in_order(CHECKED, segmentations)
@@ -162,7 +163,7 @@ class Runs:
             relation=Relation,
             config=self.configure,
             env_var=lambda name, default=None: self.environment.get(name, default),
-            is_incremental=lambda: self.exists(self.this),
+            is_incremental=lambda: self.was_there,
             this=self,
             adapter=SimpleNamespace(dispatch=self.dispatch, quote=lambda name: f'"{name}"'),
             dbt=SimpleNamespace(
@@ -223,6 +224,7 @@ class Runs:
 
     def build(self, model: str) -> None:
         self.this = Path(model).stem
+        self.was_there = self.exists(self.this)
         self.settings = {}
         select = self.known.render(model)
         settings = self.settings
@@ -231,7 +233,7 @@ class Runs:
         elif settings.get("materialized") == "incremental":
             assert settings["incremental_strategy"] == "append"
             self.run_hooks(settings.get("pre_hook", []))
-            begin = f"insert into {self.this} by name" if self.exists(self.this) else f"create table {self.this} as"
+            begin = f"insert into {self.this} by name" if self.was_there else f"create table {self.this} as"
             self.connection.execute(f"{begin} {select}")
             self.run_hooks(settings.get("post_hook", []))
         else:
