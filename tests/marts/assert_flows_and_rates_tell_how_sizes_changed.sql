@@ -7,7 +7,7 @@ with rates as (
         segment,
         month_start,
         net_change,
-        customers_at_end - customers_at_start as change,
+        customers_at_end - customers_at_start as size_change,
         min(month_start) over (partition by segmentation) as first_month
     from {{ ref('fct_segment_rates') }}
 
@@ -58,5 +58,5 @@ left join flows
         and rates.segmentation = flows.segmentation
         and rates.segment = flows.segment
 where
-    rates.change <> rates.net_change
-    or (rates.month_start > rates.first_month and rates.change <> coalesce(flows.gain, 0))
+    rates.size_change <> rates.net_change
+    or (rates.month_start > rates.first_month and rates.size_change <> coalesce(flows.gain, 0))
