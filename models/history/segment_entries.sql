@@ -6,7 +6,7 @@
     post_hook="{{ advance_last_entries() }}"
 ) }}
 
-with raw_segment_entries as (
+with new_raw_entries as (
 
     select * from {{ ref('raw_segment_entries') }}
     where entered_on >= {{ first_date() }}
@@ -56,7 +56,7 @@ states_before as (
         segmentation,
         previous_segment as segment,
         previous_entered_on as entered_on
-    from raw_segment_entries
+    from new_raw_entries
     where previous_entered_on < {{ first_date() }}
 
 ),
@@ -83,7 +83,7 @@ pending as (
 {% endif -%}
 candidates as (
 
-    select * from raw_segment_entries
+    select * from new_raw_entries
     {%- if is_incremental() %}
         union all
         select earlier_entries.*
