@@ -13,17 +13,18 @@
         create table if not exists {{ last_entries }} as {{ last_of_each(this) }};
         insert into {{ last_entries }}
         {{ last_of_each('(
-            select *
+            select log.*
             from ' ~ this ~ ' as log
-            where
-                exists (
-                    select 1
-                    from ' ~ last_entries ~ ' as kept
-                    where
-                        kept.entered_on >= ' ~ first_date() ~ '
-                        and kept.customer_id = log.customer_id
-                        and kept.segmentation = log.segmentation
-                )
+            inner join (
+                select
+                    customer_id,
+                    segmentation
+                from ' ~ last_entries ~ '
+                where entered_on >= ' ~ first_date() ~ '
+            ) as moved_since
+                on
+                    log.customer_id = moved_since.customer_id
+                    and log.segmentation = moved_since.segmentation
         )') }};
         delete from {{ last_entries }} where entered_on >= {{ first_date() }}
     {%- endif -%}

@@ -5,6 +5,7 @@
     pre_hook=["{{ forget('entered_on') }}", "{{ rewind_last_entries() }}"],
     post_hook="{{ advance_last_entries() }}"
 ) }}
+{%- set entered_on_kept = 'last_entries.entered_on' if is_incremental() else 'cast(null as date)' %}
 
 with current_states as (
 
@@ -136,11 +137,7 @@ chained as (
         entries.entry_clauses,
         case
             when entries.previous_segment is not null
-                {%- if is_incremental() %}
-                then coalesce(entries.entered_on_before, last_entries.entered_on)
-                {%- else %}
-                then entries.entered_on_before
-                {%- endif %}
+                then coalesce(entries.entered_on_before, {{ entered_on_kept }})
         end as previous_entered_on
     from entries
     {%- if is_incremental() %}

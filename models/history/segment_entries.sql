@@ -6,9 +6,10 @@
     post_hook="{{ advance_last_entries() }}"
 ) }}
 
-with raw_segment_entries as (
+with new_raw_entries as (
 
     select * from {{ ref('raw_segment_entries') }}
+    where entered_on >= {{ first_date() }}
 
 ),
 
@@ -55,10 +56,8 @@ states_before as (
         segmentation,
         previous_segment as segment,
         previous_entered_on as entered_on
-    from raw_segment_entries
-    where
-        entered_on >= {{ first_date() }}
-        and previous_entered_on < {{ first_date() }}
+    from new_raw_entries
+    where previous_entered_on < {{ first_date() }}
 
 ),
 
@@ -84,18 +83,16 @@ pending as (
 {% endif -%}
 candidates as (
 
-    select *
-    from raw_segment_entries
-    where entered_on >= {{ first_date() }}
+    select * from new_raw_entries
     {%- if is_incremental() %}
         union all
-        select raw_segment_entries.*
-        from raw_segment_entries
+        select earlier_entries.*
+        from {{ ref('raw_segment_entries') }} as earlier_entries
         inner join pending
             on
-                raw_segment_entries.customer_id = pending.customer_id
-                and raw_segment_entries.segmentation = pending.segmentation
-                and raw_segment_entries.entered_on = pending.entered_on
+                earlier_entries.customer_id = pending.customer_id
+                and earlier_entries.segmentation = pending.segmentation
+                and earlier_entries.entered_on = pending.entered_on
     {%- endif %}
 
 ),
