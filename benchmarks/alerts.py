@@ -310,9 +310,10 @@ def main() -> int:
 
 
 def planted_cases(kind: str, source: str, cases: int, seed: int) -> str:
-    """A select of what is planted in which world: segments and features in a random order, all of them before any twice."""
+    """A select of what is planted in which world: in a random order, everything once before anything twice."""
     return (
-        f"select row_number() over (order by place, chance) - 1 as world, '{kind}' as kind, segmentation, segment, feature "
+        f"select row_number() over (order by place, chance) - 1 as world, '{kind}' as kind, "
+        "segmentation, segment, feature "
         f"from (select *, hash(segmentation, segment, feature, place, {seed}) as chance from ({source}), "
         f"range({cases}) as repeats (place)) qualify world < {cases}"
     )
