@@ -303,15 +303,20 @@ def main() -> int:
         worlds.judge(
             arguments.cases,
             FOUND_WITHIN,
-            f"select row_number() over (order by hash(world, {arguments.seed}), segmentation, segment, feature) - 1 "
-            "as world, "
-            f"'{kind}' as kind, segmentation, segment, feature "
-            f"from ({source}), range(100) as repeats (world) "
-            f"qualify row_number() over (order by world, hash(segmentation, segment, feature, {arguments.seed})) "
-            f"<= {arguments.cases}",
+            planted_cases(kind, source, arguments.cases, arguments.seed),
         )
         print_found(console, worlds, f"{arguments.cases} planted cases: {title} times {SHIFT}", kind)
     return 1 if sum(map(len, false_alerts)) > arguments.months else 0
+
+
+def planted_cases(kind: str, source: str, cases: int, seed: int) -> str:
+    """A select of what is planted in which world: in a random order, everything once before anything twice."""
+    return (
+        f"select row_number() over (order by place, chance) - 1 as world, '{kind}' as kind, "
+        "segmentation, segment, feature "
+        f"from (select *, hash(segmentation, segment, feature, place, {seed}) as chance from ({source}), "
+        f"range({cases}) as repeats (place)) qualify world < {cases}"
+    )
 
 
 def print_found(console: Console, worlds: Worlds, title: str, kind: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from scipy import stats
@@ -59,10 +60,11 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def table(connection: duckdb.DuckDBPyConnection, name: str, columns: str, rows: Sequence[Sequence[Any]]) -> None:
     connection.execute(f"create or replace table {name} ({columns})")
+    # As objects, in which a missing value stays one.
+    given = pd.DataFrame(rows, columns=[column.split()[0] for column in columns.split(", ")], dtype=object)
     if rows:
-        marks = ", ".join("?" for _ in rows[0])
-        values = ", ".join(f"({marks})" for _ in rows)
-        connection.execute(f"insert into {name} values {values}", [value for row in rows for value in row])
+        connection.register("given", given)
+        connection.execute(f"insert into {name} from given")
 
 
 def records(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
@@ -155,14 +157,14 @@ def test_the_index_is_as_counted_by_hand(
 
 
 def test_without_a_change_the_index_is_as_surprising_as_it_says(connection: duckdb.DuckDBPyConnection) -> None:
-    """Of 200 days drawn from one distribution about 5 % have a p-value below 0.05, and 50 % one below 0.5."""
+    """Of 100 days drawn from one distribution about 5 % have a p-value below 0.05, and 50 % one below 0.5."""
     draw = np.random.default_rng(11)
-    days = [LAST - 200 * DAY + number * DAY for number in range(201)]
+    days = [LAST - 100 * DAY + number * DAY for number in range(101)]
     # Each day is compared with the same baseline, so that is a large one.
-    shop_days(connection, {day: draw.normal(100, 20, 4000 if day == days[0] else 300).tolist() for day in days})
+    shop_days(connection, {day: draw.normal(100, 20, 2000 if day == days[0] else 150).tolist() for day in days})
     p_values = [row["p_value"] for row in drift(connection, days[0], days[-1])[1:]]
-    assert len(p_values) == 200
-    assert 0.02 <= np.mean(np.array(p_values) < 0.05) <= 0.09
+    assert len(p_values) == 100
+    assert 0.01 <= np.mean(np.array(p_values) < 0.05) <= 0.1
     assert 0.4 <= np.mean(np.array(p_values) < 0.5) <= 0.6
 
 
@@ -344,7 +346,8 @@ def test_sizes_are_judged_by_the_robust_score(connection: duckdb.DuckDBPyConnect
     assert list(row) == contract("fct_alert_tests")
     assert (row["observed"], row["expected"]) == (days[-1], pytest.approx(expected, abs=1e-5))
     assert row["score"] == pytest.approx(score, abs=6e-4)
-    assert row["p_value"] == pytest.approx(2 * stats.t.sf(abs(score), 10), rel=0.12)
+    # Far out, where nothing hangs on it any more, the approximation of Student's t is coarser.
+    assert row["p_value"] == pytest.approx(2 * stats.t.sf(abs(score), 10), rel=0.12, abs=1e-8)
     assert row["is_alert"] == (days[-1] in (1400, 600, 209))
 
 
