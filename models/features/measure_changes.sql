@@ -5,7 +5,6 @@
     pre_hook=["{{ forget('measured_on') }}", "{{ forget_old_features('measured_on') }}"]
 ) }}
 
--- depends_on: {{ ref('late_customer_days') }}
 {%- set window = run_window() %}
 
 with customers as (
@@ -121,18 +120,18 @@ possible_turns as (
         customer_id,
         {{ first_date() }} as turned_on
     from changed_customers
-    union
-    select
-        customer_id,
-        {{ first_date() }} as turned_on
-    from {{ ref('late_customer_days') }}
-    where seen_on >= {{ first_date() }}
     {%- else -%}
     select
         customer_id,
         {{ first_date() }} as turned_on
     from customers
     {%- endif %}
+    union
+    select
+        customer_id,
+        {{ first_date() }} as turned_on
+    from {{ ref('late_customer_days') }}
+    where seen_on >= {{ first_date() }}
     {%- for n in [0] + trailing_windows() %}
     union
     select
