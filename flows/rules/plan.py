@@ -374,8 +374,7 @@ def _load_history(
     """Open the features of all days kept; returns the days whose sizes are told: month's ends, and the last day."""
     warehouse = _attach_warehouse(connection, project, "--history replays all days")
     connection.execute(
-        "create table all_features as "
-        f"from {warehouse}.features.customer_features_history where as_of_date <= '{day}'"
+        f"create table all_features as from {warehouse}.features.customer_features_history where as_of_date <= '{day}'"
     )
     connection.execute(f"create table all_rule_cut_points as {_rule_cut_points(sides, 'all_features')}")
     connection.execute(
