@@ -66,6 +66,31 @@ lifetime as (
 
 ),
 
+{% if many_days -%}
+-- What somebody buys changes on days of activity and on days when activity leaves the
+-- window; at other turns the categories stay as they are.
+category_turns as (
+
+    select
+        customer_id,
+        min(turned_on) as turned_on
+    from turns
+    group by customer_id
+    {%- for n in [0, 365] %}
+    union
+    select
+        turns.customer_id,
+        turns.turned_on
+    from turns
+    inner join {{ ref('customer_category_days') }} as category_days
+        on
+            turns.customer_id = category_days.customer_id
+            and turns.turned_on = {{ add_days('category_days.activity_date', n) }}
+    {%- endfor %}
+
+),
+
+{% endif -%}
 category_sales as (
 
     select
@@ -73,7 +98,7 @@ category_sales as (
         turns.turned_on,
         category_days.category,
         sum(category_days.net_cents) as net_cents
-    from turns
+    from {{ 'category_turns' if many_days else 'turns' }} as turns
     inner join {{ ref('customer_category_days') }} as category_days
         on
             turns.customer_id = category_days.customer_id
@@ -103,7 +128,7 @@ category_totals as (
 
 ),
 
-tastes as (
+{{ 'top_categories' if many_days else 'tastes' }} as (
 
     select
         category_totals.customer_id,
@@ -123,6 +148,30 @@ tastes as (
 
 ),
 
+{% if many_days -%}
+tastes as (
+
+    select
+        category_turns.customer_id,
+        category_turns.turned_on,
+        top_categories.categories,
+        top_categories.top_category,
+        top_categories.top_category_cents,
+        coalesce(
+            lead(category_turns.turned_on) over (
+                partition by category_turns.customer_id order by category_turns.turned_on
+            ),
+            cast('9999-12-31' as date)
+        ) as next_turn_on
+    from category_turns
+    left join top_categories
+        on
+            category_turns.customer_id = top_categories.customer_id
+            and category_turns.turned_on = top_categories.turned_on
+
+),
+
+{% endif -%}
 contacted as (
 
     select
@@ -223,7 +272,10 @@ measured as (
     left join tastes
         on
             turns.customer_id = tastes.customer_id
-            and turns.turned_on = tastes.turned_on
+            {%- if many_days %}
+            and turns.turned_on >= tastes.turned_on
+            and turns.turned_on < tastes.next_turn_on
+            {%- endif %}
     left join contacted
         on
             turns.customer_id = contacted.customer_id

@@ -36,8 +36,8 @@ def explain(project: Project, customer: str, as_of: date | None = None) -> tuple
     The day of the current release is read from it, other days from the warehouse.
 
     Raises:
-        RunStopped: there is no release, the day is not in the history, its features are no longer kept, the customer is not known on it, or the
-            warehouse cannot be read now.
+        RunStopped: there is no release, the day is not in the history or its features are no longer kept, the customer
+            is not known on it, or the warehouse cannot be read now.
     """
     published = published_date(project)
     if published is None:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import date
 from random import Random
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 

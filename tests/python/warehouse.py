@@ -102,7 +102,8 @@ class Warehouse:
                 self.connection.execute(f"create or replace table stg_files__{name} ({columns})")
                 if file.exists():
                     self.connection.execute(
-                        f"insert into stg_files__{name} by name from read_csv('{file}', header = true, all_varchar = true)"
+                        f"insert into stg_files__{name} by name "
+                        f"from read_csv('{file}', header = true, all_varchar = true)"
                     )
         self.connection.execute(
             "update stg_files__transactions set order_date = cast(ordered_at as date), units = coalesce(units, 1), "
