@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date
 from random import Random
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
@@ -96,3 +97,40 @@ def test_what_is_carried_on_is_what_everybody_would_be_measured_at(outline: Outl
         warehouse.rows("select count(*) as rows from measure_changes")[0]["rows"] for warehouse in (carrying, measuring)
     ]
     assert logs[0] < logs[1]
+
+
+def test_old_features_are_deleted_by_whole_months() -> None:
+    facts = make_facts(Outline(customers=8, days=60, seed=1))
+    warehouse = Warehouse(history_start=str(HISTORY_START), features_kept_days=20)
+    first = date(2024, 2, 1)
+    warehouse.run(facts, HISTORY_START, first - ONE_DAY)
+    everything = warehouse.rows("select * from customer_measures_history where as_of_date >= '2024-01-01' order by all")
+
+    warehouse.run(facts, first, first)
+
+    # 20 days before the run lies in January.
+    assert warehouse.rows("select min(as_of_date) as day from measured_days") == [{"day": date(2024, 1, 1)}]
+    assert warehouse.rows("select min(measured_on) as day from measure_changes") == [{"day": date(2024, 1, 1)}]
+    kept = warehouse.rows(f"select * from customer_measures_history where as_of_date < '{first}' order by all")
+    assert kept == everything
+    assert kept
+
+
+@pytest.mark.parametrize("reason", ["a gap", "another way of measuring", "none"])
+def test_a_run_that_finds_nothing_to_carry_on_begins_with_a_key_frame(reason: str) -> None:
+    facts = make_facts(Outline(customers=8, days=60, seed=1))
+    warehouse = Warehouse(history_start=str(HISTORY_START))
+    warehouse.run(facts, HISTORY_START, HISTORY_START)
+    if reason == "another way of measuring":
+        warehouse.connection.execute("update measured_days set measures_version = 'older'")
+    day = HISTORY_START + (2 if reason == "a gap" else 1) * ONE_DAY
+
+    warehouse.run(facts, day, day)
+
+    begins = HISTORY_START if reason == "none" else day
+    assert warehouse.rows(f"select key_frame from measured_days where as_of_date = '{day}'") == [{"key_frame": begins}]
+    told = warehouse.rows(f"select customer_id, orders_365d from customer_measures where as_of_date = '{day}'")
+    expected = features_of_day(facts, day, HISTORY_START).values()
+    assert {row["customer_id"]: row["orders_365d"] for row in told} == {
+        row["customer_id"]: row["orders_365d"] for row in expected
+    }
