@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -52,6 +52,9 @@ class Step:
     exclude: tuple[str, ...] = ()
 
 
+# What is measured of customers on a day, from stored customer days.
+MEASURES = Step("measures", "run", select=("measured_days", "measure_changes", "customer_measures"))
+CUSTOMER_DAYS = ("customer_days", "customer_category_days")
 INPUTS = Step("inputs", "build", select=dbt.INPUTS)
 # As the flow calls dbt, and in smaller steps.
 FLOW_STEPS = (INPUTS, Step("models", "build", exclude=dbt.INPUTS))
@@ -113,8 +116,9 @@ class Models:
         if self.customers != FEW_CUSTOMERS:
             CONSOLE.print(f"Generated {self.customers:,} customers in {cost.wall:.0f} s.")
 
-    def run(self, day: date, step: Step) -> tuple[Cost, dict[str, float]]:
-        """Run one step of building a day; returns what it cost, and the seconds of its nodes."""
+    def run(self, day: date, step: Step, **variables: object) -> tuple[Cost, dict[str, float]]:
+        """Run one step of building a day, at times with other vars; returns its cost, and the seconds of its nodes."""
+        project = replace(self.project, overrides={**self.project.overrides, **variables})
         environment = {
             "TESSERA_WAREHOUSE": str(self.project.warehouse),
             "TESSERA_FIRST_DATE": str(day),
@@ -122,7 +126,7 @@ class Models:
             "DBT_TARGET_PATH": str(self.folder / "target"),
             "DBT_LOG_PATH": str(self.folder / "logs"),
         }
-        arguments = dbt.dbt_arguments(step.command, self.project, select=step.select, exclude=step.exclude)
+        arguments = dbt.dbt_arguments(step.command, project, select=step.select, exclude=step.exclude)
         command = [str(Path(sys.executable).with_name("dbt")), *arguments]
         cost = measure.run(command, self.folder / "logs" / f"{day} {step.name}.log", environment=environment)
         seconds: dict[str, float] = {}
@@ -273,7 +277,35 @@ def measure_models(models: Models, few: Models) -> bool:
                 *(f"{differing[day][name]:,}" for name in ("features", "segments")),
             )
     CONSOLE.print(comparison)
+    print_incremental(models, few, sum(built[DAY_BEFORE].seconds[name] for name in CUSTOMER_DAYS))
     return not any(count for counts in differing.values() for count in counts.values())
+
+
+def print_incremental(models: Models, few: Models, customer_days: float) -> None:
+    """Print what carrying measures on costs beside measuring everybody, on the same day and in turns.
+
+    Args:
+        models: the last day is built.
+        few: the same with few customers.
+        customer_days: seconds that the first build took to make customer days from the lines.
+    """
+    costs = {}
+    # Measuring everybody first: it forgets the day, and both then carry on from, or could, the day before.
+    for incremental in (False, True):
+        (mine, seconds), (base, base_seconds) = (
+            each.run(LAST_DATE, MEASURES, incremental_features=incremental) for each in (models, few)
+        )
+        wall = sum(seconds.values()) - sum(base_seconds.values())
+        costs[incremental] = (wall, mine.beyond(base))
+    (wall, carried), (full_wall, full) = costs[True], costs[False]
+    table = Table(title="\nMeasures of a day: carried on over everybody", title_justify="left")
+    for name in ("", "wall s", "CPU s", "peak MiB"):
+        table.add_column(name, justify="left" if not name else "right")
+    for name, seconds, cost in (("carried on", wall, carried), ("everybody", full_wall, full)):
+        table.add_row(name, f"{seconds:.1f}", f"{cost.cpu:.1f}", f"{cost.peak:,.0f}")
+    table.add_row("ratio, from stored customer days", f"{wall / full_wall:.2f}", f"{carried.cpu / full.cpu:.2f}", "")
+    table.add_row("ratio, from the lines", f"{wall / (full_wall + customer_days):.2f}", "", "")
+    CONSOLE.print(table)
 
 
 def ratio(ours: float, theirs: float, start: float) -> str:

@@ -36,8 +36,8 @@ def explain(project: Project, customer: str, as_of: date | None = None) -> tuple
     The day of the current release is read from it, other days from the warehouse.
 
     Raises:
-        RunStopped: there is no release, the day is not in the history, the customer is not known on it, or the
-            warehouse cannot be read now.
+        RunStopped: there is no release, the day is not in the history or its features are no longer kept, the customer
+            is not known on it, or the warehouse cannot be read now.
     """
     published = published_date(project)
     if published is None:
@@ -55,6 +55,8 @@ def explain(project: Project, customer: str, as_of: date | None = None) -> tuple
         (first,) = connection.execute("select min(as_of_date) from marts.fct_segment_daily").fetchone()
         if not first <= day <= published:
             raise RunStopped(f"The history goes from {first} to {published}; {day} is not in it.")
+        if day != published:
+            _check_features(connection, day)
         key = _key(connection, customer)
         query = (
             f"select {COLUMNS} from marts.customer_segment_explanations where customer_id = $key"
@@ -78,6 +80,20 @@ def explain(project: Project, customer: str, as_of: date | None = None) -> tuple
     return day, [Explanation(row, spells[row["segmentation"]]) for row in told]
 
 
+def _check_features(connection: duckdb.DuckDBPyConnection, day: date) -> None:
+    """Raise RunStopped where the warehouse keeps no features of the day."""
+    kept, first, last = connection.execute(
+        "select count(case when as_of_date = $day then 1 end), min(as_of_date), max(as_of_date) "
+        "from features.measured_days",
+        {"day": day},
+    ).fetchone()
+    if not kept:
+        raise RunStopped(
+            f"The features of {day} are no longer kept, so its segments cannot be explained. Features are kept from "
+            f"{first} to {last} (vars: features_kept_days)."
+        )
+
+
 def _query(connection: duckdb.DuckDBPyConnection, project: Project, day: date) -> str:
     """The query that explains customer $key on a day, by the rules in force then."""
     definitions, known = parse(metas_of_day(connection, day), project.vars)
@@ -87,7 +103,7 @@ def _query(connection: duckdb.DuckDBPyConnection, project: Project, day: date) -
         known,
         literal,
         customers="select $key as customer_id",
-        features=f"select * from features.customer_features where as_of_date = {literal}",
+        features=f"select * from features.customer_features_history where as_of_date = {literal}",
         current_segments="select customer_id, segmentation, segment from marts.fct_segment_spells "
         f"where valid_from <= {literal} and valid_to > {literal}",
         rule_cut_points="from segmentations.rule_cut_points",

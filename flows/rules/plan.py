@@ -316,18 +316,18 @@ def _load_cut_points(
         kept = {
             str(kept_day)
             for (kept_day,) in connection.execute(
-                f"select distinct as_of_date from {warehouse}.features.customer_measures"
+                f"select as_of_date from {warehouse}.features.measured_days"
             ).fetchall()
         }
         if frozen - kept:
             raise RunStopped(
                 f"Cut points are frozen on {', '.join(sorted(frozen - kept))}, but the warehouse has no features "
-                f"of that day. Its days go from {min(kept)} to {max(kept)}."
+                f"of that day. Its days go from {min(kept)} to {max(kept)} (vars: features_kept_days)."
             )
         days = ", ".join(f"date '{each}'" for each in sorted(frozen))
         connection.execute(
             "create table frozen_features as from customer_features union all by name "
-            f"from {warehouse}.features.customer_features where as_of_date in ({days})"
+            f"from {warehouse}.features.customer_features_history where as_of_date in ({days})"
         )
         source = "frozen_features"
     connection.execute(f"create table rule_cut_points as {_rule_cut_points(sides, source)}")
@@ -374,7 +374,7 @@ def _load_history(
     """Open the features of all days kept; returns the days whose sizes are told: month's ends, and the last day."""
     warehouse = _attach_warehouse(connection, project, "--history replays all days")
     connection.execute(
-        f"create view all_features as from {warehouse}.features.customer_features where as_of_date <= '{day}'"
+        f"create table all_features as from {warehouse}.features.customer_features_history where as_of_date <= '{day}'"
     )
     connection.execute(f"create table all_rule_cut_points as {_rule_cut_points(sides, 'all_features')}")
     connection.execute(

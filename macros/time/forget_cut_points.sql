@@ -5,11 +5,11 @@
         delete from {{ this }}
         where
             as_of_date >= {{ first_date() }}
-            {%- for day in frozen_days() %}
+            {%- if frozen_days() %}
             or (
-                as_of_date = {{ day }}
-                and exists (select 1 from {{ ref('customer_features') }} as kept where kept.as_of_date = {{ day }})
+                as_of_date in ({{ frozen_days() | join(', ') }})
+                and as_of_date in (select measured_days.as_of_date from {{ ref('measured_days') }} as measured_days)
             )
-            {%- endfor %}
+            {%- endif %}
     {%- endif -%}
 {%- endmacro %}

@@ -1,0 +1,13 @@
+{#- A select: the day before the run and its key frame, if what was measured then can be
+    carried on; no row where that day was not measured, or not as this run measures, or
+    where vars: incremental_features asks for everybody. -#}
+{% macro carried_day(measured_days) -%}
+    select
+        as_of_date,
+        key_frame
+    from {{ measured_days }}
+    where
+        as_of_date = {{ first_date(-1) }}
+        and measures_version = '{{ measures_version() }}'
+        and {{ var('incremental_features') | lower }}
+{%- endmacro %}

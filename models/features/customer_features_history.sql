@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+
+{{ features_of('customer_measures_history') }}

@@ -1,0 +1,136 @@
+"""Measures that are carried on against measures of everybody, and both against the oracle, over random runs."""
+
+import os
+from dataclasses import replace
+from datetime import date
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import strategies as st
+
+from tests.python.oracle import ONE_DAY, Facts, Features, features_of_day
+from tests.python.oracle_worlds import AMENDMENTS, HISTORY_START, Outline, amend, make_facts
+from tests.python.test_oracle import assert_same
+from tests.python.warehouse import Warehouse
+
+FACTOR = int(os.environ.get("TESSERA_EXAMPLES", "1"))
+KEYS = ["as_of_date", "customer_id"]
+
+
+def examples(number: int) -> settings:
+    return settings(
+        max_examples=number * FACTOR,
+        derandomize=FACTOR == 1,
+        database=None,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
+
+
+outlines = st.builds(
+    Outline, customers=st.integers(8, 16), days=st.integers(40, 110), seed=st.integers(min_value=0, max_value=10**6)
+)
+
+
+def a_window(published: date | None, last: date, random: Random) -> tuple[date, date]:
+    """The days of the next run: mostly the next one or some, at times built days again, at times after a gap."""
+    if published is None:
+        return HISTORY_START, HISTORY_START + random.choice((0, 1, 25)) * ONE_DAY
+    first = published + random.choice((1,) * 8 + (0, -1, -6, -40, 3)) * ONE_DAY
+    first = min(max(first, HISTORY_START), last)
+    return first, min(first + random.choice((0,) * 7 + (1, 6, 20)) * ONE_DAY, last)
+
+
+def change(facts: Facts, published: date, random: Random, gone: list) -> Facts:
+    """What the next delivery says otherwise: late, corrected and deleted rows, closings, customers gone and back."""
+    for _ in range(random.choice((0, 0, 1, 1, 3))):
+        before = facts
+        facts = amend(facts, random.choice(AMENDMENTS), published, random)
+        left = {each.customer_id for each in facts.customers}
+        gone += [each for each in before.customers if each.customer_id not in left]
+    if gone and random.random() < 0.4:
+        back = gone.pop(0)
+        closed = random.choice((None, back.closed_date, published, published + 5 * ONE_DAY))
+        facts = replace(facts, customers=(*facts.customers, replace(back, closed_date=closed)))
+    if random.random() < 0.2 and len(facts.contacts) > 1:
+        facts = replace(facts, contacts=facts.contacts[1:], responses=facts.responses[1:])
+    return facts
+
+
+@examples(3)
+@given(outlines)
+def test_what_is_carried_on_is_what_everybody_would_be_measured_at(outline: Outline) -> None:
+    random = Random(outline.seed)
+    facts = make_facts(outline)
+    carrying, measuring = (Warehouse(history_start=str(HISTORY_START), incremental_features=on) for on in (True, False))
+    columns = ", ".join([*KEYS, *carrying.macros.measure_columns()])
+    published: date | None = None
+    gone: list = []
+    expected: dict[date, Features] = {}
+    for _ in range(random.randint(5, 9)):
+        first, last = a_window(published, outline.last, random)
+        if published:
+            facts = change(facts, published, random, gone)
+        note(f"{first} to {last}")
+        for warehouse in (carrying, measuring):
+            warehouse.run(facts, first, last)
+        expected = {day: rows for day, rows in expected.items() if day < first}
+        days = [first + number * ONE_DAY for number in range((last - first).days + 1)]
+        expected |= {day: features_of_day(facts, day, HISTORY_START) for day in days}
+        published = last
+
+        names = columns.split(", ")
+        history = [{name: row[name] for name in names} for features in expected.values() for row in features.values()]
+        of_the_run = [row for row in history if row["as_of_date"] >= first]
+        for warehouse in (carrying, measuring):
+            told = warehouse.rows(f"select {columns} from customer_measures where as_of_date >= '{first}'")
+            assert_same(f"measures from {first} to {last}", of_the_run, told, KEYS)
+            told = warehouse.rows(f"select {columns} from customer_measures_history")
+            assert_same("history", history, told, KEYS)
+        # To the last bit, and the day before the run with them.
+        query = f"select {columns} from customer_measures order by as_of_date, customer_id"
+        assert carrying.rows(query) == measuring.rows(query)
+    logs = [
+        warehouse.rows("select count(*) as rows from measure_changes")[0]["rows"] for warehouse in (carrying, measuring)
+    ]
+    assert logs[0] < logs[1]
+
+
+def test_old_features_are_deleted_by_whole_months() -> None:
+    facts = make_facts(Outline(customers=8, days=60, seed=1))
+    warehouse = Warehouse(history_start=str(HISTORY_START), features_kept_days=20)
+    first = date(2024, 2, 1)
+    warehouse.run(facts, HISTORY_START, first - ONE_DAY)
+    everything = warehouse.rows("select * from customer_measures_history where as_of_date >= '2024-01-01' order by all")
+
+    warehouse.run(facts, first, first)
+
+    # 20 days before the run lies in January.
+    assert warehouse.rows("select min(as_of_date) as day from measured_days") == [{"day": date(2024, 1, 1)}]
+    assert warehouse.rows("select min(measured_on) as day from measure_changes") == [{"day": date(2024, 1, 1)}]
+    kept = warehouse.rows(f"select * from customer_measures_history where as_of_date < '{first}' order by all")
+    assert kept == everything
+    assert kept
+
+
+@pytest.mark.parametrize("reason", ["a gap", "another way of measuring", "none"])
+def test_a_run_that_finds_nothing_to_carry_on_begins_with_a_key_frame(reason: str) -> None:
+    facts = make_facts(Outline(customers=8, days=60, seed=1))
+    warehouse = Warehouse(history_start=str(HISTORY_START))
+    warehouse.run(facts, HISTORY_START, HISTORY_START)
+    if reason == "another way of measuring":
+        warehouse.connection.execute("update measured_days set measures_version = 'older'")
+    day = HISTORY_START + (2 if reason == "a gap" else 1) * ONE_DAY
+
+    warehouse.run(facts, day, day)
+
+    begins = HISTORY_START if reason == "none" else day
+    assert warehouse.rows(f"select key_frame from measured_days where as_of_date = '{day}'") == [{"key_frame": begins}]
+    told = warehouse.rows(f"select customer_id, orders_365d from customer_measures where as_of_date = '{day}'")
+    expected = features_of_day(facts, day, HISTORY_START).values()
+    assert {row["customer_id"]: row["orders_365d"] for row in told} == {
+        row["customer_id"]: row["orders_365d"] for row in expected
+    }
