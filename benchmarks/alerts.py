@@ -110,11 +110,12 @@ class Worlds:
             f"from tessera.features.customer_features where as_of_date = date '{POPULATION_DAY}'",
         )
         self.create(
-            "segment_spells",
+            "recent_spells",
             "select customer_id, segmentation, segment, date '2000-01-01' as valid_from, date '9999-12-31' as valid_to "
-            f"from tessera.history.segment_spells where date '{POPULATION_DAY}' >= valid_from "
+            f"from tessera.marts.fct_segment_spells where date '{POPULATION_DAY}' >= valid_from "
             f"and date '{POPULATION_DAY}' < valid_to",
         )
+        self.create("fct_segment_spells", "from recent_spells")
         self.create("judged_days", "select date '2000-01-03' as as_of_date")
         self.create("customer_features", "select date '2000-01-03' as as_of_date, * from population")
         self._set_days("judged_days")
@@ -130,7 +131,7 @@ class Worlds:
         self.create(
             "segmentation_days",
             "select as_of_date, segmentation, 'v1' as rule_version from (select distinct as_of_date from "
-            f"{days}) cross join (select distinct segmentation from segment_spells)",
+            f"{days}) cross join (select distinct segmentation from recent_spells)",
         )
 
     def judge(self, worlds: int, days: int, planted: str) -> None:
@@ -221,7 +222,7 @@ class Worlds:
     def _draw_customers(self) -> None:
         """The customers of every judged week, drawn with replacement; what is planted changes their values."""
         columns = ", ".join(
-            f"population.{name} * case when planted.feature = '{name}' and segment_spells.customer_id is not null "
+            f"population.{name} * case when planted.feature = '{name}' and recent_spells.customer_id is not null "
             f"then {SHIFT} else 1 end as {name}"
             for name in self.variables["drift_features"]
         )
@@ -237,10 +238,10 @@ class Worlds:
             ) as draws
             inner join population using (place)
             left join (from planted where kind = 'level') as planted using (world)
-            left join segment_spells
-                on population.customer_id = segment_spells.customer_id
-                and planted.segmentation = segment_spells.segmentation
-                and planted.segment = segment_spells.segment
+            left join recent_spells
+                on population.customer_id = recent_spells.customer_id
+                and planted.segmentation = recent_spells.segmentation
+                and planted.segment = recent_spells.segment
             """,
         )
 

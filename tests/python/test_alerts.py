@@ -87,9 +87,14 @@ def shop_days(connection: duckdb.DuckDBPyConnection, values: dict[date, Sequence
     table(connection, "customer_features", f"as_of_date date, customer_id bigint, {FEATURE} double", rows)
     most = max(len(each) for each in values.values())
     connection.execute(
-        "create or replace table segment_spells as select range as customer_id, 'seg_x' as segmentation, "
+        "create or replace table recent_spells as select range as customer_id, 'seg_x' as segmentation, "
         "'big' as segment, date '2024-01-01' as valid_from, date '9999-12-31' as valid_to "
         f"from range({most})"
+    )
+    connection.execute("create or replace view fct_segment_spells as from recent_spells")
+    connection.execute(
+        "create or replace view segment_entries as select * exclude (valid_from), valid_from as entered_on "
+        "from recent_spells"
     )
     table(
         connection,
@@ -232,7 +237,7 @@ def test_agreement_with_a_year_ago_and_share_explained(connection: duckdb.DuckDB
     spells = [(i, "seg_x", f"s{then[i]}", ago, LAST) for i in range(150)]
     spells += [(i, "seg_x", f"s{now[i]}", LAST, date(9999, 12, 31)) for i in range(150)]
     columns = "customer_id bigint, segmentation varchar, segment varchar, valid_from date, valid_to date"
-    table(connection, "segment_spells", columns, spells)
+    table(connection, "fct_segment_spells", columns, spells)
     table(
         connection,
         "segmentation_days",
