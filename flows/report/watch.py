@@ -16,31 +16,48 @@ KINDS = {
     "outgrown": "segmentation is outgrown",
 }
 ALERTS_SHOWN = 10
+FEATURES_LISTED = 2
 DRIFTS_SHOWN = 12
 
 
 def alerts(marts: Marts) -> dict[str, object]:
-    """Alerts that are not resolved, newest first, as a table; and how many are."""
+    """Alerts that are not resolved as tables, a row per kind and segment, the newest first; and how many they are."""
     rows = marts.table("fct_alerts", "state <> 'resolved'")
-    rows = rows.sort_values(["first_day", "segmentation", "segment", "kind", "feature"], ascending=[False] + [True] * 4)
+    rows = rows.sort_values(["score", "segmentation", "segment", "feature"], key=_size, ascending=[False] + [True] * 3)
+    # A segment that changes shows it in several features: one row tells of all, the farthest first.
+    together = [own for _, own in rows.groupby(["kind", "segmentation", "segment"], sort=False)]
+    together.sort(key=lambda own: own["first_day"].max(), reverse=True)
     shown = pd.DataFrame(
-        {
-            "What": [KINDS.get(kind, kind) for kind in rows["kind"]],
-            "Where": [_where(marts, row) for row in rows.itertuples()],
-            "Of what": [feature.replace("_", " ") for feature in rows["feature"]],
-            "Found": rows["observed"].astype(float).tolist(),
-            "Expected": rows["expected"].astype(float).tolist(),
-            "Since": [words.short_day(pd.to_datetime(day).date()) for day in rows["first_day"]],
-            "Owner": rows["owner"].tolist(),
-            "State": rows["state"].tolist(),
-        }
+        [
+            {
+                "What": KINDS.get(own["kind"].iloc[0], own["kind"].iloc[0]),
+                "Where": _where(marts, own.iloc[0]),
+                "Of what": _listed([feature.replace("_", " ") for feature in own["feature"]]),
+                "Found": float(own["observed"].iloc[0]),
+                "Expected": float(own["expected"].iloc[0]),
+                "Since": words.short_day(pd.to_datetime(own["first_day"]).min().date()),
+                "Owner": own["owner"].iloc[0],
+                "State": " and ".join(sorted(own["state"].unique())),
+            }
+            for own in together
+        ]
     )
     return {
         "total": len(rows),
-        "shown": min(len(rows), ALERTS_SHOWN),
+        "rows": len(shown),
+        "shown": min(len(shown), ALERTS_SHOWN),
         "newest": _alert_table(shown.head(ALERTS_SHOWN), "open-alerts"),
         "older": _alert_table(shown.iloc[ALERTS_SHOWN:], "older-alerts"),
     }
+
+
+def _size(column: pd.Series) -> pd.Series:
+    return column.abs() if column.name == "score" else column
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - FEATURES_LISTED} more" if len(names) > FEATURES_LISTED else ""
+    return ", ".join(names[:FEATURES_LISTED]) + more
 
 
 def _alert_table(rows: pd.DataFrame, name: str) -> Markup | None:
