@@ -2,8 +2,18 @@
     {name, label, description, owner, status, challenger_of, confirm_days,
     frozen_on, builds_on, rule_version, clauses, segments: [{name, label, position,
     rule, rule_json, rule_text, is_default, is_immediate, description, persona,
-    persona_claims, owner, strategy}]}. Known while `execute` is true; mistakes raise. -#}
+    persona_claims, owner, strategy}]}. Known while `execute` is true; mistakes raise.
+    Many models of a run ask for it: it is read once and kept with the graph, which
+    one call of dbt has one of. -#}
 {% macro definition_of(name, features=none) %}
+    {%- set kept = graph.setdefault('definitions', {}) -%}
+    {%- if name not in kept -%}
+        {%- do kept.update({name: read_definition(name, features)}) -%}
+    {%- endif -%}
+    {{ return(kept[name]) }}
+{% endmacro %}
+
+{% macro read_definition(name, features) %}
     {%- set node = graph.nodes.get('model.' ~ project_name ~ '.' ~ name) -%}
     {%- set where = 'Segmentation ' ~ name -%}
     {%- if not node -%}

@@ -36,14 +36,14 @@ class Rules:
         self.nodes: dict[str, Any] = {}
         self.names = ["none yet"]
         self.model: dict[str, str] = {}
-        self.macros = macros(
-            models={}, variables={"segmentations": self.names}, graph={"nodes": self.nodes}, model=self.model
-        )
+        self.graph: dict[str, Any] = {"nodes": self.nodes}
+        self.macros = macros(models={}, variables={"segmentations": self.names}, graph=self.graph, model=self.model)
 
     def know(self, metas: Mapping[str, Any], columns: Mapping[str, Any] = COLUMNS) -> None:
         """Have the graph of these segmentations and columns of customer_features."""
         self.names[:] = metas
         self.nodes.clear()
+        self.graph.pop("definitions", None)
         self.nodes["model.tessera.customer_features"] = Node(columns=columns)
         for name, meta in metas.items():
             config = Node(meta={"segmentation": meta})
