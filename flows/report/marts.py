@@ -24,10 +24,14 @@ class Marts:
     file: Path
     _read: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
 
+    @cached_property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The file, open for reading; whoever is done with the marts closes it."""
+        return duckdb.connect(str(self.file), read_only=True)
+
     def table(self, name: str, keep: str = "true") -> pd.DataFrame:
         """The rows of a mart for which a condition holds; decimals as floats, dates as timestamps."""
-        with duckdb.connect(str(self.file), read_only=True) as connection:
-            return connection.table(f"marts.{name}").filter(keep).df()
+        return self.connection.table(f"marts.{name}").filter(keep).df()
 
     def own(self, name: str, segmentation: str) -> pd.DataFrame:
         """The rows of a mart of groups that are of one segmentation; the mart is read once."""

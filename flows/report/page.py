@@ -56,6 +56,7 @@ def write(marts_file: Path, folder: Path, name: str, previous_as_of: date | None
         drift=watch.drift(marts),
         checks=watch.checks(marts),
     )
+    marts.connection.close()
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "index.html"
     file.write_text(page, encoding="utf-8")
