@@ -75,7 +75,14 @@ def run_dbt(
     # Python's bytecode is worth seconds to dbt.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     project.warehouse.parent.mkdir(parents=True, exist_ok=True)
-    command = [str(Path(sys.executable).with_name("dbt")), "--log-format", "json", "--log-level-file", "info", *arguments]
+    command = [
+        str(Path(sys.executable).with_name("dbt")),
+        "--log-format",
+        "json",
+        "--log-level-file",
+        "info",
+        *arguments,
+    ]
     nodes: list[Node] = []
     errors: list[str] = []
     with subprocess.Popen(

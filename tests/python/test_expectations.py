@@ -497,7 +497,7 @@ def test_docs_show_both_gates_and_load_nothing(gate: Gate, warehouse: Path, tmp_
         assert text in index
     assert "&#10007;" in (folder / "marts_orphans.html").read_text(encoding="utf-8")
     pages = list(folder.rglob("*.html"))
-    assert len(pages) == 11
+    assert len(pages) == 12
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert not re.search(r"<script|<link|\bsrc=|url\(|@import", text), page.name

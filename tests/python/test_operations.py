@@ -20,7 +20,7 @@ from shop import HISTORY_START
 from expectations.parameters import MartParameters, Parameters
 from expectations.runner import CheckResult
 from flows.rules.macros import macros
-from flows.steps import operations_log
+from flows.steps import lock, operations_log
 from flows.steps.doctor import STATES
 from flows.steps.errors import RunStopped
 from flows.steps.operations_log import SOURCES, log_run, read_runs
@@ -201,7 +201,10 @@ def test_run_that_is_cancelled_says_so_itself(tmp_path: Path, monkeypatch: pytes
     assert (row.status, row.message) == ("interrupted", "Stopped from outside (KeyboardInterrupt).")
 
 
-def test_run_whose_warehouse_is_open_elsewhere_stops_and_points_to_the_doctor(tmp_path: Path) -> None:
+def test_run_whose_warehouse_stays_open_elsewhere_stops_and_names_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 0.5)
     run = new_run(tmp_path)
     duckdb.connect(str(run.project.warehouse)).close()
     code = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
@@ -212,7 +215,7 @@ def test_run_whose_warehouse_is_open_elsewhere_stops_and_points_to_the_doctor(tm
         text=True,
     ) as other:
         assert other.stdout.readline() == "open\n"
-        with pytest.raises(RunStopped, match=rf"PID {other.pid}.*make doctor"):
+        with pytest.raises(RunStopped, match=rf"held open by another process.*PID {other.pid}"):
             run.begin()
         other.stdin.close()
 

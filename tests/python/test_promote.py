@@ -25,7 +25,7 @@ def checkout(tmp_path: Path) -> Path:
     root.mkdir()
     shutil.copy(ROOT / "dbt_project.yml", root)
     for folder in ("macros", "models/segmentations", "models/features", "models/marts"):
-        shutil.copytree(ROOT / folder, root / folder)
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     return root
 
 
