@@ -75,7 +75,8 @@ def all_cases(runs: int, seed: int, seconds: float) -> list[Case]:
     """The fixed cases, and kills at random instants up to the number of runs; a seeded choice where that is fewer."""
     fixed = [*step_kills(), *other_faults()]
     if runs <= len(fixed):
-        return random.Random(seed).sample(fixed, runs)
+        # In their order, which the report keeps.
+        return sorted(random.Random(seed).sample(fixed, runs), key=fixed.index)
     return fixed + list(random_kills(seed, runs - len(fixed), seconds))
 
 
@@ -174,7 +175,8 @@ def main() -> int:
         print(f"Left in the project's folder: {', '.join(left)}")
     print(f"{len(outcomes)} disturbed runs, {len(broken)} of which do not hold, in {time.monotonic() - begun:.0f} s.")
     if seen is not None:
-        session = Session(arguments.jobs, arguments.seed, seconds, time.monotonic() - begun)
+        known = len([*step_kills(), *other_faults()])
+        session = Session(arguments.jobs, arguments.seed, known, seconds, time.monotonic() - begun)
         write_report(REPORT, outcomes, session, seen, arguments.releases, arguments.readers)
         print(f"Readers: {seen.queries} queries, {len(seen.failed)} failed, {len(seen.mixed)} mixed two releases.")
         print(*sorted({*seen.failed, *seen.mixed})[:10], f"Written: {REPORT}", sep="\n")
