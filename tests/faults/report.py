@@ -11,7 +11,7 @@ from tests.faults.trial import Outcome
 
 @dataclass(frozen=True)
 class Session:
-    """How the runs were made: the options, how many cases there are but for kills at random, and the seconds it took."""
+    """How the runs were made: the options, how many cases there are but for kills at random, and seconds."""
 
     jobs: int
     seed: int
@@ -67,7 +67,8 @@ def write_report(
         f"{session.undisturbed_seconds:.0f} seconds.",
         *(
             [
-                f"They are a choice by the seed of the {session.known_cases} cases that the harness has; the others were not run."
+                f"They are a choice by the seed of the {session.known_cases} cases that the harness has; "
+                "the others were not run."
             ]
             if len(outcomes) < session.known_cases
             else []
