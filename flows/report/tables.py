@@ -53,7 +53,8 @@ def table(
         )
     )
     if shaded:
-        high = max(float(rows[list(shaded)].max(numeric_only=True).max()), 1e-9)
+        largest = rows[list(shaded)].max(numeric_only=True).max()
+        high = max(0.0 if pd.isna(largest) else float(largest), 1e-9)
         shown = shown.data_color(
             columns=list(shaded), palette=["#ffffff", "#9dbde0"], domain=[0, high], na_color="#ffffff"
         )

@@ -37,23 +37,25 @@ def holders(file: Path) -> list[Holder]:
         if fields[5].endswith(f":{file.stat().st_ino}"):
             process = int(fields[4])
             # The process that took the lock may be gone and one that it started still have it.
-            found |= {process} if _has_open(process, file) else _all_that_have_open(file)
+            # Of another user's process its lock is all that is known.
+            is_there = _has_open(process, file)
+            found |= {process} if is_there or is_there is None else _all_that_have_open(file)
     return [Holder(process, _command(process)) for process in sorted(found - {os.getpid()})]
 
 
-def _has_open(process: int, file: Path) -> bool:
+def _has_open(process: int, file: Path) -> bool | None:
+    """Whether a process has a file open; None where the system does not tell of that process."""
     try:
         return any(opened.exists() and opened.samefile(file) for opened in Path(f"/proc/{process}/fd").iterdir())
     except FileNotFoundError:
         return False
     except PermissionError:
-        # Another user's process: its lock is all that is known of it.
-        return True
+        return None
 
 
 def _all_that_have_open(file: Path) -> set[int]:
     processes = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
-    return {process for process in processes if os.access(f"/proc/{process}/fd", os.R_OK) and _has_open(process, file)}
+    return {process for process in processes if _has_open(process, file)}
 
 
 def _command(process: int) -> str:

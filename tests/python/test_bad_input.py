@@ -92,7 +92,10 @@ def test_few_transactions_of_unknown_customers_are_kept_apart_and_counted(shop: 
         rejected = connection.sql("select customer_id, problem from conformed.rejected_transactions").fetchall()
     assert rejected == [(999999, "unknown_customer")]
     with duckdb.connect(str(shop.serving / "current" / "tessera.duckdb"), read_only=True) as connection:
-        warned = connection.sql("select code, severity from marts.ops_checks where status = 'failed'").fetchall()
+        warned = connection.sql(
+            "select code, severity from marts.ops_checks "
+            "where status = 'failed' and run_id = (select max(run_id) from marts.ops_checks)"
+        ).fetchall()
     # The personas are the demo's: some of what they claim does not hold for the customers of this shop.
     assert sorted(warned) == [("persona_claim_broken", "warning"), ("unknown_customer", "warning")]
 

@@ -229,6 +229,7 @@ def test_daily_run_releases_one_day_and_then_finds_nothing_to_do(shop: Shop) -> 
         "data_docs",
         "manifest.json",
         "parquet",
+        "report",
         "tessera.duckdb",
     ]
     assert not list((shop.serving / "releases").glob(".*"))

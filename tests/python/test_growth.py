@@ -26,7 +26,9 @@ def statements_of_a_run(shop: Shop, folder: Path) -> list[tuple[str, list[str]]]
     environment |= {"TESSERA_HISTORY_START": str(HISTORY_START), "DBT_LOG_PATH": str(folder)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [str(Path(sys.executable).with_name("dbt")), "--log-format-file", "json", "--log-level-file", "debug"]
-    subprocess.run([*command, *dbt_arguments("run", project)], cwd=ROOT, env=environment, check=True)
+    # Python models have no statements to be replayed.
+    arguments = dbt_arguments("run", project, exclude=["value_parameters", "pattern_expectations"])
+    subprocess.run([*command, *arguments], cwd=ROOT, env=environment, check=True)
     models: dict[str, list[str]] = {}
     for line in (folder / "dbt.log").read_text().splitlines():
         event = json.loads(line)

@@ -41,7 +41,7 @@ def test_no_query_fails_or_mixes_releases(shop: Shop) -> None:
                 "test",
                 ["files"],
                 5,
-                lambda folder: folder.mkdir(),
+                lambda folder: None,
                 timedelta(hours=1),
             )
     assert seen.failed == []
