@@ -238,7 +238,8 @@ cut_points as (
         segment,
         feature,
         baseline_date,
-        round(avg(value), 6) as mean
+        -- Twice, so that a tie falls the same way in whatever order the sum was made.
+        round(round(avg(value), 9), 6) as mean
     from values_of_baselines
     group by
         segmentation,

@@ -279,7 +279,8 @@ indices as (
         cast(bins - 1 as double) as degrees,
         1 / cast(all_baseline_customers as double) + 1 / cast(all_customers as double) as noise,
         baseline_mean,
-        round(mean, 6) as mean,
+        -- Twice, so that a tie falls the same way in whatever order the sum was made.
+        round(round(mean, 9), 6) as mean,
         round(
             sum(cast(bin_share - baseline_share as double) * ln(cast(bin_share as double) / baseline_share)), 9
         ) as psi
