@@ -77,6 +77,7 @@ def print_summary(
     current = serving / "current"
     console.print(f"Release:   {release}", soft_wrap=True)
     console.print(f"Marts:     {current / 'tessera.duckdb'} and {current / 'parquet'}", soft_wrap=True)
+    console.print(f"Report:    {current / 'report' / 'index.html'}", soft_wrap=True)
     console.print(f"Data docs: {current / 'data_docs' / 'index.html'}", soft_wrap=True)
 
 
