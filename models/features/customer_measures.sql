@@ -10,11 +10,10 @@
 with days as (
 
     select * from {{ ref('measured_days') }}
-    where
-        as_of_date between {{ first_date(-1) }} and {{ last_date() }}
-        {%- if is_incremental() %}
+    where as_of_date between {{ first_date(-1) }} and {{ last_date() }}
+    {%- if is_incremental() %}
         and as_of_date not in (select kept.as_of_date from {{ this }} as kept)
-        {%- endif %}
+    {%- endif %}
 
 ),
 

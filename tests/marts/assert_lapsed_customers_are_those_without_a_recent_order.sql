@@ -1,5 +1,5 @@
--- Who is lapsed at the end of the last month, counted by lapses and returns, is who has not ordered for so long by their
--- features; and each month begins with whom the one before ended with.
+-- Who is lapsed at the end of the last month, counted by lapses and returns, is who has not ordered for
+-- so long by their features; and each month begins with whom the one before ended with.
 with fct_reactivation as (
 
     select
@@ -13,7 +13,7 @@ last_month as (
 
     select max(lapsed_at_end) as customers
     from fct_reactivation
-    where month_start = (select max(fct_reactivation.month_start) from fct_reactivation)
+    where month_start = (select max(months.month_start) from fct_reactivation as months)
 
 ),
 

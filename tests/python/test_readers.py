@@ -42,7 +42,7 @@ def test_no_query_fails_or_mixes_releases(shop: Shop) -> None:
                 ["files"],
                 5,
                 lambda folder: None,
-                timedelta(hours=1),
+                grace=timedelta(hours=1),
             )
     assert seen.failed == []
     assert seen.mixed == []

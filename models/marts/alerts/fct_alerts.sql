@@ -43,16 +43,6 @@ judged_days as (
 
 ),
 
-last_judged_days as (
-
-    select
-        kind,
-        max(day_number) as last_number
-    from judged_days
-    group by kind
-
-),
-
 -- One alert goes on while no more than so many days without it lie between -------------
 findings as (
 

@@ -1,6 +1,16 @@
 {%- set stages = ['prospect', 'customer', 'repeat_customer', 'regular', 'advocate'] -%}
 
-with order_days as (
+with stage_names as (
+    {%- for stage in stages %}
+    select
+        {{ loop.index }} as stage_position,
+        '{{ stage }}' as stage
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+
+),
+
+order_days as (
 
     select
         customer_id,
@@ -132,24 +142,17 @@ cells as (
         first_stage.follow_up_days,
         first_stage.least_days_known,
         first_stage.customers as observed_customers,
-        stages.stage_position,
-        stages.stage,
+        stage_names.stage_position,
+        stage_names.stage,
         coalesce(reached.customers, 0) as customers,
         reached.median_days_to_reach
     from reached as first_stage
-    cross join (
-        {%- for stage in stages %}
-        select
-            {{ loop.index }} as stage_position,
-            '{{ stage }}' as stage
-        {{ 'union all' if not loop.last }}
-        {%- endfor %}
-    ) as stages
+    cross join stage_names
     left join reached
         on
             first_stage.cohort_month = reached.cohort_month
             and first_stage.least_days_known = reached.least_days_known
-            and stages.stage_position = reached.stage_position
+            and stage_names.stage_position = reached.stage_position
     where first_stage.stage_position = 1
 
 ),

@@ -65,7 +65,11 @@ triangle as (
     select
         cohorts.cohort_month,
         months.activity_month,
-        {{ dbt.datediff('cohorts.cohort_month', 'months.activity_month', 'month') }} as months_since,
+        cast(
+            12 * (extract(year from months.activity_month) - extract(year from cohorts.cohort_month))
+            + extract(month from months.activity_month) - extract(month from cohorts.cohort_month)
+            as bigint
+        ) as months_since,
         cohorts.customers,
         coalesce(activity.active_customers, 0) as active_customers,
         coalesce(activity.orders, 0) as orders,

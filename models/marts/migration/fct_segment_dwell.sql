@@ -1,4 +1,5 @@
-{%- set days = days_between('fct_segment_spells.valid_from', 'least(fct_segment_spells.valid_to, ' ~ last_date(1) ~ ')') %}
+{%- set end = 'least(fct_segment_spells.valid_to, ' ~ last_date(1) ~ ')' %}
+{%- set days = days_between('fct_segment_spells.valid_from', end) %}
 
 with segmentation_days as (
 

@@ -62,7 +62,9 @@ claimed_shares as (
         claims.segment,
         claims.feature,
         attribute_counts.segment = '(all)' as is_population,
-        sum(case when attribute_counts.attribute_value = claims.claimed_value then attribute_counts.customers else 0 end)
+        sum(
+            case when attribute_counts.attribute_value = claims.claimed_value then attribute_counts.customers else 0 end
+        )
         / cast(sum(attribute_counts.customers) as double) as share
     from claims
     inner join attribute_counts
