@@ -81,6 +81,9 @@ def run_dbt(
         "json",
         "--log-level-file",
         "info",
+        # Lines below that level are made all the same, and cost seconds as JSON.
+        "--log-format-file",
+        "text",
         *arguments,
     ]
     nodes: list[Node] = []
