@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,16 +89,19 @@ def run_dbt(
     ]
     nodes: list[Node] = []
     errors: list[str] = []
-    with subprocess.Popen(
-        [*dies_with_parent(), *command],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        # Where it outlives this process all the same, the warehouse stays locked until it ends.
-        pass_fds=lock_descriptors(),
-    ) as child:
+    with (
+        scratch_folder(project.warehouse) as scratch,
+        subprocess.Popen(
+            [*dies_with_parent(), *command],
+            cwd=ROOT,
+            env=environment | {"TMPDIR": str(scratch)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # Where it outlives this process all the same, the warehouse stays locked until it ends.
+            pass_fds=lock_descriptors(),
+        ) as child,
+    ):
         assert child.stdout is not None
         try:
             for line in child.stdout:
@@ -115,6 +119,20 @@ def run_dbt(
         message = readable_errors(errors) or f"dbt ended with status {child.returncode} and said nothing."
         raise RunStopped(with_remedy(message, project.warehouse))
     return nodes
+
+
+@contextmanager
+def scratch_folder(warehouse: Path) -> Iterator[Path]:
+    """A folder for temporary files, gone afterwards: where DuckDB puts what does not fit into memory.
+
+    Python models are written to a temporary file each, and leave it and its bytecode.
+    """
+    folder = Path(f"{warehouse}.tmp").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def with_remedy(message: str, warehouse: Path) -> str:

@@ -89,7 +89,7 @@ def tidy(project: Project) -> None:
 def _tidy(project: Project) -> None:
     sweep(project.serving)
     discard_copy(project.warehouse)
-    # Where DuckDB puts what does not fit into memory.
+    # What did not fit into memory, and the files of Python models.
     shutil.rmtree(f"{project.warehouse}.tmp", ignore_errors=True)
 
 
