@@ -1,6 +1,6 @@
 """Measures a daily run beside a hand-written DuckDB script that computes the same features and segments.
 
-python -m benchmarks.daily [--customers N] [--only {models,orchestration}]
+python -m benchmarks.daily [--customers N] [--only {models,backfill,orchestration}] [--backfill-days N]
 
 Every step is a process of its own; its wall time, CPU time (user and system) and peak memory are those that the
 operating system counts for it. What dbt itself costs, everything but SQL, is what the very same step costs with 100
@@ -26,6 +26,7 @@ from benchmarks import measure
 from benchmarks.measure import ROOT, Cost
 from flows.steps import dbt
 from flows.steps.project import Project
+from flows.steps.window import Window
 
 HERE = Path(__file__).resolve().parent
 FOLDER = ROOT / "build" / "bench"
@@ -56,6 +57,8 @@ class Step:
 MEASURES = Step("measures", "run", select=("measured_days", "measure_changes", "customer_measures"))
 CUSTOMER_DAYS = ("customer_days", "customer_category_days")
 INPUTS = Step("inputs", "build", select=dbt.INPUTS)
+# A part of a backfill that is not its last.
+PART = Step("part of a backfill", "run", select=dbt.KEEPS_DAYS, exclude=dbt.INPUTS)
 # As the flow calls dbt, and in smaller steps.
 FLOW_STEPS = (INPUTS, Step("models", "build", exclude=dbt.INPUTS))
 STEPS = (
@@ -84,7 +87,7 @@ class Build:
 class Models:
     """The project on generated files, in a warehouse of its own."""
 
-    def __init__(self, customers: int) -> None:
+    def __init__(self, customers: int, history_start: date = DAY_BEFORE) -> None:
         """Generate the files, unless they are there, and begin with an empty warehouse."""
         self.customers = customers
         self.folder = FOLDER / str(customers)
@@ -92,7 +95,7 @@ class Models:
             overrides={
                 "sources": ["files"],
                 "files_folder": str(self.folder.relative_to(ROOT) / "files"),
-                "history_start": str(DAY_BEFORE),
+                "history_start": str(history_start),
             },
             warehouse=self.folder / "warehouse.duckdb",
         )
@@ -116,12 +119,17 @@ class Models:
         if self.customers != FEW_CUSTOMERS:
             CONSOLE.print(f"Generated {self.customers:,} customers in {cost.wall:.0f} s.")
 
-    def run(self, day: date, step: Step, **variables: object) -> tuple[Cost, dict[str, float]]:
-        """Run one step of building a day, at times with other vars; returns its cost, and the seconds of its nodes."""
+    def run(
+        self, day: date, step: Step, first: date | None = None, **variables: object
+    ) -> tuple[Cost, dict[str, float]]:
+        """Run one step of building a day, or the days from `first` to it, at times with other vars.
+
+        Returns its cost, and the seconds of its nodes.
+        """
         project = replace(self.project, overrides={**self.project.overrides, **variables})
         environment = {
             "TESSERA_WAREHOUSE": str(self.project.warehouse),
-            "TESSERA_FIRST_DATE": str(day),
+            "TESSERA_FIRST_DATE": str(first or day),
             "TESSERA_LAST_DATE": str(day),
             "DBT_TARGET_PATH": str(self.folder / "target"),
             "DBT_LOG_PATH": str(self.folder / "logs"),
@@ -227,21 +235,24 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.daily", description="What a daily run costs.")
     parser.add_argument("--customers", type=int, default=100_000, metavar="N", help="a multiple of 100")
-    parser.add_argument("--only", choices=("models", "orchestration"), help="measure one part only")
+    parser.add_argument("--only", choices=("models", "backfill", "orchestration"), help="measure one part only")
+    parser.add_argument("--backfill-days", type=int, default=90, metavar="N", help="days of the backfill (default 90)")
     arguments = parser.parse_args()
     if arguments.customers < FEW_CUSTOMERS or arguments.customers % 100:
         parser.error("--customers must be a multiple of 100")
     # Times on a machine that others use too say little.
     CONSOLE.print(f"{os.cpu_count()} cores, of which others kept {os.getloadavg()[0]:.1f} busy in the last minute")
-    few = Models(FEW_CUSTOMERS)
     same = True
-    if arguments.only != "orchestration":
-        same = measure_models(Models(arguments.customers), few)
-    else:
+    if arguments.only in (None, "models"):
+        same = measure_models(Models(arguments.customers), Models(FEW_CUSTOMERS))
+    if arguments.only in (None, "orchestration"):
+        few = Models(FEW_CUSTOMERS)
         for day in (DAY_BEFORE, LAST_DATE):
             build(day, few)
-    if arguments.only != "models":
         measure_orchestration(few)
+    # Not part of the whole: it takes the better part of an hour.
+    if arguments.only == "backfill":
+        measure_backfill(arguments.customers, arguments.backfill_days)
     return 0 if same else 1
 
 
@@ -305,6 +316,42 @@ def print_incremental(models: Models, few: Models, customer_days: float) -> None
         table.add_row(name, f"{seconds:.1f}", f"{cost.cpu:.1f}", f"{cost.peak:,.0f}")
     table.add_row("ratio, from stored customer days", f"{wall / full_wall:.2f}", f"{carried.cpu / full.cpu:.2f}", "")
     table.add_row("ratio, from the lines", f"{wall / (full_wall + customer_days):.2f}", "", "")
+    CONSOLE.print(table)
+
+
+def measure_backfill(customers: int, days: int) -> None:
+    """Print what each day of a backfill that ends with LAST_DATE costs beside measuring everybody on that day.
+
+    The day before it is built first, from the lines.
+    """
+    before = LAST_DATE - timedelta(days=days)
+    models, few = Models(customers, before), Models(FEW_CUSTOMERS, before)
+    for each in (models, few):
+        for step in (INPUTS, PART):
+            each.run(before, step)
+    window = Window(before + timedelta(days=1), LAST_DATE, before)
+    part_days = max(1, int(models.project.vars["chunk_customer_days"]) // customers)
+    mine, base = Cost(0.0, 0.0, 0.0), Cost(0.0, 0.0, 0.0)
+    for part in window.chunks(part_days):
+        mine += models.run(part.last, PART, part.first)[0]
+        base += few.run(part.last, PART, part.first)[0]
+        CONSOLE.print(f"built up to {part.last}: {mine.cpu:,.0f} s of CPU")
+    full = models.run(LAST_DATE, MEASURES, incremental_features=False)[0]
+    full = full.beyond(few.run(LAST_DATE, MEASURES, incremental_features=False)[0])
+    table = Table(
+        title=f"\nA backfill of {days} days in parts of {part_days}, {customers:,} customers: what a day costs",
+        title_justify="left",
+    )
+    for name in ("", "wall s", "CPU s", "over measuring everybody (CPU)", "peak MiB"):
+        table.add_column(name, justify="left" if not name else "right")
+    sql = mine.beyond(base)
+    for name, cost, over in (
+        ("measuring everybody on one day, SQL", full, 1),
+        ("a day of the backfill, SQL", sql, days),
+        ("a day of the backfill, dbt included", mine, days),
+    ):
+        share = f"{cost.cpu / over / full.cpu:.2f}"
+        table.add_row(name, f"{cost.wall / over:.1f}", f"{cost.cpu / over:.1f}", share, f"{cost.peak:,.0f}")
     CONSOLE.print(table)
 
 
