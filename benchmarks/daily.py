@@ -292,8 +292,10 @@ def measure_models(models: Models, few: Models) -> bool:
     return not any(count for counts in differing.values() for count in counts.values())
 
 
-def print_incremental(models: Models, few: Models, customer_days: float) -> None:
+def print_incremental(models: Models, few: Models, customer_days: float) -> Cost:
     """Print what carrying measures on costs beside measuring everybody, on the same day and in turns.
+
+    Returns what measuring everybody cost.
 
     Args:
         models: the last day is built.
@@ -317,6 +319,7 @@ def print_incremental(models: Models, few: Models, customer_days: float) -> None
     table.add_row("ratio, from stored customer days", f"{wall / full_wall:.2f}", f"{carried.cpu / full.cpu:.2f}", "")
     table.add_row("ratio, from the lines", f"{wall / (full_wall + customer_days):.2f}", "", "")
     CONSOLE.print(table)
+    return full
 
 
 def measure_backfill(customers: int, days: int) -> None:
@@ -326,9 +329,11 @@ def measure_backfill(customers: int, days: int) -> None:
     """
     before = LAST_DATE - timedelta(days=days)
     models, few = Models(customers, before), Models(FEW_CUSTOMERS, before)
-    for each in (models, few):
-        for step in (INPUTS, PART):
-            each.run(before, step)
+    customer_days = 0.0
+    for each in (few, models):
+        each.run(before, INPUTS)
+        seconds = each.run(before, PART)[1]
+        customer_days = sum(seconds[name] for name in CUSTOMER_DAYS)
     window = Window(before + timedelta(days=1), LAST_DATE, before)
     part_days = max(1, int(models.project.vars["chunk_customer_days"]) // customers)
     mine, base = Cost(0.0, 0.0, 0.0), Cost(0.0, 0.0, 0.0)
@@ -336,8 +341,7 @@ def measure_backfill(customers: int, days: int) -> None:
         mine += models.run(part.last, PART, part.first)[0]
         base += few.run(part.last, PART, part.first)[0]
         CONSOLE.print(f"built up to {part.last}: {mine.cpu:,.0f} s of CPU")
-    full = models.run(LAST_DATE, MEASURES, incremental_features=False)[0]
-    full = full.beyond(few.run(LAST_DATE, MEASURES, incremental_features=False)[0])
+    full = print_incremental(models, few, customer_days)
     table = Table(
         title=f"\nA backfill of {days} days in parts of {part_days}, {customers:,} customers: what a day costs",
         title_justify="left",
