@@ -1,5 +1,6 @@
 """Why a customer is where they are, on any day of the history."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -10,6 +11,7 @@ from flows.rules.definitions import Definition, metas_of_day, parse, rows_of
 from flows.steps.errors import RunStopped
 from flows.steps.project import Project
 from flows.steps.window import published_date
+from macros.python.rule_fits import rules_of, segment_fits
 
 COLUMNS = (
     "segmentation, segment, rule_segment, rule_version, deciding_clauses, clause_values, missed_rules, fit, "
@@ -58,12 +60,11 @@ def explain(project: Project, customer: str, as_of: date | None = None) -> tuple
         if day != published:
             _check_features(connection, day)
         key = _key(connection, customer)
-        query = (
-            f"select {COLUMNS} from marts.customer_segment_explanations where customer_id = $key"
-            if day == published
-            else _query(connection, project, day)
-        )
-        told = rows_of(connection.execute(f"select * from ({query}) order by segmentation", {"key": key}))
+        if day == published:
+            query = f"select {COLUMNS} from marts.customer_segment_explanations where customer_id = $key"
+            told = rows_of(connection.execute(f"{query} order by segmentation", {"key": key}))
+        else:
+            told = _explained_then(connection, project, day, key)
         if not told:
             raise RunStopped(_unknown(connection, customer, key, day))
         spells = {
@@ -94,65 +95,77 @@ def _check_features(connection: duckdb.DuckDBPyConnection, day: date) -> None:
         )
 
 
-def _query(connection: duckdb.DuckDBPyConnection, project: Project, day: date) -> str:
-    """The query that explains customer $key on a day, by the rules in force then."""
+def _explained_then(
+    connection: duckdb.DuckDBPyConnection, project: Project, day: date, key: int | str
+) -> list[dict[str, Any]]:
+    """Explain a customer on a day before the released one, by the rules in force then."""
     definitions, known = parse(metas_of_day(connection, day), project.vars)
-    literal = f"date '{day}'"
-    return explanation_query(
-        definitions,
-        known,
-        literal,
-        customers="select $key as customer_id",
-        features=f"select * from features.customer_features_history where as_of_date = {literal}",
-        current_segments="select customer_id, segmentation, segment from marts.fct_segment_spells "
-        f"where valid_from <= {literal} and valid_to > {literal}",
-        rule_cut_points="from segmentations.rule_cut_points",
-        score_cut_points="from features.score_cut_points",
-    )
+    relations = {
+        "customers": "select $key as customer_id",
+        "population": f"select * from features.customer_features_history where as_of_date = date '{day}'",
+        "segments": "select customer_id, segmentation, segment from marts.fct_segment_spells "
+        f"where valid_from <= date '{day}' and valid_to > date '{day}'",
+        "rule_cut_points": "from segmentations.rule_cut_points",
+        "score_cut_points": "from features.score_cut_points",
+    }
+    return explained(connection, definitions, known, day, relations, {"key": key})
 
 
-def explanation_query(
+def explained(
+    connection: duckdb.DuckDBPyConnection,
     definitions: list[Definition],
     known: Any,
-    day: str,
-    customers: str,
-    features: str,
-    current_segments: str,
-    rule_cut_points: str,
-    score_cut_points: str,
-) -> str:
-    """The query that explains some customers on a day, with the macros that make the mart.
+    day: date,
+    relations: Mapping[str, str],
+    parameters: Mapping[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """Explain some customers on a day, with the code that makes the mart; by customer and segmentation.
 
     Args:
+        connection: reads the relations.
         definitions: the rules in force, those first that others build on.
         known: the macros that parsed them.
-        day: the day as SQL.
-        customers: the query of the customers (customer_id) to explain.
-        features: the query of customer_features on the day, of all customers.
-        current_segments: the query of the segments that count (customer_id, segmentation, segment).
-        rule_cut_points: the query of the percentiles in rules, by as_of_date.
-        score_cut_points: the query of the percentiles behind scores, by as_of_date.
+        day: the day.
+        relations: queries by what they stand for: `customers` (customer_id) to explain; `population`, the
+            customer_features of the day of all customers; `segments` that count (customer_id, segmentation, segment) of
+            all of them; rule_cut_points and score_cut_points, the percentiles in rules and behind scores by as_of_date.
+        parameters: of the queries.
     """
+    literal = f"date '{day}'"
     ctes = {
-        "customers": customers,
-        "population": features,
+        "customers": relations["customers"],
+        "population": relations["population"],
         "customer_features": "from population semi join customers using (customer_id)",
-        "rule_cut_points": rule_cut_points,
-        "score_cut_points": score_cut_points,
-        "current_segments": f"from ({current_segments}) semi join customers using (customer_id)",
+        "rule_cut_points": relations["rule_cut_points"],
+        "score_cut_points": relations["score_cut_points"],
+        "current_segments": f"from ({relations['segments']}) semi join customers using (customer_id)",
         # Distances are in units of the whole population.
         "feature_scales": "with customer_features as (from population) "
         + known.feature_scales(known.numbers_in_rules(definitions), known.known_features()),
     }
-    explained = " union all ".join(f"from {definition['name']}_changed" for definition in definitions)
-    parts = [
+    inputs = [
         *(f"{name} as ({query})" for name, query in ctes.items()),
-        *(known.explanation_ctes(definition, day) for definition in definitions),
-        *(known.change_ctes(definition, day) for definition in definitions),
-        f"explained as ({explained})",
-        known.explanation_texts(definitions, day),
+        known.rules_in_force(definitions, literal),
+        known.rule_inputs(definitions),
     ]
-    return "with " + ",\n".join(parts) + f"\nselect customer_id, {COLUMNS}, explanation from told"
+
+    def run(parts: list[str], query: str) -> duckdb.DuckDBPyConnection:
+        return connection.execute("with " + ",\n".join(parts) + f"\n{query}", parameters)
+
+    (rules,) = rows_of(run(inputs, "from rules_in_force"))
+    connection.register(
+        "segment_fits", segment_fits(rules_of(rules), run(inputs, "from rule_inputs").to_arrow_reader())
+    )
+    rows = " union all ".join(f"from {definition['name']}_changed" for definition in definitions)
+    parts = [
+        *inputs,
+        *(known.explained_cte(definition, number) for number, definition in enumerate(definitions)),
+        *(known.change_ctes(definition, literal) for definition in definitions),
+        f"explained as ({rows})",
+        known.explanation_texts(definitions, literal),
+    ]
+    query = f"select customer_id, {COLUMNS}, held_clauses, explanation from told order by customer_id, segmentation"
+    return rows_of(run(parts, query))
 
 
 def _key(connection: duckdb.DuckDBPyConnection, customer: str) -> int | str:

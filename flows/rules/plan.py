@@ -7,8 +7,8 @@ from typing import Any
 
 import duckdb
 
-from flows.rules.definitions import Definition, metas_of_release, parse, rows_of
-from flows.rules.explain import explanation_query
+from flows.rules.definitions import Definition, metas_of_release, parse
+from flows.rules.explain import explained
 from flows.rules.macros import RuleError, feature_columns, macros
 from flows.rules.proofs import Difference, FixedClause, Unreachable, difference, fixed_clauses, unreachable_segments
 from flows.rules.replay import Replay, replay
@@ -173,18 +173,15 @@ class Rules:
         states = " union all ".join(
             f"select customer_id, segmentation, segment from {self.schema}.{each['name']}" for each in needed
         )
-        query = explanation_query(
-            needed,
-            self.known,
-            f"date '{day}'",
-            customers=customers,
-            features="from customer_features",
-            current_segments=states,
-            rule_cut_points="from rule_cut_points",
-            score_cut_points="from score_cut_points",
-        )
-        result = self.connection.execute(f"from ({query}) where segmentation = $name", {"name": name})
-        return {row["customer_id"]: row for row in rows_of(result)}
+        relations = {
+            "customers": customers,
+            "population": "from customer_features",
+            "segments": states,
+            "rule_cut_points": "from rule_cut_points",
+            "score_cut_points": "from score_cut_points",
+        }
+        rows = explained(self.connection, needed, self.known, day, relations)
+        return {row["customer_id"]: row for row in rows if row["segmentation"] == name}
 
     def replay(self, name: str, first: date, last: date, days: list[date]) -> Replay:
         """Replay a segmentation over days whose features stand in all_features."""

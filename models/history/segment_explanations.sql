@@ -1,22 +1,8 @@
-{{ config(materialized='table') }}
-{%- set features = known_features() if execute else {} %}
+{{ config(materialized='view') }}
 
-with customer_features as (
+with segment_fits as (
 
-    select * from {{ ref('customer_features') }}
-    where as_of_date = {{ last_date() }}
-
-),
-
-rule_cut_points as (
-
-    select * from {{ ref('rule_cut_points') }}
-
-),
-
-score_cut_points as (
-
-    select * from {{ ref('score_cut_points') }}
+    select * from {{ ref('segment_fits') }}
 
 ),
 
@@ -31,13 +17,8 @@ current_segments as (
 
 ),
 
-feature_scales as (
-    {{ feature_scales(numbers_in_rules(definitions()), features) }}
-
-),
-
 {%- for definition in definitions() %}
-{{ explanation_ctes(definition, last_date()) }},
+{{ explained_cte(definition, loop.index0) }},
 {%- endfor %}
 
 explained as (
@@ -46,15 +27,17 @@ explained as (
     {{ 'union all' if not loop.last }}
     {%- else %}
     select
-        customer_id,
-        segmentation,
+        segment_fits.customer_id,
+        current_segments.segmentation,
         cast(null as {{ dbt.type_string() }}) as rule_version,
-        segment,
-        segment as rule_segment,
+        current_segments.segment,
+        current_segments.segment as rule_segment,
         cast(0 as bigint) as held_clauses,
         cast(null as double) as fit,
-        segment as nearest_segment
-    from current_segments
+        current_segments.segment as nearest_segment
+    from segment_fits
+    inner join current_segments
+        on segment_fits.customer_id = current_segments.customer_id
     where false
     {%- endfor %}
 

@@ -5,6 +5,7 @@ The evaluator works on clauses as data, (feature, operator, values), and shares 
 
 import itertools
 import math
+from datetime import date
 from typing import Any
 
 import duckdb
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
+from flows.rules.explain import explained as told
 from flows.rules.macros import macros
 
 Customer = dict[str, Any]
@@ -256,21 +258,18 @@ def explained(world: World) -> list[dict[str, Any]]:
         connection.execute("create table score_cut_points (as_of_date date)")
         connection.execute(f"create table decided as {known.segmentation_sql('seg_x')}")
         connection.execute("create table current_segments as select customer_id, segmentation, segment from decided")
-        scaled = sorted(known.features_in_rules(definitions[0], "number"))
-        parts = [
-            f"feature_scales as ({known.feature_scales(scaled, features)})",
-            known.explanation_ctes(definitions[0], day),
-            known.change_ctes(definitions[0], day),
-            "explained as (from seg_x_changed)",
-            known.explanation_texts(definitions, day),
-        ]
-        result = connection.execute(
-            f"with {', '.join(parts)} "
-            "select told.*, decided.segment as model_segment, decided.held_clauses as model_bits "
-            "from told inner join decided using (customer_id) order by customer_id"
-        )
-        columns = [column[0] for column in result.description]
-        return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+        relations = {
+            "customers": "select customer_id from customer_features",
+            "population": "from customer_features",
+            "segments": "from current_segments",
+            "rule_cut_points": "from rule_cut_points",
+            "score_cut_points": "from score_cut_points",
+        }
+        rows = told(connection, definitions, known, date(2017, 12, 31), relations)
+        decided = dict(connection.execute("select customer_id, (segment, held_clauses) from decided").fetchall())
+        for row in rows:
+            row["model_segment"], row["model_bits"] = decided[row["customer_id"]]
+        return rows
 
 
 # A failing world is shown as it was found: making it smaller takes minutes.

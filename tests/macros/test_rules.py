@@ -1,6 +1,7 @@
 """The rule language: what it accepts, what it refuses and how it says so, and that its SQL decides as it reads."""
 
 import math
+from datetime import date
 from typing import Any
 
 import duckdb
@@ -8,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.rules.definitions import rows_of
 from flows.rules.macros import RuleError, graph_nodes, macros
+from macros.python.rule_fits import rules_of, segment_fits
 
 FEATURES = {
     name: {"data_type": data_type, "protected": name == "marital_status", "value": f"customer_features.{name}"}
@@ -621,20 +624,24 @@ def test_fit_is_the_squashed_distance_to_the_nearest_boundary(rule: Any, orders:
         "segments": [{"name": "a", "description": "-", "rule": rule}, {"name": "b", "description": "-"}],
     }
     own = macros(models={"seg_x": definition})
-    ctes = own.explanation_ctes(own.definition_of("seg_x"), "date '2017-12-31'")
+    day = date(2017, 12, 31)
+    definitions = own.definitions()
+    ctes = own.rules_in_force(definitions, f"date '{day}'") + "," + own.rule_inputs(definitions)
     with duckdb.connect() as connection:
         connection.execute(
-            "create table customer_features as select 1 as customer_id, date '2017-12-31' as as_of_date, "
+            f"create table customer_features as select 1 as customer_id, date '{day}' as as_of_date, "
             f"cast({'null' if orders is None else orders} as bigint) as orders_365d, "
             "cast(null as double) as discount_share_365d"
         )
         connection.execute(
-            "create table feature_scales as select date '2017-12-31' as as_of_date, 1.0 as orders_365d, "
+            f"create table feature_scales as select date '{day}' as as_of_date, 1.0 as orders_365d, "
             "1.0 as discount_share_365d"
         )
         connection.execute("create table rule_cut_points (as_of_date date)")
         connection.execute(
             "create table current_segments as select 1 as customer_id, 'seg_x' as segmentation, 'a' as segment"
         )
-        ((fit,),) = connection.sql(f"with {ctes} select fit from seg_x_explained").fetchall()
+        (rules,) = rows_of(connection.execute(f"with {ctes} from rules_in_force"))
+        inputs = connection.execute(f"with {ctes} from rule_inputs").to_arrow_reader()
+        (fit,) = segment_fits(rules_of(rules), inputs).column("fit_0").to_pylist()
     assert fit == pytest.approx(1 / (1 + math.exp(-distance)))
