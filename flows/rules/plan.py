@@ -198,11 +198,11 @@ class Rules:
             | {"segmentations": list(self.definitions), "first_date": str(first), "last_date": str(last)},
             relation=lambda model: relations.get(model, f"{schema}.{model}"),
         )
-        for each in self.definitions.values():
-            if each["name"] == name or each["name"] in self.definitions[name]["builds_on"]:
-                sql = known.segmentation_sql(each["name"])
-                self.connection.execute(f"create or replace table {schema}.{each['name']} as {sql}")
-        self.connection.execute(f"create or replace view {schema}.segment_states as from {schema}.{name}")
+        needed = [each for each in self.definitions if each in (name, *self.definitions[name]["builds_on"])]
+        for each in needed:
+            self.connection.execute(f"create or replace table {schema}.{each} as {known.segmentation_sql(each)}")
+        states = " union all ".join(f"from {schema}.{each}" for each in needed)
+        self.connection.execute(f"create or replace view {schema}.segment_states as {states}")
         return replay(self.connection, schema, self.definitions[name], known, days)
 
 

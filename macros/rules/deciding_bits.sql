@@ -18,7 +18,7 @@
     {%- if (key == 'any') == holds -%}
         {{ return(bits) }}
     {%- endif -%}
-    {{ return('case when ' ~ rule_sql(node, held) ~ ' then ' ~ (bits ~ ' else 0' if holds else '0 else ' ~ bits) ~ ' end') }}
+    {{ return('case when ' ~ rule_sql(node, none, held) ~ ' then ' ~ (bits ~ ' else 0' if holds else '0 else ' ~ bits) ~ ' end') }}
 {% endmacro %}
 
 {#- The bits of the clauses on account of which the rule of a segment holds or does

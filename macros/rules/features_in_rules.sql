@@ -9,14 +9,3 @@
     {%- endfor -%}
     {{ return(found) }}
 {% endmacro %}
-
-{#- A bit for each clause of a definition that holds, over the columns clause_<i>. -#}
-{% macro held_bits(definition) -%}
-    cast(
-            0
-            {%- for clause in definition.clauses %}
-            + case when clause_{{ loop.index0 }} then {{ 2 ** loop.index0 }} else 0 end
-            {%- endfor %}
-            as bigint
-        )
-{%- endmacro %}

@@ -44,29 +44,17 @@ score_cut_points as (
 ),
 {%- endfor %}
 
-tested as (
-
-    select
-        customer_features.customer_id,
-        customer_features.as_of_date
-        {%- for clause in definition.clauses %},
-        {{ clause_sql(clause) }} as clause_{{ loop.index0 }}
-        {%- endfor %}
-    from customer_features
-    {{ rule_joins(definition) }}
-
-),
-
 decided as (
 
     select
-        customer_id,
-        as_of_date,
+        customer_features.customer_id,
+        customer_features.as_of_date,
         cast('{{ model.name }}' as {{ dbt.type_string() }}) as segmentation,
         {{ first_that_holds(definition) }} as segment,
         cast('{{ definition.rule_version }}' as {{ dbt.type_string() }}) as rule_version,
         {{ held_bits(definition) }} as held_clauses
-    from tested
+    from customer_features
+    {{ rule_joins(definition) }}
 
 )
 
@@ -99,15 +87,15 @@ select * from decided
     {{ return('least(' ~ day ~ ", cast('" ~ definition.frozen_on ~ "' as date))" if definition.frozen_on else day) }}
 {%- endmacro %}
 
-{#- The segment that the rules of a definition decide, over the columns clause_<i> of
-    its clauses or over the bits of a column such as held_clauses; by name, or by its
-    position. -#}
-{% macro first_that_holds(definition, held=none, positions=false) -%}
-    {%- set last = definition.segments[-1].position if positions else "'" ~ definition.segments[-1].name ~ "'" -%}
+{#- The name of the segment that the rules of a definition decide, over its clauses or
+    over the bits of a column such as held_clauses. A clause is looked at only where the
+    ones before it do not decide. -#}
+{% macro first_that_holds(definition, held=none) -%}
+    {%- set last = "'" ~ definition.segments[-1].name ~ "'" -%}
     {%- if definition.segments | length > 1 -%}
         case
             {%- for segment in definition.segments[:-1] %}
-            when {{ rule_sql(segment.rule, held) }} then {{ segment.position if positions else "'" ~ segment.name ~ "'" }}
+            when {{ rule_sql(segment.rule, definition.clauses, held) }} then '{{ segment.name }}'
             {%- endfor %}
             else {{ last }}
         end

@@ -9,7 +9,13 @@
 
 with current_states as (
 
-    select * from {{ ref('segment_states') }}
+    select
+        customer_id,
+        segmentation,
+        segment,
+        rule_version,
+        as_of_date
+    from {{ ref('segment_states') }}
     where as_of_date between {{ first_date() }} and {{ last_date() }}
 
 ),
@@ -53,19 +59,6 @@ previous_states as (
 
 ),
 
--- The clauses that held the day before each day of the run.
-clauses_before as (
-
-    select
-        customer_id,
-        segmentation,
-        held_clauses,
-        {{ add_days('as_of_date', 1) }} as as_of_date
-    from {{ ref('segment_states') }}
-    where as_of_date between {{ first_date(-1) }} and {{ last_date(-1) }}
-
-),
-
 moves as (
 
     select
@@ -74,8 +67,7 @@ moves as (
         coalesce(current_states.as_of_date, previous_states.as_of_date) as entered_on,
         coalesce(current_states.segment, '(left)') as segment,
         previous_states.segment as previous_segment,
-        current_states.rule_version,
-        current_states.held_clauses
+        current_states.rule_version
     from current_states
     full outer join previous_states
         on
@@ -89,12 +81,43 @@ moves as (
 
 ),
 
+-- Few move: which clauses held is asked of them alone, on the day and the day before.
+moved_days as (
+
+    select
+        customer_id,
+        entered_on as as_of_date
+    from moves
+    union
+    select
+        customer_id,
+        {{ add_days('entered_on', -1) }} as as_of_date
+    from moves
+
+),
+
+{{ held_clauses(definitions(), 'moved_days') }},
+
+moved as (
+
+    select
+        moves.*,
+        held_clauses.held_clauses
+    from moves
+    left join held_clauses
+        on
+            moves.customer_id = held_clauses.customer_id
+            and moves.segmentation = held_clauses.segmentation
+            and moves.entered_on = held_clauses.as_of_date
+
+),
+
 decided as (
 
     select
         *,
-        cast({{ deciding_clauses('moves', 'segment', true, definitions()) }} as bigint) as deciding_clauses
-    from moves
+        cast({{ deciding_clauses('moved', 'segment', true, definitions()) }} as bigint) as deciding_clauses
+    from moved
 
 ),
 
@@ -115,11 +138,11 @@ entries as (
             order by decided.entered_on
         ) as entered_on_before
     from decided
-    left join clauses_before
+    left join held_clauses as clauses_before
         on
             decided.customer_id = clauses_before.customer_id
             and decided.segmentation = clauses_before.segmentation
-            and decided.entered_on = clauses_before.as_of_date
+            and {{ add_days('decided.entered_on', -1) }} = clauses_before.as_of_date
 
 ),
 

@@ -1,4 +1,5 @@
 {{ config(materialized='view') }}
+-- depends_on: {{ ref('score_cut_points') }}
 
 with customer_features as (
 
@@ -7,11 +8,13 @@ with customer_features as (
 
 ),
 
+{%- if definitions() | selectattr('frozen_on') | list %}
 score_cut_points as (
 
     select * from {{ ref('score_cut_points') }}
 
 ),
+{%- endif %}
 
 current_segments as (
 

@@ -87,15 +87,23 @@ class History:
         self.connection = duckdb.connect()
         self.connection.execute(
             "set threads = 1; create table segment_states (customer_id bigint, as_of_date date, segment varchar, "
-            "segmentation varchar default 'seg_x', rule_version varchar default 'v1', held_clauses bigint default 1)"
+            "segmentation varchar default 'seg_x', rule_version varchar default 'v1'); "
+            "create table customer_features (customer_id bigint, as_of_date date, orders_30d bigint default 9); "
+            "create table rule_cut_points (as_of_date date); create table score_cut_points (as_of_date date)"
         )
 
     def decide(self, day: date, segments: Sequence[str | None]) -> None:
         """What the rules say on a day, by customer, in place of what they said before."""
         self.connection.execute("delete from segment_states where as_of_date = ?", [day])
+        self.connection.execute("delete from customer_features where as_of_date = ?", [day])
         self.connection.executemany(
             "insert into segment_states (customer_id, as_of_date, segment) values (?, ?, ?)",
             [(number, day, segment) for number, segment in enumerate(segments) if segment],
+        )
+        self.connection.execute(
+            "insert into customer_features (customer_id, as_of_date) "
+            "select customer_id, as_of_date from segment_states where as_of_date = ?",
+            [day],
         )
 
     def run(self, first: date, last: date) -> None:
