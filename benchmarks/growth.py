@@ -220,7 +220,7 @@ def print_storage(company: Company, days: int) -> None:
     parts = {
         "customer days (features)": sum(size for name, size in stored.items() if name.startswith("features.")),
         "entries (history)": sum(size for name, size in stored.items() if "entries" in name),
-        "explanations (history, last day only)": stored["history.segment_explanations"],
+        "explanations (history, last day only)": stored["history.segment_fits"],
         "marts": sum(size for name, size in stored.items() if name.startswith("marts.")),
         "warehouse, the whole file": company.project.warehouse.stat().st_size,
         "release: DuckDB file": (release / "tessera.duckdb").stat().st_size,

@@ -16,7 +16,9 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
+from flows.rules.definitions import rows_of
 from flows.rules.macros import macros
+from macros.python.rule_fits import rules_of, segment_fits
 
 SEGMENTATIONS, SEGMENTS, CLAUSES = 4, 12, 5
 DAY = "date '2017-12-31'"
@@ -119,15 +121,28 @@ def main() -> int:
 
     def run_rules() -> None:
         for name in names:
-            connection.execute(f"create or replace table decided_{name} as {known.segmentation_sql(name)}")
+            columns = "customer_id, segmentation, segment, rule_version"
+            sql = known.segmentation_sql(name)
+            connection.execute(f"create or replace table decided_{name} as select {columns} from ({sql})")
 
-    def run_explanations() -> None:
-        parts = [
+    inputs = ", ".join(
+        [
             f"feature_scales as ({known.feature_scales(known.numbers_in_rules(definitions), features)})",
-            *(known.explanation_ctes(each, DAY) for each in definitions),
+            known.rules_in_force(definitions, DAY),
+            known.rule_inputs(definitions),
         ]
+    )
+
+    def run_fits() -> None:
+        (rules,) = rows_of(connection.execute(f"with {inputs} from rules_in_force"))
+        customers = connection.execute(f"with {inputs} from rule_inputs").to_arrow_reader()
+        connection.register("computed", segment_fits(rules_of(rules), customers))
+        connection.execute("create or replace table segment_fits as from computed")
+
+    def run_names() -> None:
+        parts = ", ".join(known.explained_cte(each, number) for number, each in enumerate(definitions))
         union = " union all ".join(f"from {name}_explained" for name in names)
-        connection.execute(f"create or replace table explained_rows as with {', '.join(parts)} {union}")
+        connection.execute(f"create or replace table explained_rows as with {parts} {union}")
 
     def run_words() -> None:
         parts = [f"feature_scales as ({known.feature_scales(known.numbers_in_rules(definitions), features)})"]
@@ -142,7 +157,8 @@ def main() -> int:
     rules = timed(run_rules)
     states = " union all ".join(f"select customer_id, segmentation, segment from decided_{name}" for name in names)
     connection.execute(f"create table current_segments as {states}")
-    explanations = timed(run_explanations)
+    fits = timed(run_fits)
+    told = timed(run_names)
     words = timed(run_words, times=1) if arguments.words else None
     different = sum(
         connection.execute(
@@ -158,12 +174,13 @@ def main() -> int:
     table = Table(title=title, title_justify="left")
     for name in ("", "wall s", "CPU s", "CPU over bare"):
         table.add_column(name, justify="left" if not name else "right")
-    both = (rules[0] + explanations[0], rules[1] + explanations[1])
+    both = (rules[0] + fits[0], rules[1] + fits[1])
     for name, cost in {
         "bare case expressions": bare,
-        "rules: segment and held clauses": rules,
-        "segment, held clauses, fit, nearest segment": explanations,
+        "rules: segment": rules,
+        "explanation: held clauses, fit, nearest segment": fits,
         "both: rules, fit and explanation": both,
+        "the explanation in names, a row per customer and segmentation": told,
         "smallest change, and all in words": words,
     }.items():
         if cost is None:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 # Rows at a time: the distances of a segmentation's clauses then stay in the processor's cache.
-ROWS = 4096
+ROWS = 8192
 # Just on the boundary of a number with decimals a strict clause is a trifle outside.
 TRIFLE = 1e-9
 FARTHEST = 30.0
@@ -113,21 +113,33 @@ def segment_fits(segmentations: list[Segmentation], customers: pa.RecordBatchRea
         A row per customer: customer_id, and for the segmentation at place i decided_i, held_i, fit_i and nearest_i,
         which are null where the customer has no segment in it.
     """
-    nobody = pa.RecordBatch.from_pylist([], customers.schema)
-    parts = [_part(segmentations, nobody)]
+    spaces = [_Space(len(each.clauses), len(each.segments)) for each in segmentations]
+    parts = [_part(segmentations, spaces, pa.RecordBatch.from_pylist([], customers.schema))]
     for batch in customers:
-        parts += [_part(segmentations, batch.slice(start, ROWS)) for start in range(0, batch.num_rows, ROWS)]
+        for start in range(0, batch.num_rows, ROWS):
+            parts.append(_part(segmentations, spaces, batch.slice(start, ROWS)))
     return pa.Table.from_batches(parts)
 
 
-def _part(segmentations: list[Segmentation], batch: pa.RecordBatch) -> pa.RecordBatch:
+class _Space:
+    """The arrays that a segmentation needs, made once for all parts."""
+
+    def __init__(self, clauses: int, segments: int) -> None:
+        # A row of bits for every place of a 64-bit number.
+        self.holds = np.zeros((64, ROWS), dtype=bool)
+        self.distances = np.empty((clauses, ROWS))
+        self.fits = np.empty((segments, ROWS))
+
+
+def _part(segmentations: list[Segmentation], spaces: list[_Space], batch: pa.RecordBatch) -> pa.RecordBatch:
     columns = {"customer_id": batch.column("customer_id")}
     inputs = _Inputs(batch)
     decided: dict[str, tuple[Segmentation, np.ndarray]] = {}
-    for number, segmentation in enumerate(segmentations):
+    for number, (segmentation, space) in enumerate(zip(segmentations, spaces, strict=True)):
         counts = batch.column(f"counts_{number}")
-        nobody = np.asarray(counts.is_null())
-        fits = fits_of(segmentation, inputs, decided, counts.fill_null(0).to_numpy(zero_copy_only=False))
+        nobody = np.asarray(counts.is_null()) if counts.null_count else None
+        positions = counts.fill_null(0).to_numpy(zero_copy_only=False)
+        fits = fits_of(segmentation, space, inputs, decided, positions)
         decided[segmentation.name] = (segmentation, fits.decided)
         for name, values in vars(fits).items():
             columns[f"{name}_{number}"] = pa.array(values, mask=nobody)
@@ -140,20 +152,22 @@ class _Inputs:
     def __init__(self, batch: pa.RecordBatch) -> None:
         self.batch = batch
         self.rows = batch.num_rows
-        self._numbers: dict[str, np.ndarray] = {}
+        self._numbers: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
         self._scaled: dict[str, np.ndarray] = {}
         self._texts: dict[str, tuple[list[Any], np.ndarray]] = {}
 
-    def numbers(self, column: str) -> np.ndarray:
-        """The values, NaN where they are missing."""
+    def numbers(self, column: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """The values, NaN where they are missing, and where that is; None for nowhere."""
         if column not in self._numbers:
-            self._numbers[column] = self.batch.column(column).to_numpy(zero_copy_only=False)
+            values = self.batch.column(column)
+            missing = np.asarray(values.is_null()) if values.null_count else None
+            self._numbers[column] = (values.to_numpy(zero_copy_only=False), missing)
         return self._numbers[column]
 
     def scaled(self, column: str, unit: float) -> np.ndarray:
         """The values in robust units."""
         if column not in self._scaled:
-            self._scaled[column] = self.numbers(column) / unit
+            self._scaled[column] = self.numbers(column)[0] / unit
         return self._scaled[column]
 
     def texts(self, column: str) -> tuple[list[Any], np.ndarray]:
@@ -168,6 +182,7 @@ class _Inputs:
 
 def fits_of(
     segmentation: Segmentation,
+    space: _Space,
     inputs: _Inputs,
     decided: Mapping[str, tuple[Segmentation, np.ndarray]],
     counts: np.ndarray,
@@ -176,21 +191,20 @@ def fits_of(
 
     Args:
         segmentation: its rules.
+        space: for what is computed.
         inputs: the customers' values.
         decided: what the segmentations before it decided of them.
         counts: the position of the segment that counts; 0 for one that the rules no longer have.
     """
     rows = inputs.rows
-    holds = np.zeros((64, rows), dtype=bool)
-    distances = np.empty((len(segmentation.clauses), rows))
+    holds, distances, fits = space.holds[:, :rows], space.distances[:, :rows], space.fits[:, :rows]
     for i, clause in enumerate(segmentation.clauses):
-        holds[i] = clause_holds(clause, inputs, decided)
-        distances[i] = clause_distances(clause, inputs, holds[i])
+        clause_holds(clause, inputs, decided, holds[i])
+        clause_distances(clause, inputs, holds[i], distances[i])
     held = np.ascontiguousarray(np.packbits(holds, axis=0, bitorder="little").T).view(np.int64)[:, 0]
 
     last = len(segmentation.segments)
     position = np.full(rows, last, dtype=np.int8)
-    fits = np.empty((last, rows))
     for i in reversed(range(last - 1)):
         rule = segmentation.rules[i]
         position[_combine(rule, holds, np.logical_and, np.logical_or, np.logical_not)] = i + 1
@@ -198,11 +212,13 @@ def fits_of(
     # The last segment is as near as the rules are far; of equals a rule comes first.
     fits[-1] = -np.maximum(fits[:-1].max(axis=0), -FARTHEST) - TRIFLE if last > 1 else FARTHEST
 
-    everybody = np.arange(rows)
-    own = fits[counts.astype(np.int64) - 1, everybody]
-    own[counts == 0] = -FARTHEST
-    fits[counts.astype(np.int64) - 1, everybody] = np.where(counts == 0, fits[-1], -np.inf)
-    nearest = np.where(np.isfinite(fits.max(axis=0)), fits.argmax(axis=0) + 1, 0).astype(np.int8)
+    everybody, places = np.arange(rows), np.maximum(counts, 1) - 1
+    is_gone = counts == 0
+    own = fits[places, everybody]
+    # Others are compared without it.
+    fits[places, everybody] = np.where(is_gone, own, -np.inf)
+    nearest = fits.argmax(axis=0).astype(np.int8) + 1 if last > 1 else is_gone.astype(np.int8)
+    own[is_gone] = -FARTHEST
     fit = np.round(1 / (1 + np.exp(-np.clip(own, -FARTHEST, FARTHEST))), 12)
     # The rule that decides holds, and those before it do not, whatever is rounded.
     fit = np.where(counts == position, np.maximum(fit, 0.5), fit)
@@ -227,34 +243,37 @@ def _combine(rule: Any, clauses: np.ndarray, least: np.ufunc, greatest: np.ufunc
     return result
 
 
-def clause_holds(clause: Clause, inputs: _Inputs, decided: Mapping[str, tuple[Segmentation, np.ndarray]]) -> np.ndarray:
-    """Whether a clause holds; missing values and limits make it false."""
+def clause_holds(
+    clause: Clause, inputs: _Inputs, decided: Mapping[str, tuple[Segmentation, np.ndarray]], out: np.ndarray
+) -> None:
+    """Put into `out` whether a clause holds; missing values and limits make it false."""
     if clause.kind == "segment":
         asked, positions = decided[clause.column]
-        return positions == asked.segments.index(clause.limits[0]) + 1
+        np.equal(positions, asked.segments.index(clause.limits[0]) + 1, out=out)
+        return
     if clause.kind == "text":
         words, places = inputs.texts(clause.column)
-        return np.array([_word_holds(clause, word) for word in words], dtype=bool)[places]
-    values = inputs.numbers(clause.column)
-    first = clause.limits[0] if clause.limits else None
+        np.take(np.array([_word_holds(clause, word) for word in words], dtype=bool), places, out=out, mode="clip")
+        return
+    values, missing = inputs.numbers(clause.column)
     match clause.operator:
-        case "is null":
-            return np.isnan(values)
-        case "is not null":
-            return ~np.isnan(values)
-        case ">=":
-            return values >= first
-        case ">":
-            return values > first
-        case "<=":
-            return values <= first
-        case "<":
-            return values < first
+        case "is null" | "is not null":
+            out[:] = False if missing is None else missing
+            if clause.operator == "is not null":
+                np.logical_not(out, out=out)
+        case ">=" | ">" | "<=" | "<":
+            COMPARED[clause.operator](values, clause.limits[0], out=out)
         case "between":
-            return (values >= first) & (values <= clause.limits[1])
-        case "=" | "in":
-            return np.isin(values, clause.limits)
-    return ~np.isin(values, clause.limits) & ~np.isnan(values)
+            out[:] = (values >= clause.limits[0]) & (values <= clause.limits[1])
+        case operator:
+            out[:] = np.logical_or.reduce([values == limit for limit in clause.limits])
+            if operator in ("!=", "not in"):
+                np.logical_not(out, out=out)
+                if missing is not None:
+                    out[missing] = False
+
+
+COMPARED = {">=": np.greater_equal, ">": np.greater, "<=": np.less_equal, "<": np.less}
 
 
 def _word_holds(clause: Clause, word: str | None) -> bool:
@@ -263,30 +282,38 @@ def _word_holds(clause: Clause, word: str | None) -> bool:
     return word is not None and (word in clause.limits) == (clause.operator in ("=", "in"))
 
 
-def clause_distances(clause: Clause, inputs: _Inputs, holds: np.ndarray) -> np.ndarray:
-    """How far customers are inside (positive) or outside (negative) a clause, in robust units of the feature.
+def clause_distances(clause: Clause, inputs: _Inputs, holds: np.ndarray, out: np.ndarray) -> None:
+    """Put into `out` how far customers are inside (positive) or outside (negative) a clause.
 
-    One unit for features without an order and for missing values. The boundaries of a whole number lie half-way to the
-    next one.
+    In robust units of the feature; one unit for features without an order and for missing values and limits. The
+    boundaries of a whole number lie half-way to the next one.
     """
     if clause.kind != "number" or clause.operator in ("is null", "is not null"):
-        return np.where(holds, 1.0, -1.0)
+        np.multiply(holds, 2.0, out=out)
+        out -= 1.0
+        return
     values, unit, half = inputs.scaled(clause.column, clause.unit), clause.unit, clause.half
     trifle = 0.0 if half else TRIFLE
     first = clause.limits[0]
     match clause.operator:
         case ">=":
-            distances = values - (first - half) / unit
+            np.subtract(values, (first - half) / unit, out=out)
         case ">":
-            distances = values - ((first + half) / unit + trifle)
+            np.subtract(values, (first + half) / unit + trifle, out=out)
         case "<=":
-            distances = (first + half) / unit - values
+            np.subtract((first + half) / unit, values, out=out)
         case "<":
-            distances = ((first - half) / unit - trifle) - values
+            np.subtract((first - half) / unit - trifle, values, out=out)
         case "between":
-            distances = np.minimum(values - (first - half) / unit, (clause.limits[1] + half) / unit - values)
+            np.minimum(values - (first - half) / unit, (clause.limits[1] + half) / unit - values, out=out)
         case operator:
             gaps = np.minimum.reduce([np.abs(values - limit / unit) for limit in clause.limits])
-            distances = gaps - (half / unit + trifle) if operator in ("!=", "not in") else half / unit - gaps
-    np.copyto(distances, -1.0, where=np.isnan(distances))
-    return distances
+            if operator in ("!=", "not in"):
+                np.subtract(gaps, half / unit + trifle, out=out)
+            else:
+                np.subtract(half / unit, gaps, out=out)
+    missing = inputs.numbers(clause.column)[1]
+    if missing is not None:
+        out[missing] = -1.0
+    if any(np.isnan(limit) for limit in clause.limits):
+        out[:] = -1.0

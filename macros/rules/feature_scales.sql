@@ -4,12 +4,18 @@
 {% macro feature_scales(names, features) -%}
     select
         {%- for name in names %}
-        {%- set value = features[name].value %}
-        coalesce(nullif(({{ cut_point(value, 75) }} - {{ cut_point(value, 25) }}) / 1.349, 0), 1) as {{ name }},
+        coalesce(nullif(({{ quartile(name, 2) }} - {{ quartile(name, 1) }}) / 1.349, 0), 1) as {{ name }},
         {%- endfor %}
         as_of_date
-    from customer_features
-    group by as_of_date
+    from (
+        select
+            {%- for name in names %}
+            {{ cut_points(features[name].value, [25, 75]) }} as {{ name }},
+            {%- endfor %}
+            as_of_date
+        from customer_features
+        group by as_of_date
+    ) as lower_and_upper
 {%- endmacro %}
 
 {#- The numbers that the rules of some definitions are about, by name, in order. -#}
