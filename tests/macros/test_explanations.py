@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from flows.rules.explain import explained as told
 from flows.rules.macros import macros
+from macros.python.rule_fits import ROWS
 
 Customer = dict[str, Any]
 
@@ -361,3 +362,85 @@ def test_the_random_worlds_are_not_all_alike() -> None:
     rows = explained(World(ordered, population))
     assert {row["segment"] for row in rows} == {"s0", "s2", "s3"}
     assert {row["change_feature"] for row in rows} >= {"orders_30d", "age_band"}
+
+
+def test_python_decides_as_the_sql_does_by_dates_ages_segments_and_frozen_cut_points() -> None:
+    """More customers than are computed at a time, some without a segment and some in one that the rules dropped."""
+    frozen = {"any": ["net_sales_365d >= p50", {"not": "recency_score < 5"}, "first_seen_date < 2016-03-01"]}
+    above = {"all": [{"in_segment": "seg_base.a"}, {"any": ["days_since_first_seen >= 700", "age_band not in (a, b)"]}]}
+    models = {
+        "seg_top": simple(above),
+        "seg_base": simple("orders_365d between 2 and 9"),
+        "seg_frozen": simple(frozen) | {"cut_points": {"frozen_on": "2017-06-30"}},
+    }
+    known = macros(models=models)
+    definitions = known.definitions()
+    names = [definition["name"] for definition in definitions]
+    assert names.index("seg_base") < names.index("seg_top")
+    day = date(2017, 12, 31)
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"create table customer_features as select range as customer_id, date '{day}' as as_of_date, "
+            "cast(range % 13 as bigint) as orders_365d, range % 700 / 7.0 as net_sales_365d, "
+            "case when range % 5 > 0 then date '2016-01-01' + cast(range % 400 as integer) end as first_seen_date, "
+            "case range % 4 when 0 then 'a' when 1 then 'b' when 2 then 'c' end as age_band, "
+            "cast(range % 300 as bigint) as days_since_last_order, 1 as recency_score "
+            f"from range({2 * ROWS + 7})"
+        )
+        connection.execute(
+            "create table rule_cut_points as from (values (date '2017-06-30', 80.0), (date '2017-12-31', 1.0)) "
+            "as t (as_of_date, net_sales_365d_p50)"
+        )
+        connection.execute(
+            "create table score_cut_points as select as_of_date, 200 as recency_p20, 150 as recency_p40, "
+            "100 as recency_p60, 50 as recency_p80 from rule_cut_points"
+        )
+        for name in names:
+            connection.execute(f"create table {name} as {known.segmentation_sql(name)}")
+        decided = " union all ".join(
+            f"select customer_id, segmentation, segment, held_clauses from {name}" for name in names
+        )
+        connection.execute(f"create table decided as {decided}")
+        relations = {
+            "customers": "select customer_id from customer_features",
+            "population": "from customer_features",
+            "segments": "select customer_id, segmentation, "
+            "case when customer_id % 50 = 0 then 'dropped' else segment end as segment "
+            "from decided where customer_id % 60 > 0",
+            "rule_cut_points": "from rule_cut_points",
+            "score_cut_points": "from score_cut_points",
+        }
+        rows = told(connection, definitions, known, day, relations)
+        of_sql = {
+            (customer, segmentation): (segment, held)
+            for customer, segmentation, segment, held in connection.execute("from decided").fetchall()
+        }
+    assert len(rows) == sum(1 for customer, _ in of_sql if customer % 60 > 0)
+    for row in rows:
+        assert (row["rule_segment"], row["held_clauses"]) == of_sql[row["customer_id"], row["segmentation"]]
+        is_dropped = row["customer_id"] % 50 == 0
+        assert is_dropped == (row["segment"] == "dropped")
+        assert (row["fit"] >= 0.5) == (not is_dropped)
+        assert row["nearest_segment"] in {"a", "b"} - {row["segment"]}
+    taken = {(row["segmentation"], row["rule_segment"]) for row in rows}
+    assert taken == {(name, segment) for name in names for segment in ("a", "b")}
+
+
+def test_nobody_has_no_fits() -> None:
+    known = macros(models={"seg_x": simple("orders_365d > 5")})
+    relations = {
+        "customers": "select customer_id from customer_features",
+        "population": "from customer_features",
+        "segments": "select customer_id, '' as segmentation, '' as segment from customer_features",
+        "rule_cut_points": "select as_of_date from customer_features",
+        "score_cut_points": "select as_of_date from customer_features",
+    }
+    with duckdb.connect() as connection:
+        connection.execute("create table customer_features (customer_id bigint, as_of_date date, orders_365d bigint)")
+        assert told(connection, known.definitions(), known, date(2017, 12, 31), relations) == []
+
+
+def simple(rule: Any) -> dict[str, Any]:
+    """A definition of one rule."""
+    segments = [{"name": "a", "description": "-", "rule": rule}, {"name": "b", "description": "-"}]
+    return {"owner": "a@example.com", "segments": segments}
