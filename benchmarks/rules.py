@@ -121,9 +121,8 @@ def main() -> int:
 
     def run_rules() -> None:
         for name in names:
-            columns = "customer_id, segmentation, segment, rule_version"
-            sql = known.segmentation_sql(name)
-            connection.execute(f"create or replace table decided_{name} as select {columns} from ({sql})")
+            sql = f"select customer_id, segment from ({known.segmentation_sql(name)})"
+            connection.execute(f"create or replace table decided_{name} as {sql}")
 
     inputs = ", ".join(
         [
@@ -155,7 +154,7 @@ def main() -> int:
 
     bare = timed(run_bare)
     rules = timed(run_rules)
-    states = " union all ".join(f"select customer_id, segmentation, segment from decided_{name}" for name in names)
+    states = " union all ".join(f"select *, '{name}' as segmentation from decided_{name}" for name in names)
     connection.execute(f"create table current_segments as {states}")
     fits = timed(run_fits)
     told = timed(run_names)

@@ -9,5 +9,5 @@
 {%- endmacro %}
 
 {% macro duckdb__cut_points(value, percentiles) -%}
-    quantile_disc(cast({{ value }} as double), [{% for percentile in percentiles %}{{ percentile / 100 }}{{ ', ' if not loop.last }}{% endfor %}])
+    quantile_disc({{ value }}, [{% for percentile in percentiles %}{{ percentile / 100 }}{{ ', ' if not loop.last }}{% endfor %}])
 {%- endmacro %}

@@ -4,7 +4,7 @@
 {% macro feature_scales(names, features) -%}
     select
         {%- for name in names %}
-        coalesce(nullif(({{ quartile(name, 2) }} - {{ quartile(name, 1) }}) / 1.349, 0), 1) as {{ name }},
+        coalesce(nullif(cast({{ quartile(name, 2) }} - {{ quartile(name, 1) }} as double) / 1.349, 0), 1) as {{ name }},
         {%- endfor %}
         as_of_date
     from (
@@ -12,9 +12,8 @@
             {%- for name in names %}
             {{ cut_points(features[name].value, [25, 75]) }} as {{ name }},
             {%- endfor %}
-            as_of_date
+            max(as_of_date) as as_of_date
         from customer_features
-        group by as_of_date
     ) as lower_and_upper
 {%- endmacro %}
 
