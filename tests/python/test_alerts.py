@@ -156,7 +156,7 @@ def test_the_index_is_as_counted_by_hand(
     assert (row["baseline_customers"], row["customers"], row["baseline_date"]) == (130, 170, LAST - DAY)
     assert row["mean"] == pytest.approx(np.mean([value for value in after if value is not None]), abs=1e-5)
     noise = 1 / 130 + 1 / 170
-    assert row["critical_psi"] == pytest.approx(stats.chi2.isf(0.05, bins - 1) * noise, rel=0.01)
+    assert row["critical_psi"] == pytest.approx(stats.chi2.isf(0.1, bins - 1) * noise, rel=0.01)
     assert row["p_value"] == pytest.approx(stats.chi2.sf(index / noise, bins - 1), rel=1.1, abs=0.003)
     assert row["is_drifted"] == (index > 0.1 and index > row["critical_psi"])
 
@@ -192,6 +192,21 @@ def test_a_day_can_be_set_as_the_baseline(connection: duckdb.DuckDBPyConnection)
     connection.execute(f"create table drift_baselines as {sql}")
     rows = records(connection, compiled("marts/alerts/fct_segment_drift.sql", days[0], days[2]) + " order by 1")
     assert [(row["as_of_date"], row["baseline_date"]) for row in rows if row["bins"] > 1] == [(LAST, days[1])]
+
+
+@pytest.mark.parametrize(("history_start", "found"), [(LAST - DAY, {LAST - DAY, LAST}), (LAST, {LAST})])
+def test_the_day_may_lie_before_the_run_but_not_before_the_history(
+    connection: duckdb.DuckDBPyConnection, history_start: date, found: set[date]
+) -> None:
+    shop_days(connection, {LAST - DAY: [1.0] * 60, LAST: [2.0] * 70})
+    variables = {"drift_baseline_date": str(LAST - DAY), "history_start": str(history_start)}
+    sql = compiled("history/drift_baselines.sql", LAST, LAST, **variables)
+    connection.execute(f"create table kept as {sql}")
+    bins = records(connection, "from kept where customers > 0")
+    assert {row["baseline_date"] for row in bins} == found
+    assert all(row["customers"] == (70 if row["baseline_mean"] == 2.0 else 60) for row in bins)
+    again = compiled("history/drift_baselines.sql", LAST, LAST, incremental=True, **variables)
+    assert records(connection, again) == []
 
 
 def test_small_segments_have_neither_baseline_nor_index(connection: duckdb.DuckDBPyConnection) -> None:
@@ -380,6 +395,14 @@ def test_a_jump_is_seen_in_a_segment_that_swings_slowly(connection: duckdb.DuckD
     assert row["is_alert"]
 
 
+def test_the_step_back_from_a_single_odd_day_is_no_alert(connection: duckdb.DuckDBPyConnection) -> None:
+    usual = noisy(6, 1000, 0.01)
+    days = [*usual[:-2], round(usual[-2] * 0.8), usual[-1]]
+    (row,) = judged(connection, {"big": days})
+    assert abs(row["score"]) < 1 < 9 < row["step_score"]
+    assert not row["is_alert"]
+
+
 def test_small_segments_and_short_histories_are_not_judged(connection: duckdb.DuckDBPyConnection) -> None:
     assert judged(connection, {"big": [*[40] * 98, 49], "rest": [1000] * 60}) == []
 
@@ -396,7 +419,7 @@ def test_false_discoveries_are_held_as_scipy_does(connection: duckdb.DuckDBPyCon
     of_kinds = np.concatenate([stats.false_discovery_control(drifted), stats.false_discovery_control(fell)])
     assert [row["adjusted_p_value"] for row in rows] == pytest.approx(np.maximum(of_all, of_kinds))
     assert {row["tests"] for row in rows} == {62}
-    assert [row["is_alert"] for row in rows] == [row["adjusted_p_value"] <= 0.05 for row in rows]
+    assert [row["is_alert"] for row in rows] == [row["adjusted_p_value"] <= 0.1 for row in rows]
     assert 0 < sum(row["is_alert"] for row in rows) < 62
 
 

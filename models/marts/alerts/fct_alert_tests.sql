@@ -448,10 +448,13 @@ tests as (
         score,
         step_score,
         -- The smaller of two, which counts double (Bonferroni), and what it is of must matter.
+        -- A step back to what is usual does not: it has to lead half as far from there.
         least(2 * least(score_p_value, step_p_value), 1) as p_value,
         case
             when step_p_value < score_p_value
-                then abs(step_score) > {{ var('alert_minimum_score') }} and abs(step_change) >= {{ minimum_change }}
+                then
+                    abs(step_score) > {{ var('alert_minimum_score') }} and abs(step_change) >= {{ minimum_change }}
+                    and change * sign(step_change) >= {{ minimum_change }} / 2
             else abs(score) > {{ var('alert_minimum_score') }} and abs(change) >= {{ minimum_change }}
         end as is_material
     from score_p_values
