@@ -2,10 +2,11 @@
 
 python -m benchmarks.alerts [--months N] [--cases N] [--seed N]
 
-The models' compiled SQL runs on made-up worlds. The sizes, means and shares of a world are the demo's: the level of its
-days, and their deviations from a moving median, in whole weeks drawn at random, the same weeks for all series. Its
-customers are drawn anew every week, with replacement, from those of one day. Worlds lie one after the other in time, so
-that one statement judges them all, and no test of one is counted with those of another.
+The models' compiled SQL runs on made-up worlds. The sizes, means and shares of a world are the demo's: the level of
+its days, and their deviations from a moving median, in stretches of four weeks drawn at random, the same for all
+series. Each stretch is faded into the next over a week, so that one day follows another as it did in the demo.
+Customers are drawn anew every week, with replacement, from those of one day. Worlds lie one after the other in time,
+so that one statement judges them all, and no test of one is counted with those of another.
 """
 
 import argparse
@@ -24,8 +25,14 @@ FIRST_WORLD = date(2100, 1, 4)
 MONTH, FOUND_WITHIN, SHIFT = 28, 3, 1.2
 # The demo's days whose deviations are drawn, whole weeks, and the day whose customers are drawn.
 FIRST_DAY, LAST_DAY, POPULATION_DAY = date(2017, 5, 1), date(2017, 12, 3), date(2017, 10, 1)
+# Days of a stretch, and of the next one that it is faded into.
+STRETCH, FADE = 28, 7
 # Half of the worlds grow by this part a week, which is no change.
 GROWTH = 0.01
+# What a series usually deviates, or changes from one day to the next.
+CLASSES = {
+    0: "below 1.5 %", 1: "1.5 % to 3 %", 2: "3 % to 6 %", 3: "above 6 %", 9: "not judged", None: "all",
+}  # fmt: skip
 
 
 class Worlds:
@@ -94,15 +101,28 @@ class Worlds:
             where usual > 0 and as_of_date between date '{FIRST_DAY}' and date '{LAST_DAY}'
             """,
         )
-        weeks = (LAST_DAY - FIRST_DAY).days // 7 + 1
+        days = (LAST_DAY - FIRST_DAY).days + 1
         self.create(
-            "source_weeks",
-            "select kind, segmentation, segment, feature, (as_of_date - date '2017-05-01') // 7 as week, "
-            "(as_of_date - date '2017-05-01') % 7 as weekday, deviation, "
+            "source_days",
+            f"select kind, segmentation, segment, feature, as_of_date - date '{FIRST_DAY}' as source_day, deviation, "
             "median(value) over (partition by kind, segmentation, segment, feature) as level "
-            f"from deviations qualify count(*) over (partition by kind, segmentation, segment, feature) = {weeks * 7}",
+            f"from deviations qualify count(*) over (partition by kind, segmentation, segment, feature) = {days}",
         )
-        self.weeks = weeks
+        self.create(
+            "usual_steps",
+            """
+            select kind, segmentation, segment, feature, median(abs(step)) / 0.6745 as usual_step
+            from (
+                select *, deviation - lag(deviation) over (
+                    partition by kind, segmentation, segment, feature order by source_day
+                ) as step
+                from source_days
+            )
+            group by all
+            """,
+        )
+        # Stretches begin on the first day's weekday, and leave room for what they are faded out with.
+        self.starts = (days - STRETCH - FADE) // 7 + 1
         names = ", ".join(self.variables["drift_features"])
         self.create(
             "population",
@@ -123,7 +143,7 @@ class Worlds:
         self.create("drift_baselines", self.sql("history/drift_baselines.sql", day, day))
         self.create(
             "targets",
-            "select distinct segmentation, segment, feature from drift_baselines semi join source_weeks "
+            "select distinct segmentation, segment, feature from drift_baselines semi join source_days "
             "using (segmentation, segment, feature)",
         )
 
@@ -145,12 +165,23 @@ class Worlds:
         stride = 7 * ((self.history + days) // 7 + 20)
         last = FIRST_WORLD + timedelta(days=stride * worlds)
         seed = self.seed
+
+        def start(stretch: str) -> str:
+            return f"7 * (hash(world, {stretch}, {seed}) % {self.starts})::integer"
+
         self.create("planted", planted)
         self.create(
             "world_days",
             f"""
             select world, day, date '{FIRST_WORLD}' + (world * {stride} + day)::integer as as_of_date,
-                hash(world, day // 7, {seed}) % {self.weeks} as week, day % 7 as weekday,
+                -- In every world the first judged day is another one of its stretch.
+                day + (hash(world, {seed}) % {STRETCH})::integer as place,
+                {start(f"place // {STRETCH}")} + place % {STRETCH} as source_day,
+                case
+                    when place % {STRETCH} >= {FADE} then source_day
+                    else {start(f"place // {STRETCH} - 1")} + {STRETCH} + place % {STRETCH}
+                end as fading_day,
+                least((place % {STRETCH} + 1) / {FADE + 1}.0, 1) * pi() / 2 as angle,
                 -- The customers of a day are drawn on the first judged day of its week.
                 date '{FIRST_WORLD}' + (world * {stride} + {self.history} + (day - {self.history}) // 7 * 7)::integer
                     as drawn_on
@@ -163,11 +194,14 @@ class Worlds:
             f"""
             select
                 world_days.world, kind, segmentation, segment, feature, as_of_date, day,
-                level * (1 + deviation)
+                -- Squares that add up to one keep the variance of two stretches.
+                source_days.level * (1 + sin(angle) * source_days.deviation + cos(angle) * fading_days.deviation)
                 * case when kind = 'size' and world_days.world % 2 = 1 then power({1 + GROWTH}, day / 7.0) else 1 end
                 * case when planted.world is not null and day >= {self.history} then {SHIFT} else 1 end as value
             from world_days
-            inner join source_weeks using (week, weekday)
+            inner join source_days using (source_day)
+            inner join (select * rename (source_day as fading_day) from source_days) as fading_days
+                using (kind, segmentation, segment, feature, fading_day)
             left join planted using (world, kind, segmentation, segment, feature)
             """,
         )
@@ -321,46 +355,57 @@ def planted_cases(kind: str, source: str, cases: int, seed: int) -> str:
 
 
 def print_found(console: Console, worlds: Worlds, title: str, kind: str) -> None:
-    """Print how many planted cases were found within FOUND_WITHIN days, by the usual deviation."""
-    rows = worlds.connection.sql(
+    """Print how many planted cases were found within FOUND_WITHIN days, by what the series usually does."""
+    worlds.create(
+        "found",
         f"""
-        with judged as (
-            select world, planted.segmentation, planted.segment, planted.feature,
-                max(case when tests.kind = '{kind}' then abs(observed / expected - 1) / nullif(abs(score), 0) end)
-                    as usual,
-                coalesce(bool_or(tests.kind = '{kind}' and is_alert), false) as by_series,
-                coalesce(bool_or(tests.kind = 'distribution' and is_alert), false) as by_distribution,
-                coalesce(bool_or(tests.kind = '{kind}' and is_alert and day = 0), false) as at_once
-            from planted
-            left join fct_alert_tests as tests using (world, segmentation, segment, feature)
-            group by all
-        )
-        select
-            case when usual < 0.015 then 'below 1.5 %' when usual < 0.03 then '1.5 % to 3 %'
-                when usual < 0.06 then '3 % to 6 %' when usual is null then 'not judged' else 'above 6 %' end
-                as usual_class,
-            count(*), count_if(by_series), count_if(by_distribution), count_if(by_series or by_distribution),
-            count_if(at_once), coalesce(min(usual), 9) as sort
-        from judged group by grouping sets ((usual_class), ()) order by grouping(usual_class), sort
-        """
-    ).fetchall()
-    table = Table(title=title, title_justify="left")
-    for name in (
-        "usual deviation",
-        "cases",
-        f"found by {kind}",
-        "by distribution",
-        f"found within {FOUND_WITHIN} days",
-        "on the first",
-    ):
-        table.add_column(name, justify="left" if name == "usual deviation" else "right")
-    for name, cases, series, distribution, either, at_once, _ in rows:
-        table.add_row(
-            name or "all",
-            str(cases),
-            *(f"{count} ({count / cases:.0%})" for count in (series, distribution, either, at_once)),
-        )
-    console.print(table)
+        select world, any_value(usual_step) as usual_step,
+            max(case when tests.kind = '{kind}' then abs(observed / expected - 1) / nullif(abs(score), 0) end)
+                as usual_deviation,
+            coalesce(bool_or(tests.kind = '{kind}' and is_alert), false) as by_series,
+            coalesce(bool_or(tests.kind = 'distribution' and is_alert), false) as by_distribution,
+            coalesce(bool_or(tests.kind = '{kind}' and is_alert and day = 0), false) as at_once
+        from planted
+        left join fct_alert_tests as tests using (world, segmentation, segment, feature)
+        left join usual_steps
+            on planted.kind = usual_steps.kind and planted.segmentation = usual_steps.segmentation
+            and planted.segment = usual_steps.segment and planted.feature = usual_steps.feature
+        group by world
+        """,
+    )
+    for name, usual in {
+        "usual deviation": "usual_deviation",
+        "usual deviation or step": "least(usual_deviation, greatest(usual_step, 0.01))",
+    }.items():
+        rows = worlds.connection.sql(
+            f"""
+            with classified as (
+                select *, case when usual_deviation is null then 9 when {usual} < 0.015 then 0
+                    when {usual} < 0.03 then 1 when {usual} < 0.06 then 2 else 3 end as class
+                from found
+            )
+            select class, count(*), count_if(by_series), count_if(by_distribution),
+                count_if(by_series or by_distribution), count_if(at_once)
+            from classified group by grouping sets ((class), ()) order by grouping(class), class
+            """
+        ).fetchall()
+        table = Table(title=title, title_justify="left")
+        for column in (
+            name,
+            "cases",
+            f"found by {kind}",
+            "by distribution",
+            f"found within {FOUND_WITHIN} days",
+            "on the first",
+        ):
+            table.add_column(column, justify="left" if column == name else "right")
+        for number, cases, series, distribution, either, at_once in rows:
+            table.add_row(
+                CLASSES[number],
+                str(cases),
+                *(f"{count} ({count / cases:.0%})" for count in (series, distribution, either, at_once)),
+            )
+        console.print(table)
 
 
 if __name__ == "__main__":

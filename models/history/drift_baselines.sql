@@ -6,7 +6,10 @@
 ) }}
 {%- set features = drift_features() -%}
 {%- set deciles = range(10, 100, 10) -%}
-{%- set fixed_date = var('drift_baseline_date') %}
+{#- A day before the history has no segments to take a baseline from. -#}
+{%- set fixed_date = (var('drift_baseline_date') or '') | string -%}
+{%- set fixed_date = fixed_date if first_kept_day() <= fixed_date <= run_window().last | string else none -%}
+{%- set is_before_run = fixed_date and fixed_date < run_window().first | string %}
 
 with run_days as (
     {{ run_days() }}
@@ -19,20 +22,45 @@ segmentation_days as (
 
 ),
 
-spells as (
+{% if is_before_run -%}
+-- Nothing is looked up where the fixed day's baseline is kept already.
+entries_until_fixed_date as (
 
-    {% if fixed_date -%}
-    -- The fixed day may lie before the run, whose spells are at hand.
     select
         *,
-        entered_on as valid_from,
-        lead(entered_on, 1, cast('9999-12-31' as date)) over (
+        row_number() over (
             partition by customer_id, segmentation
-            order by entered_on
-        ) as valid_to
+            order by entered_on desc
+        ) as entries_since
     from {{ ref('segment_entries') }}
-    {%- else -%}
-    select * from {{ ref('recent_spells') }}
+    where
+        entered_on <= cast('{{ fixed_date }}' as date)
+        {%- if is_incremental() %}
+        and not exists (select 1 from {{ this }} where baseline_date = cast('{{ fixed_date }}' as date))
+        {%- endif %}
+
+),
+
+{% endif -%}
+spells as (
+
+    select
+        customer_id,
+        segmentation,
+        segment,
+        greatest(valid_from, {{ first_date() }}) as valid_from,
+        valid_to
+    from {{ ref('recent_spells') }}
+    {%- if is_before_run %}
+    union all
+    select
+        customer_id,
+        segmentation,
+        segment,
+        cast('{{ fixed_date }}' as date) as valid_from,
+        {{ add_days("cast('" ~ fixed_date ~ "' as date)", 1) }} as valid_to
+    from entries_until_fixed_date
+    where entries_since = 1
     {%- endif %}
 
 ),
@@ -68,7 +96,6 @@ possible_days as (
     {%- if fixed_date %}
         union
         select cast('{{ fixed_date }}' as date) as as_of_date
-        where cast('{{ fixed_date }}' as date) <= {{ last_date() }}
     {%- endif %}
 
 ),

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -156,7 +156,7 @@ def test_the_index_is_as_counted_by_hand(
     assert (row["baseline_customers"], row["customers"], row["baseline_date"]) == (130, 170, LAST - DAY)
     assert row["mean"] == pytest.approx(np.mean([value for value in after if value is not None]), abs=1e-5)
     noise = 1 / 130 + 1 / 170
-    assert row["critical_psi"] == pytest.approx(stats.chi2.isf(0.05, bins - 1) * noise, rel=0.01)
+    assert row["critical_psi"] == pytest.approx(stats.chi2.isf(0.1, bins - 1) * noise, rel=0.01)
     assert row["p_value"] == pytest.approx(stats.chi2.sf(index / noise, bins - 1), rel=1.1, abs=0.003)
     assert row["is_drifted"] == (index > 0.1 and index > row["critical_psi"])
 
@@ -192,6 +192,21 @@ def test_a_day_can_be_set_as_the_baseline(connection: duckdb.DuckDBPyConnection)
     connection.execute(f"create table drift_baselines as {sql}")
     rows = records(connection, compiled("marts/alerts/fct_segment_drift.sql", days[0], days[2]) + " order by 1")
     assert [(row["as_of_date"], row["baseline_date"]) for row in rows if row["bins"] > 1] == [(LAST, days[1])]
+
+
+@pytest.mark.parametrize(("history_start", "found"), [(LAST - DAY, {LAST - DAY, LAST}), (LAST, {LAST})])
+def test_the_day_may_lie_before_the_run_but_not_before_the_history(
+    connection: duckdb.DuckDBPyConnection, history_start: date, found: set[date]
+) -> None:
+    shop_days(connection, {LAST - DAY: [1.0] * 60, LAST: [2.0] * 70})
+    variables = {"drift_baseline_date": str(LAST - DAY), "history_start": str(history_start)}
+    sql = compiled("history/drift_baselines.sql", LAST, LAST, **variables)
+    connection.execute(f"create table kept as {sql}")
+    bins = records(connection, "from kept where customers > 0")
+    assert {row["baseline_date"] for row in bins} == found
+    assert all(row["customers"] == (70 if row["baseline_mean"] == 2.0 else 60) for row in bins)
+    again = compiled("history/drift_baselines.sql", LAST, LAST, incremental=True, **variables)
+    assert records(connection, again) == []
 
 
 def test_small_segments_have_neither_baseline_nor_index(connection: duckdb.DuckDBPyConnection) -> None:
@@ -311,19 +326,25 @@ def judged(
     return records(connection, compiled("marts/alerts/fct_alert_tests.sql", LAST, LAST) + " order by kind, segment")
 
 
-def robust_score(days: Sequence[int]) -> tuple[float, float]:
-    """Expected size and score, by the definition."""
+def robust_score(days: Sequence[int]) -> tuple[float, float, float]:
+    """Expected size, score of the last day and score of its step, by the definition."""
     deviations = []
     for number in range(21, len(days)):
         usual = max(float(np.median([days[number - 7], days[number - 14], days[number - 21]])), 1)
         deviations.append((days[number] / usual - 1, usual))
-    before = [deviation for deviation, _ in deviations[-78:-1]]
-    middle = float(np.median(before))
-    median_absolute = float(np.median([abs(each - middle) for each in before]))
-    mean_absolute = float(np.mean([abs(each - middle) for each in before]))
-    scale = median_absolute / 0.6745 if median_absolute else 1.253314 * mean_absolute
-    deviation, usual = deviations[-1]
-    return usual * (1 + middle), (deviation - middle) / max(scale, 0.01, 1 / max(days[-1], 1))
+    found = [deviation for deviation, _ in deviations]
+    steps = [after - before for before, after in pairwise(found)]
+
+    def score(values: list[float]) -> tuple[float, float]:
+        before = values[-78:-1]
+        middle = float(np.median(before))
+        median_absolute = float(np.median([abs(each - middle) for each in before]))
+        mean_absolute = float(np.mean([abs(each - middle) for each in before]))
+        scale = median_absolute / 0.6745 if median_absolute else 1.253314 * mean_absolute
+        return middle, (values[-1] - middle) / max(scale, 0.01, 1 / max(days[-1], 1))
+
+    middle, score_of_day = score(found)
+    return deviations[-1][1] * (1 + middle), score_of_day, score(steps)[1]
 
 
 def noisy(seed: int, level: float, noise: float, growth: float = 0.0, days: int = 99) -> list[int]:
@@ -347,12 +368,14 @@ def noisy(seed: int, level: float, noise: float, growth: float = 0.0, days: int 
 )
 def test_sizes_are_judged_by_the_robust_score(connection: duckdb.DuckDBPyConnection, days: list[int]) -> None:
     (row,) = judged(connection, {"big": days})
-    expected, score = robust_score(days)
+    expected, score, step_score = robust_score(days)
     assert list(row) == contract("fct_alert_tests")
     assert (row["observed"], row["expected"]) == (days[-1], pytest.approx(expected, abs=1e-5))
     assert row["score"] == pytest.approx(score, abs=6e-4)
-    # Far out, where nothing hangs on it any more, the approximation of Student's t is coarser.
-    assert row["p_value"] == pytest.approx(2 * stats.t.sf(abs(score), 10), rel=0.12, abs=1e-8)
+    assert row["step_score"] == pytest.approx(step_score, abs=6e-4)
+    # The smaller one, twice. Far out, where nothing hangs on it any more, the approximation of Student's t is coarser.
+    p_value = min(2 * stats.t.sf(abs(score), 10), 2 * stats.t.sf(abs(step_score), 20))
+    assert row["p_value"] == pytest.approx(min(2 * p_value, 1), rel=0.12, abs=1e-8)
     assert row["is_alert"] == (days[-1] in (1400, 600, 209))
 
 
@@ -360,6 +383,24 @@ def test_steady_growth_is_no_alert_and_a_fifth_more_is_one(connection: duckdb.Du
     growing = noisy(5, 400, 0.005, growth=0.05)
     assert not judged(connection, {"big": growing})[0]["is_alert"]
     assert judged(connection, {"big": [*growing[:-1], round(growing[-1] * 1.2)]})[0]["is_alert"]
+
+
+def test_a_jump_is_seen_in_a_segment_that_swings_slowly(connection: duckdb.DuckDBPyConnection) -> None:
+    """Such as coupon_users of the demo: 20 % is no unusual deviation from three weeks ago, but an unusual step."""
+    swinging = [round(500 * (1 + 0.15 * math.sin(day / 12))) for day in range(99)]
+    (row,) = judged(connection, {"big": swinging})
+    assert not row["is_alert"]
+    (row,) = judged(connection, {"big": [*swinging[:-1], round(swinging[-1] * 1.2)]})
+    assert abs(row["score"]) < 3.5 < row["step_score"]
+    assert row["is_alert"]
+
+
+def test_the_step_back_from_a_single_odd_day_is_no_alert(connection: duckdb.DuckDBPyConnection) -> None:
+    usual = noisy(6, 1000, 0.01)
+    days = [*usual[:-2], round(usual[-2] * 0.8), usual[-1]]
+    (row,) = judged(connection, {"big": days})
+    assert abs(row["score"]) < 1 < 9 < row["step_score"]
+    assert not row["is_alert"]
 
 
 def test_small_segments_and_short_histories_are_not_judged(connection: duckdb.DuckDBPyConnection) -> None:
@@ -378,7 +419,7 @@ def test_false_discoveries_are_held_as_scipy_does(connection: duckdb.DuckDBPyCon
     of_kinds = np.concatenate([stats.false_discovery_control(drifted), stats.false_discovery_control(fell)])
     assert [row["adjusted_p_value"] for row in rows] == pytest.approx(np.maximum(of_all, of_kinds))
     assert {row["tests"] for row in rows} == {62}
-    assert [row["is_alert"] for row in rows] == [row["adjusted_p_value"] <= 0.05 for row in rows]
+    assert [row["is_alert"] for row in rows] == [row["adjusted_p_value"] <= 0.1 for row in rows]
     assert 0 < sum(row["is_alert"] for row in rows) < 62
 
 
@@ -410,11 +451,12 @@ def alerts_on(
     """The alerts after days on which the test held (x) or not (.), of the sizes of one segment."""
     columns = "as_of_date date, kind varchar, segmentation varchar, segment varchar, feature varchar, "
     columns += (
-        "observed double, expected double, score double, p_value double, adjusted_p_value double, is_alert boolean"
+        "observed double, expected double, score double, step_score double, p_value double, adjusted_p_value double, "
+        "is_alert boolean"
     )
     first = date(2024, 1, 1)
     rows = [
-        (first + n * DAY, "size", "seg_x", "big", "customers", 100.0 + n, 90.0, 4.0, 0.001, 0.01, mark == "x")
+        (first + n * DAY, "size", "seg_x", "big", "customers", 100.0 + n, 90.0, 4.0, 1.0, 0.001, 0.01, mark == "x")
         for n, mark in enumerate(held)
     ]
     table(connection, "fct_alert_tests", columns, rows)

@@ -6,7 +6,8 @@
 ) }}
 {%- set compared = range(7, 7 * var('alert_compared_weeks') + 1, 7) -%}
 {%- set usual = var('alert_usual_days') -%}
-{%- set reach = usual + compared[-1] -%}
+{#- A day is set against the one before it, where that was at most a week ago. -#}
+{%- set reach = usual + compared[-1] + 7 -%}
 {%- set minimum_customers = var('alert_minimum_customers') -%}
 {%- set minimum_change = var('alert_minimum_change') %}
 
@@ -145,7 +146,7 @@ same_weekday_medians as (
 
 -- The deviation of a series that grows steadily is the same every day, so it is the
 -- change of the deviation that tells.
-deviations as (
+measured_deviations as (
 
     select
         series.*,
@@ -164,6 +165,35 @@ deviations as (
 
 ),
 
+days_before as (
+
+    select
+        *,
+        lag(as_of_date) over (
+            partition by kind, segmentation, segment, feature
+            order by as_of_date
+        ) as date_before,
+        lag(deviation) over (
+            partition by kind, segmentation, segment, feature
+            order by as_of_date
+        ) as deviation_before
+    from measured_deviations
+
+),
+
+-- A series that swings for weeks hides a change of today in what it usually deviates, but
+-- from one day to the next it moves little: its step does not.
+deviations as (
+
+    select
+        *,
+        case
+            when {{ days_between('date_before', 'as_of_date') }} <= 7 then deviation - deviation_before
+        end as step
+    from days_before
+
+),
+
 deviations_before as (
 
     select
@@ -173,6 +203,7 @@ deviations_before as (
         deviations.segment,
         deviations.feature,
         deviations.deviation,
+        deviations.step,
         floor(({{ days_between('deviations.as_of_date', 'run_days.as_of_date') }} - 1) / 7) as weeks_before
     from run_days
     inner join deviations
@@ -191,6 +222,8 @@ medians as (
         segment,
         feature,
         median(deviation) as usual_deviation,
+        median(step) as usual_step,
+        cast(count(step) as double) as steps,
         cast(count(distinct weeks_before) as double) as weeks
     from deviations_before
     group by
@@ -212,9 +245,13 @@ absolute_deviations as (
         deviations_before.segment,
         deviations_before.feature,
         medians.usual_deviation,
+        medians.usual_step,
+        medians.steps,
         medians.weeks,
         median(abs(deviations_before.deviation - medians.usual_deviation)) as median_absolute,
-        avg(abs(deviations_before.deviation - medians.usual_deviation)) as mean_absolute
+        avg(abs(deviations_before.deviation - medians.usual_deviation)) as mean_absolute,
+        median(abs(deviations_before.step - medians.usual_step)) as median_absolute_step,
+        avg(abs(deviations_before.step - medians.usual_step)) as mean_absolute_step
     from deviations_before
     inner join medians
         on
@@ -230,6 +267,8 @@ absolute_deviations as (
         deviations_before.segment,
         deviations_before.feature,
         medians.usual_deviation,
+        medians.usual_step,
+        medians.steps,
         medians.weeks
 
 ),
@@ -256,7 +295,21 @@ scores as (
             end,
             deviations.finest
         ) as score,
-        absolute_deviations.weeks - 1 as degrees
+        deviations.step - absolute_deviations.usual_step as step_change,
+        case
+            when absolute_deviations.steps >= {{ var('alert_minimum_weeks') }}
+                then
+                    (deviations.step - absolute_deviations.usual_step) / greatest(
+                        case
+                            when absolute_deviations.median_absolute_step > 0
+                                then absolute_deviations.median_absolute_step / 0.6745
+                            else absolute_deviations.mean_absolute_step * 1.253314
+                        end,
+                        deviations.finest
+                    )
+        end as step_score,
+        absolute_deviations.weeks - 1 as degrees,
+        least(2 * (absolute_deviations.weeks - 1), absolute_deviations.steps - 1) as step_degrees
     from deviations
     inner join absolute_deviations
         on
@@ -269,13 +322,33 @@ scores as (
 
 ),
 
--- Days near to each other deviate alike, so the deviations of a week count as one.
+-- Days near to each other deviate alike, so the deviations of a week count as one; steps
+-- hang together less, and count as two.
 normal_scores as (
 
     select
         *,
-        {{ student_z('score', 'degrees') }} as z
+        {{ student_z('score', 'degrees') }} as z,
+        {{ student_z('step_score', 'step_degrees') }} as step_z
     from scores
+
+),
+
+-- Only a fall of the share explained is bad news.
+score_p_values as (
+
+    select
+        *,
+        case
+            when kind = 'share_explained' then {{ normal_tail('(-z)') }}
+            else 2 * {{ normal_tail('abs(z)') }}
+        end as score_p_value,
+        case
+            when step_z is null then 1
+            when kind = 'share_explained' then {{ normal_tail('(-step_z)') }}
+            else 2 * {{ normal_tail('abs(step_z)') }}
+        end as step_p_value
+    from normal_scores
 
 ),
 
@@ -373,14 +446,18 @@ tests as (
         observed,
         expected,
         score,
+        step_score,
+        -- The smaller of two, which counts double (Bonferroni), and what it is of must matter.
+        -- A step back to what is usual does not: it has to lead half as far from there.
+        least(2 * least(score_p_value, step_p_value), 1) as p_value,
         case
-            when kind = 'share_explained' then 1 - {{ normal_tail('z') }}
-            when z > 0 then 2 * {{ normal_tail('z') }}
-            else least(2 * (1 - {{ normal_tail('z') }}), 1)
-        end as p_value,
-        abs(score) > {{ var('alert_minimum_score') }} and abs(change) >= {{ minimum_change }}
-        and (kind <> 'share_explained' or change < 0) as is_material
-    from normal_scores
+            when step_p_value < score_p_value
+                then
+                    abs(step_score) > {{ var('alert_minimum_score') }} and abs(step_change) >= {{ minimum_change }}
+                    and change * sign(step_change) >= {{ minimum_change }} / 2
+            else abs(score) > {{ var('alert_minimum_score') }} and abs(change) >= {{ minimum_change }}
+        end as is_material
+    from score_p_values
     union all
     select
         as_of_date,
@@ -391,6 +468,7 @@ tests as (
         psi as observed,
         critical_psi as expected,
         psi / critical_psi as score,
+        cast(null as double) as step_score,
         p_value,
         is_drifted as is_material
     from fct_segment_drift
@@ -405,6 +483,7 @@ tests as (
         response_rate as observed,
         response_rate_before as expected,
         response_rate / response_rate_before - 1 as score,
+        cast(null as double) as step_score,
         p_value_of_fall as p_value,
         response_rate <= (1 - {{ minimum_change }}) * response_rate_before as is_material
     from fct_segment_response_rates
@@ -419,6 +498,7 @@ tests as (
         adjusted_rand_index as observed,
         {{ var('outgrown_rand_index') }} as expected,
         score,
+        cast(null as double) as step_score,
         {{ normal_tail('score') }} as p_value,
         adjusted_rand_index < {{ var('outgrown_rand_index') }} as is_material
     from outgrown_scores
@@ -432,6 +512,7 @@ tests as (
         segment_value as observed,
         claimed_value as expected,
         score,
+        cast(null as double) as step_score,
         {{ normal_tail('score') }} as p_value,
         not holds as is_material
     from persona_scores
@@ -490,6 +571,7 @@ select
     round(cast(observed as double), 6) as observed,
     round(cast(expected as double), 6) as expected,
     round(score, 3) as score,
+    round(step_score, 3) as step_score,
     p_value,
     adjusted_p_value,
     tests,
