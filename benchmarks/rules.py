@@ -190,7 +190,7 @@ def main() -> int:
     return 1 if different else 0
 
 
-def timed(action: Callable[[], None], times: int = 2) -> tuple[float, float]:
+def timed(action: Callable[[], None], times: int = 5) -> tuple[float, float]:
     """Wall and CPU seconds of an action, the best of some times."""
     costs = []
     for _ in range(times):
