@@ -1,6 +1,6 @@
 """Disturbs the daily run in every way that is to be feared, and writes docs/reliability.md about it.
 
-python -m tests.faults [--runs N] [--jobs N] [--seed N] [--only WORDS] [--releases N] [--readers N]
+python -m tests.faults [--runs N] [--minutes N] [--jobs N] [--seed N] [--only WORDS] [--releases N] [--readers N]
 
 Each case is a real daily run of a small shop as a process of its own, with one fault, and a run after it without; see
 tests.faults.cases for the faults and tests.faults.trial for what has to hold. It lies among the tests because it
@@ -80,15 +80,18 @@ def all_cases(runs: int, seed: int, seconds: float) -> list[Case]:
     return fixed + list(random_kills(seed, runs - len(fixed), seconds))
 
 
-def run_all(cases: list[Case], benches: list[Bench]) -> list[Outcome]:
-    """Run the cases, one at a time on each bench, and say how each ended."""
+def run_all(cases: list[Case], benches: list[Bench], minutes: float) -> list[Outcome]:
+    """Run the cases, one at a time on each bench, and say how each ended; none is begun after so many minutes."""
+    deadline = time.monotonic() + 60 * minutes
     free: queue.Queue[Bench] = queue.Queue()
     for bench in benches:
         free.put(bench)
     done = 0
 
-    def one(case: Case) -> Outcome:
+    def one(case: Case) -> Outcome | None:
         nonlocal done
+        if time.monotonic() > deadline:
+            return None
         bench = free.get()
         try:
             outcome = attempt(case, bench, reference_of(bench))
@@ -104,7 +107,7 @@ def run_all(cases: list[Case], benches: list[Bench]) -> list[Outcome]:
         return outcome
 
     with ThreadPoolExecutor(len(benches)) as pool:
-        return list(pool.map(one, cases))
+        return [outcome for outcome in pool.map(one, cases) if outcome]
 
 
 def release_under_readers(bench: Bench, releases: int, readers: int) -> Seen:
@@ -132,6 +135,7 @@ def main() -> int:
     """Build the base, run all cases, write the report."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Disturb the daily run.")
     parser.add_argument("--runs", type=int, default=60, metavar="N", help="disturbed runs (default 60)")
+    parser.add_argument("--minutes", type=float, default=600, metavar="N", help="begin no run after so many minutes")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="runs at a time (default 2)")
     parser.add_argument("--seed", type=int, default=4, metavar="N", help="of the random instants (default 4)")
     parser.add_argument("--releases", type=int, default=10, metavar="N", help="daily runs under readers (default 10)")
@@ -167,7 +171,7 @@ def main() -> int:
         cases = all_cases(arguments.runs, arguments.seed, seconds)
         if arguments.only:
             cases = [case for case in cases if re.search(arguments.only, f"{case.kind}: {case.name}")]
-        outcomes = run_all(cases, benches)
+        outcomes = run_all(cases, benches, arguments.minutes)
         seen = None if arguments.only else release_under_readers(benches[0], arguments.releases, arguments.readers)
     broken = [outcome for outcome in outcomes if outcome.wrong]
     left = sorted({path.name for path in ROOT.iterdir()} - there - {"build", ".ruff_cache"})
@@ -175,7 +179,7 @@ def main() -> int:
         print(f"Left in the project's folder: {', '.join(left)}")
     print(f"{len(outcomes)} disturbed runs, {len(broken)} of which do not hold, in {time.monotonic() - begun:.0f} s.")
     if seen is not None:
-        known = len([*step_kills(), *other_faults()])
+        known = max(len(cases), len([*step_kills(), *other_faults()]))
         session = Session(arguments.jobs, arguments.seed, known, seconds, time.monotonic() - begun)
         write_report(REPORT, outcomes, session, seen, arguments.releases, arguments.readers)
         print(f"Readers: {seen.queries} queries, {len(seen.failed)} failed, {len(seen.mixed)} mixed two releases.")

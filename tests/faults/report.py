@@ -11,7 +11,7 @@ from tests.faults.trial import Outcome
 
 @dataclass(frozen=True)
 class Session:
-    """How the runs were made: the options, how many cases there are but for kills at random, and seconds."""
+    """How the runs were made: the options, how many cases there are, and seconds."""
 
     jobs: int
     seed: int
@@ -66,10 +66,7 @@ def write_report(
         f"{session.jobs} at a time, {session.seconds / 60:.0f} minutes. An undisturbed run took "
         f"{session.undisturbed_seconds:.0f} seconds.",
         *(
-            [
-                f"They are a choice by the seed of the {session.known_cases} cases that the harness has; "
-                "the others were not run."
-            ]
+            [f"The harness has {session.known_cases} cases; the others were not run."]
             if len(outcomes) < session.known_cases
             else []
         ),
