@@ -151,7 +151,7 @@ class Company:
 
 def layer_of(model: str) -> str:
     """The folder of models that a model lies in."""
-    (path,) = (ROOT / "models").rglob(f"{model}.sql")
+    (path,) = (path for path in (ROOT / "models").rglob(f"{model}.*") if path.suffix in (".sql", ".py"))
     return path.relative_to(ROOT / "models").parts[0]
 
 
