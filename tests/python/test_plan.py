@@ -49,21 +49,20 @@ def marts(project: Project) -> duckdb.DuckDBPyConnection:
 def test_what_is_decoded_from_the_warehouse_is_what_the_mart_says(project: Project) -> None:
     with marts(project) as connection:
         columns = f"customer_id, {explaining.COLUMNS}, explanation"
-        told = connection.sql(f"select {columns} from marts.customer_segment_explanations order by all").fetchall()
+        query = f"select {columns} from marts.customer_segment_explanations order by customer_id, segmentation"
+        told = connection.sql(query).fetchall()
     with duckdb.connect(str(project.warehouse), read_only=True) as connection:
         definitions, known = parse(metas_of_day(connection, PUBLISHED), project.vars)
-        day = f"date '{PUBLISHED}'"
-        query = explaining.explanation_query(
-            definitions,
-            known,
-            day,
-            customers="select customer_id from marts.dim_customers",
-            features=f"select * from features.customer_features where as_of_date = {day}",
-            current_segments="select customer_id, segmentation, segment from history.recent_spells where is_current",
-            rule_cut_points="from segmentations.rule_cut_points",
-            score_cut_points="from features.score_cut_points",
-        )
-        decoded = connection.sql(f"select {columns} from ({query}) order by all").fetchall()
+        relations = {
+            "customers": "select customer_id from marts.dim_customers",
+            "population": f"select * from features.customer_features where as_of_date = date '{PUBLISHED}'",
+            "segments": "select customer_id, segmentation, segment from history.recent_spells where is_current",
+            "rule_cut_points": "from segmentations.rule_cut_points",
+            "score_cut_points": "from features.score_cut_points",
+        }
+        rows = explaining.explained(connection, definitions, known, PUBLISHED, relations)
+        names = columns.split(", ")
+        decoded = [tuple(row[name] for name in names) for row in rows]
     assert len(told) > 5000
     assert decoded == told
 
