@@ -207,7 +207,7 @@ def fits_of(
     own = fits[places, everybody]
     # Others are compared without it.
     fits[places, everybody] = np.where(is_gone, own, -np.inf)
-    nearest = _first(fits == fits.max(axis=0)) if last > 1 else is_gone.astype(np.int8)
+    nearest = _first(fits == fits.max(axis=0)) if last > 1 else is_gone.astype(np.int16)
     own[is_gone] = -FARTHEST
     fit = np.round(1 / (1 + np.exp(-np.clip(own, -FARTHEST, FARTHEST))), 12)
     # The rule that decides holds, and those before it do not, whatever is rounded.
@@ -222,10 +222,10 @@ def fits_of(
 def _first(truths: np.ndarray) -> np.ndarray:
     """The place, from 1, of the first row that is true in each column; one more than there are rows where none is."""
     last = len(truths) + 1
-    found = np.zeros(truths.shape[1], dtype=np.uint8)
+    found = np.zeros(truths.shape[1], dtype=np.int16)
     for i, truth in enumerate(truths):
-        np.maximum(found, truth.view(np.uint8) * np.uint8(last - 1 - i), out=found)
-    return (np.uint8(last) - found).astype(np.int8)
+        np.maximum(found, truth.view(np.uint8) * np.int16(last - 1 - i), out=found)
+    return np.int16(last) - found
 
 
 def _bits(truths: np.ndarray) -> np.ndarray:

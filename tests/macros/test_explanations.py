@@ -444,3 +444,26 @@ def simple(rule: Any) -> dict[str, Any]:
     """A definition of one rule."""
     segments = [{"name": "a", "description": "-", "rule": rule}, {"name": "b", "description": "-"}]
     return {"owner": "a@example.com", "segments": segments}
+
+
+def test_more_segments_than_a_byte_counts_are_told_apart() -> None:
+    rules = [{"all": [f"orders_365d = {i % 20}", f"orders_90d = {i // 20}"]} for i in range(300)]
+    segments = [{"name": f"s{i}", "description": "-", "rule": rule} for i, rule in enumerate(rules)]
+    known = macros(
+        models={"seg_x": {"owner": "a@example.com", "segments": [*segments, {"name": "b", "description": "-"}]}}
+    )
+    relations = {
+        "customers": "select customer_id from customer_features",
+        "population": "from customer_features",
+        "segments": "select customer_id, 'seg_x' as segmentation, 's' || customer_id as segment from customer_features",
+        "rule_cut_points": "select as_of_date from customer_features limit 1",
+        "score_cut_points": "select as_of_date from customer_features limit 1",
+    }
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table customer_features as select range as customer_id, date '2017-12-31' as as_of_date, "
+            "range % 20 as orders_365d, range // 20 as orders_90d from range(300)"
+        )
+        rows = told(connection, known.definitions(), known, date(2017, 12, 31), relations)
+    assert [row["rule_segment"] for row in rows] == [f"s{i}" for i in range(300)]
+    assert all(row["fit"] >= 0.5 and row["nearest_segment"] not in (None, row["segment"]) for row in rows)
