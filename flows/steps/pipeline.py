@@ -17,7 +17,7 @@ from flows.steps.notify import notify
 from flows.steps.project import Project
 from flows.steps.release import sweep
 from flows.steps.restatement import Restatement, discard_copy
-from flows.steps.run import Kind, Run
+from flows.steps.run import Kind, Run, settle
 from flows.steps.summary import markdown_summary, print_summary
 from flows.steps.window import Window
 
@@ -77,13 +77,16 @@ def copy_warehouse(restatement: Restatement) -> None:
 
 
 def tidy(project: Project) -> None:
-    """Remove the files that a killed run left.
+    """Remove the files that a killed run left, and write down how it ended.
 
     Raises:
         RunStopped: a run is under way.
     """
     with warehouse_lock(project.warehouse, CONSOLE.print):
         _tidy(project)
+        # Where somebody has the file open, the next run does it.
+        with suppress(duckdb.Error):
+            settle(project)
 
 
 def _tidy(project: Project) -> None:

@@ -100,9 +100,7 @@ class Run:
         wait_until_free(warehouse, self.report)
         try:
             self.log("running")
-            for run in operations_log.read_runs(warehouse):
-                if run.status in operations_log.UNFINISHED and run.run_id != self.run_id:
-                    operations_log.log_run(warehouse, self._ended(run))
+            settle(replace(self.project, warehouse=warehouse), but=self.run_id)
         except duckdb.Error as error:
             raise RunStopped(
                 f"The warehouse {warehouse} cannot be opened for writing: {str(error).splitlines()[0]}. "
@@ -294,30 +292,6 @@ class Run:
     def _log_node(self, node: dbt.Node) -> None:
         self.events.write("node_built", step=self.unfinished_step, node=node.name, seconds=node.seconds)
 
-    def _ended(self, run: operations_log.Run) -> operations_log.Run:
-        """A run that was killed: released where readers have its release, else interrupted, by what its log says."""
-        current = release.current_release(self.project.serving)
-        if current and current.name == f"{run.last_as_of_date}-{run.run_id}":
-            return replace(run, status="released")
-        events = read_events(log_file(self.project.logs, run.run_id))
-        step = next((event["step"] for event in reversed(events) if event["event"] == "step_begun"), None)
-        ended_at = run.ended_at
-        if events:
-            ended_at = datetime.fromisoformat(events[-1]["at"]).replace(tzinfo=None, microsecond=0)
-        return replace(
-            run,
-            status="interrupted",
-            message="The process ended without a word: it was killed, or the machine went down.",
-            ended_at=ended_at,
-            duration_seconds=(ended_at - run.started_at).total_seconds() if ended_at else None,
-            stopped_in=step,
-            rows_by_mart=None,
-            customers=None,
-            seconds_by_step=json.dumps(
-                {event["step"]: event["seconds"] for event in events if event["event"] == "step_ended"}
-            ),
-        )
-
     def _judge(self, results: list[CheckResult]) -> None:
         self.results += results
         wait_until_free(self.project.warehouse, self.report)
@@ -332,6 +306,46 @@ class Run:
         failed = failures(results)
         if failed:
             raise RunStopped("\n".join(describe(result) for result in failed))
+
+
+def settle(project: Project, but: str | None = None) -> None:
+    """Write down how runs ended that were killed before they could say so.
+
+    Args:
+        project: whose log of runs it is.
+        but: the run that is under way.
+
+    Raises:
+        duckdb.Error: the warehouse cannot be opened.
+    """
+    for run in operations_log.read_runs(project.warehouse):
+        if run.status in operations_log.UNFINISHED and run.run_id != but:
+            operations_log.log_run(project.warehouse, _ended(project, run))
+
+
+def _ended(project: Project, run: operations_log.Run) -> operations_log.Run:
+    """A run that was killed: released where readers have its release, else interrupted, by what its log says."""
+    current = release.current_release(project.serving)
+    if current and current.name == f"{run.last_as_of_date}-{run.run_id}":
+        return replace(run, status="released")
+    events = read_events(log_file(project.logs, run.run_id))
+    step = next((event["step"] for event in reversed(events) if event["event"] == "step_begun"), None)
+    ended_at = run.ended_at
+    if events:
+        ended_at = datetime.fromisoformat(events[-1]["at"]).replace(tzinfo=None, microsecond=0)
+    return replace(
+        run,
+        status="interrupted",
+        message="The process ended without a word: it was killed, or the machine went down.",
+        ended_at=ended_at,
+        duration_seconds=(ended_at - run.started_at).total_seconds() if ended_at else None,
+        stopped_in=step,
+        rows_by_mart=None,
+        customers=None,
+        seconds_by_step=json.dumps(
+            {event["step"]: event["seconds"] for event in events if event["event"] == "step_ended"}
+        ),
+    )
 
 
 def mart_rows(warehouse: Path) -> dict[str, int]:

@@ -24,6 +24,7 @@ from flows.steps import lock, operations_log
 from flows.steps.doctor import STATES
 from flows.steps.errors import RunStopped
 from flows.steps.operations_log import SOURCES, log_run, read_runs
+from flows.steps.pipeline import tidy
 from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release
 from flows.steps.run import Run
@@ -185,6 +186,19 @@ def test_run_killed_while_it_released_is_released_only_where_readers_have_it(tmp
     (tmp_path / "serving" / "current").symlink_to(Path("releases") / name)
     first, _ = read_runs(next_run(tmp_path).project.warehouse)
     assert (first.status, first.customers) == (("released", 3) if is_current else ("interrupted", None))
+
+
+def test_run_killed_after_its_release_is_called_released_by_a_next_one_with_nothing_to_do(tmp_path: Path) -> None:
+    """The flow then begins no run, and the log said `releasing` until there was a new day."""
+    run = new_run(tmp_path)
+    run.begin()
+    run.rows_by_mart = {"dim_customers": 3}
+    run.log("releasing")
+    name = f"{NEXT_DAY}-{run.run_id}"
+    (tmp_path / "serving" / "releases" / name).mkdir(parents=True)
+    (tmp_path / "serving" / "current").symlink_to(Path("releases") / name)
+    tidy(run.project)
+    assert logged(run).status == "released"
 
 
 def test_run_that_is_cancelled_says_so_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
