@@ -4,6 +4,7 @@
     on_schema_change='fail',
     pre_hook="{{ forget('baseline_date') }}"
 ) }}
+-- depends_on: {{ ref('segment_entries') }}
 {%- set features = drift_features() -%}
 {%- set deciles = range(10, 100, 10) -%}
 {#- A day before the history has no segments to take a baseline from. -#}
