@@ -4,7 +4,7 @@
     on_schema_change='fail',
     pre_hook="{{ forget('baseline_date') }}"
 ) }}
--- depends_on: {{ ref('segment_entries') }}
+-- depends_on: {{ ref('segment_entries') }}, {{ ref('customer_features_history') }}
 {%- set features = drift_features() -%}
 {%- set deciles = range(10, 100, 10) -%}
 {#- A day before the history has no segments to take a baseline from. -#}
@@ -14,6 +14,20 @@
 
 with run_days as (
     {{ run_days() }}
+
+),
+
+-- The days of the run and the day before them, and the fixed day where it is an earlier one.
+customer_features as (
+
+    select * from {{ ref('customer_features') }}
+    {%- if is_before_run %}
+    union all
+    select * from {{ ref('customer_features_history') }}
+    where
+        as_of_date = cast('{{ fixed_date }}' as date)
+        and as_of_date < {{ first_date(-1) }}
+    {%- endif %}
 
 ),
 
@@ -213,7 +227,7 @@ members as (
             and new_segments.segment = active_spells.segment
             and new_segments.baseline_date >= active_spells.valid_from
             and new_segments.baseline_date < active_spells.valid_to
-    inner join {{ ref('customer_features') }} as customer_features
+    inner join customer_features
         on
             active_spells.customer_id = customer_features.customer_id
             and new_segments.baseline_date = customer_features.as_of_date

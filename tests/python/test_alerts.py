@@ -85,6 +85,7 @@ def shop_days(connection: duckdb.DuckDBPyConnection, values: dict[date, Sequence
     """Customers of segment big, all with a value of the feature on every day."""
     rows = [(day, number, value) for day, each in values.items() for number, value in enumerate(each)]
     table(connection, "customer_features", f"as_of_date date, customer_id bigint, {FEATURE} double", rows)
+    connection.execute("create or replace table customer_features_history as from customer_features")
     most = max(len(each) for each in values.values())
     connection.execute(
         "create or replace table recent_spells as select range as customer_id, 'seg_x' as segmentation, "
@@ -207,6 +208,17 @@ def test_the_day_may_lie_before_the_run_but_not_before_the_history(
     assert all(row["customers"] == (70 if row["baseline_mean"] == 2.0 else 60) for row in bins)
     again = compiled("history/drift_baselines.sql", LAST, LAST, incremental=True, **variables)
     assert records(connection, again) == []
+
+
+def test_the_day_may_be_one_whose_features_are_in_the_history_only(connection: duckdb.DuckDBPyConnection) -> None:
+    """Set long after it had passed, it was no baseline: a run holds its own days and the one before."""
+    day = LAST - 5 * DAY
+    shop_days(connection, {day: [1.0] * 60, LAST - DAY: [3.0] * 60, LAST: [2.0] * 70})
+    connection.execute("delete from customer_features where as_of_date = ?", [day])
+    variables = {"drift_baseline_date": str(day), "history_start": str(day)}
+    sql = compiled("history/drift_baselines.sql", LAST, LAST, **variables)
+    kept = [row for row in records(connection, sql) if row["baseline_date"] == day and row["customers"]]
+    assert [(row["customers"], row["baseline_mean"]) for row in kept] == [(60, 1.0)]
 
 
 def test_small_segments_have_neither_baseline_nor_index(connection: duckdb.DuckDBPyConnection) -> None:
