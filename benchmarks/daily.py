@@ -329,11 +329,10 @@ def measure_backfill(customers: int, days: int) -> None:
     """
     before = LAST_DATE - timedelta(days=days)
     models, few = Models(customers, before), Models(FEW_CUSTOMERS, before)
-    customer_days = 0.0
-    for each in (few, models):
+    for each in (models, few):
         each.run(before, INPUTS)
-        seconds = each.run(before, PART)[1]
-        customer_days = sum(seconds[name] for name in CUSTOMER_DAYS)
+    _, seconds = models.run(before, PART)
+    few.run(before, PART)
     window = Window(before + timedelta(days=1), LAST_DATE, before)
     part_days = max(1, int(models.project.vars["chunk_customer_days"]) // customers)
     mine, base = Cost(0.0, 0.0, 0.0), Cost(0.0, 0.0, 0.0)
@@ -341,7 +340,7 @@ def measure_backfill(customers: int, days: int) -> None:
         mine += models.run(part.last, PART, part.first)[0]
         base += few.run(part.last, PART, part.first)[0]
         CONSOLE.print(f"built up to {part.last}: {mine.cpu:,.0f} s of CPU")
-    full = print_incremental(models, few, customer_days)
+    full = print_incremental(models, few, sum(seconds[name] for name in CUSTOMER_DAYS))
     table = Table(
         title=f"\nA backfill of {days} days in parts of {part_days}, {customers:,} customers: what a day costs",
         title_justify="left",

@@ -52,6 +52,8 @@ def test_next_run_needs_no_hand_after_sigkill_of_the_flow_alone_and_of_its_group
     assert ended.status == 0, ended.output
     assert current_problem(bench, DAYS) == ("new", None)
     assert strays(bench, bench) == []
+    # Python models are files for a moment, with bytecode.
+    assert not (bench.folder / "tmp" / "__pycache__").exists()
     assert sorted(path.name for path in bench.warehouse.parent.iterdir()) == ["tessera.duckdb", "tessera.lock"]
     assert sorted(path.name for path in bench.serving.iterdir()) == ["current", "releases"]
     with duckdb.connect(str(bench.warehouse), read_only=True) as connection:
