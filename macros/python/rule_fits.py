@@ -5,15 +5,17 @@ Rules come as the row of rules_in_force, customers as the columns of rule_inputs
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-# Rows at a time: so many that calls of numpy cost little, so few that what is in between takes some tens of megabytes.
-ROWS = 65_536
+# Rows at a time: so many that calls of numpy cost little, so few that what is in between stays in the processor's
+# cache.
+ROWS = 32_768
 # Just on the boundary of a number with decimals a strict clause is a trifle outside.
 TRIFLE = 1e-9
 FARTHEST = 30.0
@@ -38,6 +40,31 @@ class Clause:
     limits: tuple[Any, ...]
     unit: float
     half: float
+
+    @cached_property
+    def lacks_limit(self) -> bool:
+        """Whether a number that it compares with is missing."""
+        return any(np.isnan(limit) for limit in self.limits)
+
+    @cached_property
+    def range(self) -> tuple[float | None, float | None]:
+        """Between which boundaries, in units, the clause of numbers holds; None for no boundary.
+
+        Clauses that say the same, such as <= 4 and < 5, have the very same boundary, so that their fits are equal.
+        """
+        first, half, unit, trifle = self.limits[0], self.half, self.unit, 0.0 if self.half else TRIFLE
+        match self.operator:
+            case ">=":
+                return (first - half) / unit, None
+            case ">":
+                return (first + half) / unit + trifle, None
+            case "<=":
+                return None, (first + half) / unit
+            case "<":
+                return None, (first - half) / unit - trifle
+            case "between":
+                return (first - half) / unit, (self.limits[1] + half) / unit
+        return None, None
 
 
 @dataclass(frozen=True)
@@ -110,27 +137,32 @@ def segment_fits(segmentations: list[Segmentation], customers: pa.RecordBatchRea
         customers: the rows of rule_inputs.
 
     Returns:
-        A row per customer: customer_id, and for the segmentation at place i decided_i, held_i, fit_i and nearest_i,
-        which are null where the customer has no segment in it.
+        A row per customer: customer_id, and for the segmentation at place i decided_i, held_i, fit_i and nearest_i.
     """
     parts = [_part(segmentations, pa.RecordBatch.from_pylist([], customers.schema))]
-    for batch in customers:
-        parts += [_part(segmentations, batch.slice(start, ROWS)) for start in range(0, batch.num_rows, ROWS)]
+    parts += [_part(segmentations, batch) for batch in customers]
     return pa.Table.from_batches(parts)
 
 
 def _part(segmentations: list[Segmentation], batch: pa.RecordBatch) -> pa.RecordBatch:
+    rows = batch.num_rows
+    found = [
+        Fits(np.empty(rows, np.int16), np.empty(rows, np.int64), np.empty(rows), np.empty(rows, np.int16))
+        for _ in segmentations
+    ]
+    for start in range(0, rows, ROWS):
+        some = batch.slice(start, ROWS)
+        inputs = _Inputs(some)
+        decided: dict[str, tuple[Segmentation, np.ndarray]] = {}
+        for number, segmentation in enumerate(segmentations):
+            waiting = some.column(f"counts_{number}") if f"counts_{number}" in some.schema.names else None
+            fits = fits_of(segmentation, inputs, decided, waiting)
+            decided[segmentation.name] = (segmentation, fits.decided)
+            for name, values in vars(fits).items():
+                getattr(found[number], name)[start : start + len(values)] = values
     columns = {"customer_id": batch.column("customer_id")}
-    inputs = _Inputs(batch)
-    decided: dict[str, tuple[Segmentation, np.ndarray]] = {}
-    for number, segmentation in enumerate(segmentations):
-        counts = batch.column(f"counts_{number}")
-        nobody = np.asarray(counts.is_null()) if counts.null_count else None
-        positions = counts.fill_null(0).to_numpy(zero_copy_only=False)
-        fits = fits_of(segmentation, inputs, decided, positions)
-        decided[segmentation.name] = (segmentation, fits.decided)
-        for name, values in vars(fits).items():
-            columns[f"{name}_{number}"] = pa.array(values, mask=nobody)
+    for number, fits in enumerate(found):
+        columns |= {f"{name}_{number}": pa.array(values) for name, values in vars(fits).items()}
     return pa.RecordBatch.from_pydict(columns)
 
 
@@ -177,7 +209,7 @@ def fits_of(
     segmentation: Segmentation,
     inputs: _Inputs,
     decided: Mapping[str, tuple[Segmentation, np.ndarray]],
-    counts: np.ndarray,
+    waiting: pa.Array | None = None,
 ) -> Fits:
     """Decide and measure some customers in one segmentation.
 
@@ -185,35 +217,48 @@ def fits_of(
         segmentation: its rules.
         inputs: the customers' values.
         decided: what the segmentations before it decided of them.
-        counts: the position of the segment that counts; 0 for one that the rules no longer have.
+        waiting: the position of the segment that counts of those who wait for the confirmation of a move; 0 for one
+            that the rules no longer have, null for those who do not wait.
     """
     rows, last = inputs.rows, len(segmentation.segments)
-    holds = np.empty((len(segmentation.clauses), rows), dtype=bool)
-    distances: list[np.ndarray] = []
+    # Eight bytes at a time, see _bits.
+    holds = np.empty((len(segmentation.clauses), -(-rows // 8) * 8), dtype=bool)
     for i, clause in enumerate(segmentation.clauses):
-        clause_holds(clause, inputs, decided, holds[i])
-        distances.append(clause_distances(clause, inputs, holds[i]))
-    ruled = np.empty((last - 1, rows), dtype=bool)
+        clause_holds(clause, inputs, decided, holds[i, :rows])
+    ruled = [
+        _combine(rule, lambda i: holds[i, :rows], np.logical_and, np.logical_or, np.logical_not)
+        for rule in segmentation.rules
+    ]
+    position = _first(np.array(ruled, dtype=bool).reshape(last - 1, rows))
+    counts = position
+    if waiting is not None and waiting.null_count < rows:
+        counts = np.where(waiting.is_null(), position, waiting.fill_null(0)).astype(np.int16)
     fits = np.empty((last, rows))
     for i, rule in enumerate(segmentation.rules):
-        ruled[i] = _combine(rule, holds, np.logical_and, np.logical_or, np.logical_not)
-        fits[i] = _combine(rule, distances, np.minimum, np.maximum, np.negative)
-    position = _first(ruled)
+        fits[i] = _combine(
+            rule,
+            lambda i: clause_distances(segmentation.clauses[i], inputs, holds[i, :rows]),
+            np.minimum,
+            np.maximum,
+            np.negative,
+        )
     # The last segment is as near as the rules are far; of equals a rule comes first.
     fits[-1] = -np.maximum(fits[:-1].max(axis=0), -FARTHEST) - TRIFLE if last > 1 else FARTHEST
-
-    everybody, places = np.arange(rows), np.maximum(counts, 1) - 1
+    # The segment that counts is taken out, so that the others are compared without it.
     is_gone = counts == 0
-    own = fits[places, everybody]
-    # Others are compared without it.
-    fits[places, everybody] = np.where(is_gone, own, -np.inf)
+    places = (np.maximum(counts, 1) - 1) * np.int64(rows) + np.arange(rows)
+    own = fits.take(places)
+    fits.put(places, np.where(is_gone, own, -np.inf))
     nearest = _first(fits == fits.max(axis=0)) if last > 1 else is_gone.astype(np.int16)
     own[is_gone] = -FARTHEST
     fit = np.round(1 / (1 + np.exp(-np.clip(own, -FARTHEST, FARTHEST))), 12)
     # The rule that decides holds, and those before it do not, whatever is rounded.
-    fit = np.where(counts == position, np.maximum(fit, 0.5), fit)
-    fit = np.where(counts < position, np.minimum(fit, 0.499999999), fit)
-    return Fits(position, _bits(holds), fit, nearest)
+    if counts is position:
+        np.maximum(fit, 0.5, out=fit)
+    else:
+        fit = np.where(counts == position, np.maximum(fit, 0.5), fit)
+        fit = np.where(counts < position, np.minimum(fit, 0.499999999), fit)
+    return Fits(position, _bits(holds)[:rows], fit, nearest)
 
 
 # Arithmetic on bytes, which is many times faster here than masks, argmax and packbits along columns.
@@ -229,24 +274,28 @@ def _first(truths: np.ndarray) -> np.ndarray:
 
 
 def _bits(truths: np.ndarray) -> np.ndarray:
-    """A number per column whose bits are its rows, the first the lowest."""
-    numbers = np.zeros(truths.shape[1], dtype=np.int64)
+    """A number per column whose bits are its rows, the first the lowest; the columns are a multiple of eight."""
+    columns = truths.shape[1]
+    numbers = np.zeros((columns, 8), dtype=np.uint8)
     for start in range(0, len(truths), 8):
-        byte = np.zeros(truths.shape[1], dtype=np.uint8)
+        # Eight columns side by side in a word: each is a byte of 0 or 1, and a shift by less than eight stays in it.
+        words = np.zeros(columns // 8, dtype=np.uint64)
         for i, truth in enumerate(truths[start : start + 8]):
-            byte |= truth.view(np.uint8) << np.uint8(i)
-        numbers |= byte.astype(np.int64) << start
-    return numbers
+            words |= truth.view(np.uint64) << np.uint64(i)
+        numbers[:, start // 8] = words.view(np.uint8)
+    return numbers.view("<i8").reshape(columns)
 
 
-def _combine(rule: Any, clauses: np.ndarray, least: np.ufunc, greatest: np.ufunc, negative: np.ufunc) -> np.ndarray:
+def _combine(
+    rule: Any, clause: Callable[[int], np.ndarray], least: np.ufunc, greatest: np.ufunc, negative: np.ufunc
+) -> np.ndarray:
     """A rule over its clauses: all is the least, any the greatest, not the negative."""
     if "clause" in rule:
-        return clauses[rule["clause"]]
+        return clause(rule["clause"])
     if "not" in rule:
-        return negative(_combine(rule["not"], clauses, least, greatest, negative))
+        return negative(_combine(rule["not"], clause, least, greatest, negative))
     (key,) = rule
-    first, *others = (_combine(part, clauses, least, greatest, negative) for part in rule[key])
+    first, *others = (_combine(part, clause, least, greatest, negative) for part in rule[key])
     if not others:
         return first
     function = least if key == "all" else greatest
@@ -303,25 +352,23 @@ def clause_distances(clause: Clause, inputs: _Inputs, holds: np.ndarray) -> np.n
     """
     if clause.kind != "number" or clause.operator in ("is null", "is not null"):
         return holds * 2.0 - 1.0
-    if any(np.isnan(limit) for limit in clause.limits):
+    if clause.lacks_limit:
         return np.full(inputs.rows, -1.0)
-    (values, known, missing), unit, half = inputs.scaled(clause.column, clause.unit), clause.unit, clause.half
-    trifle = 0.0 if half else TRIFLE
-    first = clause.limits[0]
-    match clause.operator:
-        case ">=":
-            distances = values - (first - half) / unit
-        case ">":
-            distances = values - ((first + half) / unit + trifle)
-        case "<=":
-            distances = (first + half) / unit - values
-        case "<":
-            distances = ((first - half) / unit - trifle) - values
-        case "between":
-            distances = np.minimum(values - (first - half) / unit, (clause.limits[1] + half) / unit - values)
-        case operator:
-            gaps = np.minimum.reduce([np.abs(values - limit / unit) for limit in clause.limits])
-            distances = gaps - (half / unit + trifle) if operator in ("!=", "not in") else half / unit - gaps
+    values, known, missing = inputs.scaled(clause.column, clause.unit)
+    lower, upper = clause.range
+    if lower is None and upper is None:
+        half = clause.half / clause.unit
+        distances = np.minimum.reduce([np.abs(values - limit / clause.unit) for limit in clause.limits])
+        if clause.operator in ("!=", "not in"):
+            distances -= half if half else TRIFLE
+        else:
+            np.subtract(half, distances, out=distances)
+    elif upper is None:
+        distances = values - lower
+    else:
+        distances = upper - values
+        if lower is not None:
+            np.minimum(distances, values - lower, out=distances)
     if missing is not None:
         distances *= known
         distances -= missing

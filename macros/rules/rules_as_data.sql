@@ -74,11 +74,33 @@ rules_in_force as (
 {%- endmacro %}
 
 {#- The common table expression rule_inputs, a row per customer: customer_id, a column per
-    feature that a rule is about, and for each segmentation counts_<i>, the position of
-    the segment that counts, 0 where the rules no longer have it, null where the customer
-    has none. It reads customer_features of one day, current_segments (customer_id,
-    segmentation, segment) and score_cut_points. -#}
+    feature that a rule is about, and for each segmentation in which a move has to be
+    confirmed counts_<i>, the position of the segment that counts while the customer
+    waits, 0 where the rules no longer have it, null where what they decide counts. It
+    reads customer_features of one day, waiting_segments (customer_id, segmentation,
+    segment that counts; those who do not wait may be there, too) and score_cut_points. -#}
 {% macro rule_inputs(definitions) -%}
+{%- set confirmed = definitions | selectattr('confirm_days', '>', 1) | list -%}
+{%- if confirmed -%}
+waiting_customers as (
+
+    select
+        customer_id
+        {%- for definition in confirmed %},
+        max(case
+            when segmentation <> '{{ definition.name }}' then null
+            {%- for segment in definition.segments %}
+            when segment = '{{ segment.name }}' then {{ segment.position }}
+            {%- endfor %}
+            else 0
+        end) as counts_{{ definitions.index(definition) }}
+        {%- endfor %}
+    from waiting_segments
+    group by customer_id
+
+),
+
+{% endif -%}
 rule_inputs as (
 
     select
@@ -86,22 +108,15 @@ rule_inputs as (
         {%- for column, value in rules_as_data(definitions).inputs.items() %},
         {{ value }} as {{ column }}
         {%- endfor %}
-        {%- for definition in definitions %},
-        {%- set counts = 'current_segments_' ~ loop.index0 ~ '.segment' %}
-        case
-            when {{ counts }} is null then null
-            {%- for segment in definition.segments %}
-            when {{ counts }} = '{{ segment.name }}' then {{ segment.position }}
-            {%- endfor %}
-            else 0
-        end as counts_{{ loop.index0 }}
+        {%- for definition in confirmed %},
+        waiting_customers.counts_{{ definitions.index(definition) }}
         {%- endfor %}
     from customer_features
+    {%- if confirmed %}
+    left join waiting_customers
+        on customer_features.customer_id = waiting_customers.customer_id
+    {%- endif %}
     {%- for definition in definitions %}
-    left join current_segments as current_segments_{{ loop.index0 }}
-        on
-            customer_features.customer_id = current_segments_{{ loop.index0 }}.customer_id
-            and current_segments_{{ loop.index0 }}.segmentation = '{{ definition.name }}'
     {%- if definition.frozen_on %}
     left join score_cut_points as score_cut_points_{{ loop.index0 }}
         on {{ cut_point_day(definition, 'customer_features.as_of_date') }} = score_cut_points_{{ loop.index0 }}.as_of_date
@@ -126,32 +141,36 @@ rule_inputs as (
     with customer_id, segmentation, rule_version, segment (the one that counts),
     rule_segment (the one that the rules decide today), held_clauses, fit and
     nearest_segment. It reads segment_fits, which rule_fits.py computes, and
-    current_segments; `number` is the place among the definitions. -#}
+    waiting_segments as rule_inputs does; `number` is the place among the definitions. -#}
 {% macro explained_cte(definition, number) -%}
+{%- set waits = definition.confirm_days > 1 -%}
 {{ definition.name }}_explained as (
 
     select
         segment_fits.customer_id,
         cast('{{ definition.name }}' as {{ dbt.type_string() }}) as segmentation,
         cast('{{ definition.rule_version }}' as {{ dbt.type_string() }}) as rule_version,
-        current_segments.segment,
-        case segment_fits.decided_{{ number }}
-            {%- for segment in definition.segments %}
-            when {{ segment.position }} then '{{ segment.name }}'
-            {%- endfor %}
-        end as rule_segment,
+        {% if waits %}coalesce(waiting_segments.segment, {% endif %}{{ segment_at(definition, 'decided_' ~ number) }}{{ ')' if waits }} as segment,
+        {{ segment_at(definition, 'decided_' ~ number) }} as rule_segment,
         segment_fits.held_{{ number }} as held_clauses,
         segment_fits.fit_{{ number }} as fit,
-        case segment_fits.nearest_{{ number }}
+        {{ segment_at(definition, 'nearest_' ~ number) }} as nearest_segment
+    from segment_fits
+    {%- if waits %}
+    left join waiting_segments
+        on
+            segment_fits.customer_id = waiting_segments.customer_id
+            and waiting_segments.segmentation = '{{ definition.name }}'
+    {%- endif %}
+
+)
+{%- endmacro %}
+
+{#- The name of the segment at the position that a column of segment_fits gives. -#}
+{% macro segment_at(definition, column) -%}
+case segment_fits.{{ column }}
             {%- for segment in definition.segments %}
             when {{ segment.position }} then '{{ segment.name }}'
             {%- endfor %}
-        end as nearest_segment
-    from segment_fits
-    inner join current_segments
-        on
-            segment_fits.customer_id = current_segments.customer_id
-            and current_segments.segmentation = '{{ definition.name }}'
-
-)
+        end
 {%- endmacro %}

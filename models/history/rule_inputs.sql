@@ -16,14 +16,9 @@ score_cut_points as (
 ),
 {%- endif %}
 
-current_segments as (
+waiting_segments as (
 
-    select
-        customer_id,
-        segmentation,
-        segment
-    from {{ ref('recent_spells') }}
-    where is_current
+    select * from {{ ref('waiting_segments') }}
 
 ),
 

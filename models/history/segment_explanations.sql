@@ -6,14 +6,9 @@ with segment_fits as (
 
 ),
 
-current_segments as (
+waiting_segments as (
 
-    select
-        customer_id,
-        segmentation,
-        segment
-    from {{ ref('recent_spells') }}
-    where is_current
+    select * from {{ ref('waiting_segments') }}
 
 ),
 
@@ -28,16 +23,16 @@ explained as (
     {%- else %}
     select
         segment_fits.customer_id,
-        current_segments.segmentation,
+        waiting_segments.segmentation,
         cast(null as {{ dbt.type_string() }}) as rule_version,
-        current_segments.segment,
-        current_segments.segment as rule_segment,
+        waiting_segments.segment,
+        waiting_segments.segment as rule_segment,
         cast(0 as bigint) as held_clauses,
         cast(null as double) as fit,
-        current_segments.segment as nearest_segment
+        waiting_segments.segment as nearest_segment
     from segment_fits
-    inner join current_segments
-        on segment_fits.customer_id = current_segments.customer_id
+    inner join waiting_segments
+        on segment_fits.customer_id = waiting_segments.customer_id
     where false
     {%- endfor %}
 

@@ -365,7 +365,7 @@ def test_the_random_worlds_are_not_all_alike() -> None:
 
 
 def test_python_decides_as_the_sql_does_by_dates_ages_segments_and_frozen_cut_points() -> None:
-    """More customers than are computed at a time, some without a segment and some in one that the rules dropped."""
+    """More customers than are computed at a time, of whom some wait in the other segment or in one that is no more."""
     frozen = {"any": ["net_sales_365d >= p50", {"not": "recency_score < 5"}, "first_seen_date < 2016-03-01"]}
     above = {"all": [{"in_segment": "seg_base.a"}, {"any": ["days_since_first_seen >= 700", "age_band not in (a, b)"]}]}
     models = {
@@ -373,6 +373,9 @@ def test_python_decides_as_the_sql_does_by_dates_ages_segments_and_frozen_cut_po
         "seg_base": simple("orders_365d between 2 and 9"),
         "seg_frozen": simple(frozen) | {"cut_points": {"frozen_on": "2017-06-30"}},
     }
+    waiting = ("seg_base", "seg_frozen")
+    for name in waiting:
+        models[name]["confirm_days"] = 2
     known = macros(models=models)
     definitions = known.definitions()
     names = [definition["name"] for definition in definitions]
@@ -404,9 +407,9 @@ def test_python_decides_as_the_sql_does_by_dates_ages_segments_and_frozen_cut_po
         relations = {
             "customers": "select customer_id from customer_features",
             "population": "from customer_features",
-            "segments": "select customer_id, segmentation, "
-            "case when customer_id % 50 = 0 then 'dropped' else segment end as segment "
-            "from decided where customer_id % 60 > 0",
+            "segments": "select customer_id, segmentation, case when customer_id % 50 = 0 then 'dropped' "
+            "when customer_id % 50 = 1 then case segment when 'a' then 'b' else 'a' end else segment end as segment "
+            f"from decided where customer_id % 60 > 0 and segmentation in {waiting}",
             "rule_cut_points": "from rule_cut_points",
             "score_cut_points": "from score_cut_points",
         }
@@ -415,13 +418,17 @@ def test_python_decides_as_the_sql_does_by_dates_ages_segments_and_frozen_cut_po
             (customer, segmentation): (segment, held)
             for customer, segmentation, segment, held in connection.execute("from decided").fetchall()
         }
-    assert len(rows) == sum(1 for customer, _ in of_sql if customer % 60 > 0)
+    assert len(rows) == len(of_sql)
     for row in rows:
-        assert (row["rule_segment"], row["held_clauses"]) == of_sql[row["customer_id"], row["segmentation"]]
-        is_dropped = row["customer_id"] % 50 == 0
-        assert is_dropped == (row["segment"] == "dropped")
-        assert (row["fit"] >= 0.5) == (not is_dropped)
-        assert row["nearest_segment"] in {"a", "b"} - {row["segment"]}
+        decided_segment, held = of_sql[row["customer_id"], row["segmentation"]]
+        assert (row["rule_segment"], row["held_clauses"]) == (decided_segment, held)
+        expected = decided_segment
+        if row["segmentation"] in waiting and row["customer_id"] % 60 > 0:
+            other = {"a": "b", "b": "a"}[decided_segment]
+            expected = {0: "dropped", 1: other}.get(row["customer_id"] % 50, decided_segment)
+        assert row["segment"] == expected
+        assert (row["fit"] >= 0.5) == (expected == decided_segment)
+        assert row["nearest_segment"] in {"a", "b"} - {expected}
     taken = {(row["segmentation"], row["rule_segment"]) for row in rows}
     assert taken == {(name, segment) for name in names for segment in ("a", "b")}
 
@@ -444,6 +451,37 @@ def simple(rule: Any) -> dict[str, Any]:
     """A definition of one rule."""
     segments = [{"name": "a", "description": "-", "rule": rule}, {"name": "b", "description": "-"}]
     return {"owner": "a@example.com", "segments": segments}
+
+
+def test_of_rules_that_say_the_same_the_first_is_nearest() -> None:
+    """Boundaries were once put together from rounded parts, and chance decided between rules as near as each other."""
+    limits = range(1, 30)
+    models = {
+        f"seg_{limit}": {
+            "owner": "a@example.com",
+            "segments": [
+                {"name": "first", "description": "-", "rule": f"orders_365d <= {limit}"},
+                {"name": "second", "description": "-", "rule": f"orders_365d < {limit + 1}"},
+                {"name": "many", "description": "-"},
+            ],
+        }
+        for limit in limits
+    }
+    known = macros(models=models)
+    relations = {
+        "customers": "select 155 as customer_id",
+        "population": "from customer_features",
+        "segments": "select 155 as customer_id, '' as segmentation, '' as segment",
+        "rule_cut_points": "select as_of_date from customer_features limit 1",
+        "score_cut_points": "select as_of_date from customer_features limit 1",
+    }
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table customer_features as select range as customer_id, date '2017-12-31' as as_of_date, "
+            "range as orders_365d from range(156)"
+        )
+        rows = told(connection, known.definitions(), known, date(2017, 12, 31), relations)
+    assert [(row["segment"], row["nearest_segment"]) for row in rows] == [("many", "first") for _ in limits]
 
 
 def test_more_segments_than_a_byte_counts_are_told_apart() -> None:

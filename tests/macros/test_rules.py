@@ -621,6 +621,7 @@ def test_literals_are_quoted() -> None:
 def test_fit_is_the_squashed_distance_to_the_nearest_boundary(rule: Any, orders: int | None, distance: float) -> None:
     definition = {
         "owner": "a@example.com",
+        "confirm_days": 2,
         "segments": [{"name": "a", "description": "-", "rule": rule}, {"name": "b", "description": "-"}],
     }
     own = macros(models={"seg_x": definition})
@@ -639,7 +640,7 @@ def test_fit_is_the_squashed_distance_to_the_nearest_boundary(rule: Any, orders:
         )
         connection.execute("create table rule_cut_points (as_of_date date)")
         connection.execute(
-            "create table current_segments as select 1 as customer_id, 'seg_x' as segmentation, 'a' as segment"
+            "create table waiting_segments as select 1 as customer_id, 'seg_x' as segmentation, 'a' as segment"
         )
         (rules,) = rows_of(connection.execute(f"with {ctes} from rules_in_force"))
         inputs = connection.execute(f"with {ctes} from rule_inputs").to_arrow_reader()

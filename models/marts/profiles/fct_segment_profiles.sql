@@ -46,7 +46,8 @@ populations as (
 
 ),
 
--- Long: a row per feature. Means are rounded, because the last digits of sums depend on the order of their parts.
+-- Long: a row per feature. The last digits of sums depend on the order of their parts, so means are rounded; twice, so
+-- that a tie falls the same way, too.
 profiles as (
     {%- for feature in features %}
     select
@@ -55,12 +56,12 @@ profiles as (
         '{{ feature }}' as feature,
         segments.customers,
         segments.{{ feature }}_customers as customers_with_value,
-        round(segments.{{ feature }}_mean, 6) as mean,
+        round(round(segments.{{ feature }}_mean, 9), 6) as mean,
         {{ quartile('segments.' ~ feature ~ '_quartiles', 1) }} as lower_quartile,
         {{ quartile('segments.' ~ feature ~ '_quartiles', 2) }} as median,
         {{ quartile('segments.' ~ feature ~ '_quartiles', 3) }} as upper_quartile,
-        round(populations.{{ feature }}_mean, 6) as population_mean,
-        round(populations.{{ feature }}_deviation, 6) as population_deviation,
+        round(round(populations.{{ feature }}_mean, 9), 6) as population_mean,
+        round(round(populations.{{ feature }}_deviation, 9), 6) as population_deviation,
         {{ quartile('populations.' ~ feature ~ '_quartiles', 1) }} as population_lower_quartile,
         {{ quartile('populations.' ~ feature ~ '_quartiles', 2) }} as population_median,
         {{ quartile('populations.' ~ feature ~ '_quartiles', 3) }} as population_upper_quartile
