@@ -136,6 +136,7 @@ class Worlds:
             f"and date '{POPULATION_DAY}' < valid_to",
         )
         self.create("fct_segment_spells", "from recent_spells")
+        self.create("fct_persona_tests", "from tessera.marts.fct_persona_tests where false")
         self.create("judged_days", "select date '2000-01-03' as as_of_date")
         self.create("customer_features", "select date '2000-01-03' as as_of_date, * from population")
         self._set_days("judged_days")
@@ -221,8 +222,6 @@ class Worlds:
             "select date '2000-01-01' as as_of_date, '' as segmentation, '' as segment, 0.0::double as response_rate, "
             "0.0::double as response_rate_before, 0.0::double as p_value_of_fall limit 0",
         )
-        for name in ("fct_persona_claims", "fct_segment_profiles", "fct_segment_attribute_shares"):
-            self.create(name, f"from tessera.marts.{name} where false")
         self._draw_customers()
         self.connection.execute("alter table judged_days rename to days_of_tests")
         self.create(

@@ -57,8 +57,9 @@ class Step:
 MEASURES = Step("measures", "run", select=("measured_days", "measure_changes", "customer_measures"))
 CUSTOMER_DAYS = ("customer_days", "customer_category_days")
 INPUTS = Step("inputs", "build", select=dbt.INPUTS)
-# A part of a backfill that is not its last.
-PART = Step("part of a backfill", "run", select=dbt.KEEPS_DAYS, exclude=dbt.INPUTS)
+# A part of a backfill that is not its last, and one that is.
+PART = Step("part of a backfill", "run", select=dbt.EVERY_DAY, exclude=dbt.INPUTS)
+LAST_PART = Step("last part of a backfill", "run", exclude=dbt.INPUTS)
 # As the flow calls dbt, and in smaller steps.
 FLOW_STEPS = (INPUTS, Step("models", "build", exclude=dbt.INPUTS))
 STEPS = (
@@ -323,9 +324,9 @@ def print_incremental(models: Models, few: Models, customer_days: float) -> Cost
 
 
 def measure_backfill(customers: int, days: int) -> None:
-    """Print what each day of a backfill that ends with LAST_DATE costs beside measuring everybody on that day.
+    """Print what each day of a backfill that ends with LAST_DATE costs beside a run that builds that day in full.
 
-    The day before it is built first, from the lines.
+    The day before it is built first, from the lines. A full day measures everybody, from stored customer days.
     """
     before = LAST_DATE - timedelta(days=days)
     models, few = Models(customers, before), Models(FEW_CUSTOMERS, before)
@@ -336,24 +337,29 @@ def measure_backfill(customers: int, days: int) -> None:
     window = Window(before + timedelta(days=1), LAST_DATE, before)
     part_days = max(1, int(models.project.vars["chunk_customer_days"]) // customers)
     mine, base = Cost(0.0, 0.0, 0.0), Cost(0.0, 0.0, 0.0)
-    for part in window.chunks(part_days):
-        mine += models.run(part.last, PART, part.first)[0]
-        base += few.run(part.last, PART, part.first)[0]
-        CONSOLE.print(f"built up to {part.last}: {mine.cpu:,.0f} s of CPU")
-    full = print_incremental(models, few, sum(seconds[name] for name in CUSTOMER_DAYS))
+    *parts, last = window.chunks(part_days)
+    for part, step in [*((part, PART) for part in parts), (last, LAST_PART)]:
+        cost, nodes = models.run(part.last, step, part.first)
+        mine, base = mine + cost, base + few.run(part.last, step, part.first)[0]
+        longest = sorted(nodes, key=lambda name: -nodes[name])[:8]
+        shown = ", ".join(f"{name} {nodes[name]:.1f}" for name in longest)
+        CONSOLE.print(f"{part}: {cost.cpu:,.0f} s of CPU, {cost.peak:,.0f} MiB; {shown}")
+    measured = print_incremental(models, few, sum(seconds[name] for name in CUSTOMER_DAYS))
+    full, base_full = (each.run(LAST_DATE, LAST_PART, incremental_features=False)[0] for each in (models, few))
     table = Table(
         title=f"\nA backfill of {days} days in parts of {part_days}, {customers:,} customers: what a day costs",
         title_justify="left",
     )
-    for name in ("", "wall s", "CPU s", "over measuring everybody (CPU)", "peak MiB"):
+    for name in ("", "wall s", "CPU s", "over a full day (CPU)", "peak MiB"):
         table.add_column(name, justify="left" if not name else "right")
-    sql = mine.beyond(base)
+    whole = full.beyond(base_full)
     for name, cost, over in (
-        ("measuring everybody on one day, SQL", full, 1),
-        ("a day of the backfill, SQL", sql, days),
+        ("a full day: measures, segments, history and marts, SQL", whole, 1),
+        ("of it the measures of everybody", measured, 1),
+        ("a day of the backfill, SQL", mine.beyond(base), days),
         ("a day of the backfill, dbt included", mine, days),
     ):
-        share = f"{cost.cpu / over / full.cpu:.2f}"
+        share = f"{cost.cpu / over / whole.cpu:.2f}"
         table.add_row(name, f"{cost.wall / over:.1f}", f"{cost.cpu / over:.1f}", share, f"{cost.peak:,.0f}")
     CONSOLE.print(table)
 

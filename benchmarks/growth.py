@@ -97,7 +97,7 @@ class Company:
         self.deliver(last)
         window = Window(first, last, START)
         self.dbt(dbt.dbt_arguments("build", self.project, select=dbt.INPUTS), window)
-        keep = dbt.dbt_arguments("run", self.project, select=dbt.KEEPS_DAYS, exclude=dbt.INPUTS)
+        keep = dbt.dbt_arguments("run", self.project, select=dbt.EVERY_DAY, exclude=dbt.INPUTS)
         for chunk in window.chunks(CHUNK_CUSTOMER_DAYS // self.customers):
             self.dbt(keep, chunk)
 

@@ -130,7 +130,7 @@ class Run:
         What tells of the last day alone is built once, with the last chunk, and so are the tests.
         """
         with self.step("models"):
-            keep = dbt.dbt_arguments("run", self.project, select=dbt.KEEPS_DAYS, exclude=dbt.INPUTS)
+            keep = dbt.dbt_arguments("run", self.project, select=dbt.EVERY_DAY, exclude=dbt.INPUTS)
             build = dbt.dbt_arguments("build", self.project, exclude=dbt.INPUTS)
             *chunks, last = self.window.chunks(self.chunk_days())
             for number, chunk in enumerate(chunks, start=1):

@@ -1,5 +1,6 @@
 {{ config(
     materialized='incremental',
+    tags='every_day',
     incremental_strategy='append',
     on_schema_change='append_new_columns',
     pre_hook="{{ forget_all_but_the_day_before('as_of_date') }}"

@@ -335,7 +335,10 @@ def judged(
     table(connection, "fct_segment_profiles", PROFILES, profiles)
     shares = "segmentation varchar, segment varchar, attribute varchar, attribute_value varchar, customers bigint"
     table(connection, "fct_segment_attribute_shares", shares, [])
-    return records(connection, compiled("marts/alerts/fct_alert_tests.sql", LAST, LAST) + " order by kind, segment")
+    days, personas = (
+        compiled(f"marts/alerts/{name}.sql", LAST, LAST) for name in ("fct_alert_tests", "fct_persona_tests")
+    )
+    return records(connection, f"from ({days}) union all from ({personas}) order by kind, segment")
 
 
 def robust_score(days: Sequence[int]) -> tuple[float, float, float]:
@@ -472,6 +475,7 @@ def alerts_on(
         for n, mark in enumerate(held)
     ]
     table(connection, "fct_alert_tests", columns, rows)
+    table(connection, "fct_persona_tests", columns, [])
     columns = "segmentation varchar, segment varchar, owner varchar, is_current boolean"
     table(connection, "dim_segments", columns, [("seg_x", "big", "big@example.com", True)])
     columns = "segmentation varchar, owner varchar, is_current boolean"

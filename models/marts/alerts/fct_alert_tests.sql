@@ -1,5 +1,6 @@
 {{ config(
     materialized='incremental',
+    tags='every_day',
     incremental_strategy='append',
     on_schema_change='fail',
     pre_hook="{{ forget('as_of_date') }}"
@@ -47,24 +48,6 @@ fct_segment_response_rates as (
 
     select * from {{ ref('fct_segment_response_rates') }}
     where as_of_date between {{ first_date() }} and {{ last_date() }}
-
-),
-
-fct_persona_claims as (
-
-    select * from {{ ref('fct_persona_claims') }}
-
-),
-
-fct_segment_profiles as (
-
-    select * from {{ ref('fct_segment_profiles') }}
-
-),
-
-fct_segment_attribute_shares as (
-
-    select * from {{ ref('fct_segment_attribute_shares') }}
 
 ),
 
@@ -365,75 +348,6 @@ outgrown_scores as (
 
 ),
 
--- Claims of personas, known for the run's last day only ----------------------------------
-attribute_customers as (
-
-    select
-        segmentation,
-        segment,
-        attribute,
-        cast(sum(customers) as double) as customers
-    from fct_segment_attribute_shares
-    where attribute_value <> '(unknown)'
-    group by
-        segmentation,
-        segment,
-        attribute
-
-),
-
--- The standard error of a median is 1.25 quartile distances / (1.35 sqrt(n)) (McGill, Tukey
--- and Larsen, Variations of box plots, 1978), that of a share is the binomial one.
-persona_claims as (
-
-    select
-        claims.as_of_date,
-        claims.segmentation,
-        claims.segment,
-        claims.feature,
-        claims.segment_value,
-        claims.holds,
-        case when claims.claim = 'mostly' then 0.5 else claims.population_value end as claimed_value,
-        case when claims.claim = 'below' then 1 else -1 end as breaking_side,
-        case
-            when claims.claim = 'mostly'
-                then sqrt(claims.segment_value * (1 - claims.segment_value) / attribute_customers.customers)
-            else
-                1.25 * (profiles.upper_quartile - profiles.lower_quartile)
-                / (1.35 * sqrt(cast(profiles.customers_with_value as double)))
-        end as standard_error,
-        coalesce(attribute_customers.customers, profiles.customers_with_value) as customers
-    from fct_persona_claims as claims
-    left join fct_segment_profiles as profiles
-        on
-            claims.segmentation = profiles.segmentation
-            and claims.segment = profiles.segment
-            and claims.feature = profiles.feature
-    left join attribute_customers
-        on
-            claims.segmentation = attribute_customers.segmentation
-            and claims.segment = attribute_customers.segment
-            and claims.feature = attribute_customers.attribute
-    where
-        claims.holds is not null
-        and claims.segmentation in (
-            {%- for name in active_segmentations() %}
-            {{ sql_text(name) }}{{ ',' if not loop.last }}
-            {%- endfor %}
-        )
-
-),
-
-persona_scores as (
-
-    select
-        *,
-        breaking_side * (segment_value - claimed_value) / greatest(standard_error, 0.000001) as score
-    from persona_claims
-    where customers >= {{ minimum_customers }}
-
-),
-
 -- All tests of the day ----------------------------------------------------------------
 tests as (
 
@@ -502,79 +416,7 @@ tests as (
         {{ normal_tail('score') }} as p_value,
         adjusted_rand_index < {{ var('outgrown_rand_index') }} as is_material
     from outgrown_scores
-    union all
-    select
-        as_of_date,
-        'persona' as kind,
-        segmentation,
-        segment,
-        feature,
-        segment_value as observed,
-        claimed_value as expected,
-        score,
-        cast(null as double) as step_score,
-        {{ normal_tail('score') }} as p_value,
-        not holds as is_material
-    from persona_scores
 
 ),
 
--- Benjamini and Hochberg (Journal of the Royal Statistical Society B 57, 1995): among the
--- alerts of a day at most this share is false, on average. Both among all tests and among
--- those of its kind: else a few score distributions that have drifted for months would
--- excuse a few false alarms about sizes every day. Personas, which a backfill judges on its
--- last day only, are a family of their own, so that it gives what daily runs give.
-ranked as (
-
-    select
-        *,
-        count(*) over (partition by as_of_date, kind = 'persona') as tests,
-        row_number() over (
-            partition by as_of_date, kind = 'persona'
-            order by p_value, kind, segmentation, segment, feature
-        ) as place,
-        count(*) over (partition by as_of_date, kind) as tests_of_kind,
-        row_number() over (
-            partition by as_of_date, kind
-            order by p_value, segmentation, segment, feature
-        ) as place_in_kind
-    from tests
-
-),
-
-adjusted as (
-
-    select
-        *,
-        greatest(
-            min(least(p_value * tests / place, 1)) over (
-                partition by as_of_date, kind = 'persona'
-                order by place
-                rows between current row and unbounded following
-            ),
-            min(least(p_value * tests_of_kind / place_in_kind, 1)) over (
-                partition by as_of_date, kind
-                order by place_in_kind
-                rows between current row and unbounded following
-            )
-        ) as adjusted_p_value
-    from ranked
-
-)
-
-select
-    as_of_date,
-    kind,
-    segmentation,
-    segment,
-    feature,
-    round(cast(observed as double), 6) as observed,
-    round(cast(expected as double), 6) as expected,
-    round(score, 3) as score,
-    round(step_score, 3) as step_score,
-    p_value,
-    adjusted_p_value,
-    tests,
-    is_material,
-    is_material and adjusted_p_value <= {{ var('alert_false_discovery_rate') }} as is_alert
-from adjusted
+{{ judged_tests() }}

@@ -6,6 +6,20 @@ with fct_alert_tests as (
 
 ),
 
+fct_persona_tests as (
+
+    select * from {{ ref('fct_persona_tests') }}
+
+),
+
+tests as (
+
+    select * from fct_alert_tests
+    union all
+    select * from fct_persona_tests
+
+),
+
 dim_segments as (
 
     select * from {{ ref('dim_segments') }}
@@ -38,7 +52,7 @@ judged_days as (
         select distinct
             kind,
             as_of_date
-        from fct_alert_tests
+        from tests
     ) as days
 
 ),
@@ -47,22 +61,22 @@ judged_days as (
 findings as (
 
     select
-        fct_alert_tests.*,
+        tests.*,
         judged_days.day_number,
         lag(judged_days.day_number) over (
             partition by
-                fct_alert_tests.kind,
-                fct_alert_tests.segmentation,
-                fct_alert_tests.segment,
-                fct_alert_tests.feature
-            order by fct_alert_tests.as_of_date
+                tests.kind,
+                tests.segmentation,
+                tests.segment,
+                tests.feature
+            order by tests.as_of_date
         ) as previous_number
-    from fct_alert_tests
+    from tests
     inner join judged_days
         on
-            fct_alert_tests.kind = judged_days.kind
-            and fct_alert_tests.as_of_date = judged_days.as_of_date
-    where fct_alert_tests.is_alert
+            tests.kind = judged_days.kind
+            and tests.as_of_date = judged_days.as_of_date
+    where tests.is_alert
 
 ),
 

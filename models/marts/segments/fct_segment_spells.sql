@@ -1,6 +1,7 @@
 {#- A spell does not change once it has ended, so a run rewrites only those that last and those that end in it. -#}
 {{ config(
     materialized='incremental',
+    tags='every_day',
     incremental_strategy='append',
     on_schema_change='fail',
     pre_hook="{{ forget('valid_to') }}"
