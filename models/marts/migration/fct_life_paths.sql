@@ -8,41 +8,52 @@ with fct_segment_spells as (
 
 ),
 
-numbered as (
+stays_in_order as (
 
     select
         segmentation,
-        customer_id,
         segment,
         is_current,
-        {{ days_between('valid_from', 'least(valid_to, ' ~ last_date(1) ~ ')') }} as days,
+        {%- for place in range(1, stays_shown) %}
+        lag(segment, {{ place }}) over (
+            partition by segmentation, customer_id
+            order by valid_from
+        ) as segment_{{ place }}_before,
+        {%- endfor %}
         row_number() over (
             partition by segmentation, customer_id
-            order by valid_from desc
-        ) as place_from_last
+            order by valid_from
+        ) as stays,
+        sum({{ days_between('valid_from', 'least(valid_to, ' ~ last_date(1) ~ ')') }}) over (
+            partition by segmentation, customer_id
+            order by valid_from
+            rows between {{ stays_shown - 1 }} preceding and current row
+        ) as days,
+        lead(valid_from) over (
+            partition by segmentation, customer_id
+            order by valid_from
+        ) as next_valid_from
     from fct_segment_spells
 
 ),
 
+-- A customer's path ends with their last stay: grouping the stays of everybody would take more memory.
 customer_paths as (
 
     select
         segmentation,
-        customer_id,
         concat_ws(
             ' > '
-            {%- for place in range(stays_shown, 0, -1) %},
-            max(case when place_from_last = {{ place }} then segment end)
+            {%- for place in range(stays_shown - 1, 0, -1) %},
+            segment_{{ place }}_before
             {%- endfor %},
-            max(case when place_from_last = 1 and not is_current then '(left)' end)
+            segment,
+            case when not is_current then '(left)' end
         ) as life_path,
-        count(*) as stays,
-        cast(sum(days) as bigint) as days
-    from numbered
-    where place_from_last <= {{ stays_shown }}
-    group by
-        segmentation,
-        customer_id
+        least(stays, {{ stays_shown }}) as stays,
+        cast(days as bigint) as days
+    from stays_in_order
+    where next_valid_from is null
 
 ),
 
