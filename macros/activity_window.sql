@@ -1,7 +1,7 @@
 {#- A select: what each customer of `turns` did in the n days up to and including
-    each turn, of the columns of customer_days, which a relation holds. Amounts are whole
-    cents. The other arguments are those of measures_at_turns. -#}
-{% macro activity_window(customer_days, n, first, last, many_days) -%}
+    each turn, of the columns of customer_days. Amounts are whole cents. The arguments
+    are those of measures_at_turns. -#}
+{% macro activity_window(n, first, last, many_days) -%}
     select
         turns.customer_id,
         turns.turned_on,
@@ -13,7 +13,7 @@
         sum(customer_days.private_label_cents) as private_label_cents,
         count(*) as active_days
     from turns
-    inner join {{ customer_days }} as customer_days
+    inner join {{ ref('customer_days') }} as customer_days
         on
             turns.customer_id = customer_days.customer_id
             {{ up_to_the_turn('customer_days.activity_date', n, many_days) }}

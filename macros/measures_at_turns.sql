@@ -1,63 +1,23 @@
 {#- The common table expressions that measure customers on given days. They read
     `turns` (customer_id, turned_on), whose days lie between the dates first and last
     (SQL) and are all the same one unless many_days; the last, `measured`, has a row per
-    turn: customer_id, turned_on, closed_date and the measure_columns. Where few
-    customers turn, their days are looked up once: everybody's are read once for every
-    window, for they would not fit into memory. -#}
-{% macro measures_at_turns(first, last, many_days, few=false) -%}
-{%- set customer_days = 'turned_days' if few else ref('customer_days') -%}
-{%- set customer_category_days = 'turned_category_days' if few else ref('customer_category_days') -%}
+    turn: customer_id, turned_on, closed_date and the measure_columns. -#}
+{% macro measures_at_turns(first, last, many_days) -%}
+{% for n in trailing_windows() -%}
+activity_{{ n }}d as (
+
+    {{ activity_window(n, first, last, many_days) }}
+
+),
+
+{% endfor -%}
+
 turned_customers as (
 
     select distinct customer_id
     from turns
 
 ),
-
-{% if few -%}
-turned_days as (
-
-    select
-        customer_days.customer_id,
-        customer_days.activity_date,
-        customer_days.orders,
-        customer_days.units,
-        customer_days.net_cents,
-        customer_days.discount_cents,
-        customer_days.coupon_cents,
-        customer_days.private_label_cents
-    from turned_customers
-    inner join {{ ref('customer_days') }} as customer_days
-        on turned_customers.customer_id = customer_days.customer_id
-    where customer_days.activity_date <= {{ last }}
-
-),
-
-turned_category_days as (
-
-    select
-        category_days.customer_id,
-        category_days.activity_date,
-        category_days.category,
-        category_days.net_cents
-    from turned_customers
-    inner join {{ ref('customer_category_days') }} as category_days
-        on turned_customers.customer_id = category_days.customer_id
-    where
-        category_days.activity_date > {{ add_days(first, -366) }}
-        and category_days.activity_date <= {{ last }}
-
-),
-
-{% endif -%}
-{% for n in trailing_windows() -%}
-activity_{{ n }}d as (
-
-    {{ activity_window(customer_days, n, first, last, many_days) }}
-
-),
-
-{% endfor -%}
 
 order_days as (
 
@@ -72,7 +32,7 @@ order_days as (
         )', 'customer_days.activity_date'
         ) }} as days_between_orders
     from turned_customers
-    inner join {{ customer_days }} as customer_days
+    inner join {{ ref('customer_days') }} as customer_days
         on turned_customers.customer_id = customer_days.customer_id
     where customer_days.activity_date <= {{ last }}
 
@@ -122,7 +82,7 @@ category_turns as (
         turns.customer_id,
         turns.turned_on
     from turns
-    inner join {{ customer_category_days }} as category_days
+    inner join {{ ref('customer_category_days') }} as category_days
         on
             turns.customer_id = category_days.customer_id
             and turns.turned_on = {{ add_days('category_days.activity_date', n) }}
@@ -139,7 +99,7 @@ category_sales as (
         category_days.category,
         sum(category_days.net_cents) as net_cents
     from {{ 'category_turns' if many_days else 'turns' }} as turns
-    inner join {{ customer_category_days }} as category_days
+    inner join {{ ref('customer_category_days') }} as category_days
         on
             turns.customer_id = category_days.customer_id
             {{ up_to_the_turn('category_days.activity_date', 365, many_days) }}

@@ -7,10 +7,6 @@
 ) }}
 
 {%- set window = run_window() %}
-{#- On the first of a month that a run comes to everybody turns. -#}
-{%- set few_turn = (
-    is_incremental() and var('incremental_features') and window.first.strftime('%Y%m') == window.last.strftime('%Y%m')
-) %}
 
 with customers as (
 
@@ -183,7 +179,7 @@ turns as (
 
 ),
 
-{{ measures_at_turns(first_date(), last_date(), window.days > 1, few_turn) }},
+{{ measures_at_turns(first_date(), last_date(), window.days > 1) }},
 
 {% if is_incremental() -%}
 carried as (
