@@ -87,6 +87,8 @@ def _value_table(marts: Marts, name: str, shown: list[str], labels: dict[str, st
                 "Share of customers": values["customer_share"].get(segment),
                 "Net sales, 365 days": values["net_sales_365d"].get(segment),
                 "Share of net sales": values["value_share"].get(segment),
+                "Known margin": values["margin_365d"].get(segment),
+                "Margin rate": values["margin_rate"].get(segment),
                 "Expected, 180 days": values["expected_net_sales_180d"].get(segment),
                 "Expected each": values["average_expected_net_sales_180d"].get(segment),
                 "Top 20 % have": values["top_20_percent_share"].get(segment),
@@ -97,10 +99,13 @@ def _value_table(marts: Marts, name: str, shown: list[str], labels: dict[str, st
     )
     if rows.empty:
         return ""
-    money = ["Net sales, 365 days", "Expected, 180 days", "Expected each"]
-    percents = ["Share of customers", "Share of net sales", "Top 20 % have"]
+    money = ["Net sales, 365 days", "Known margin", "Expected, 180 days", "Expected each"]
+    percents = ["Share of customers", "Share of net sales", "Margin rate", "Top 20 % have"]
     rows[money + percents] = rows[money + percents].astype(float)
-    return tables.table(rows, f"value-{name}", percents=percents, money=money)
+    # Most sources deliver no costs.
+    unknown = [column for column in ("Known margin", "Margin rate") if rows[column].isna().all()]
+    money, percents = ([column for column in columns if column not in unknown] for columns in (money, percents))
+    return tables.table(rows.drop(columns=unknown), f"value-{name}", percents=percents, money=money)
 
 
 def _projection(marts: Marts, name: str, shown: list[str], labels: dict[str, str]) -> dict[str, object] | None:

@@ -4,7 +4,8 @@
 {% macro line_fingerprint() -%}
     {%- set columns = [
         'transactions.customer_id', 'transactions.order_id', 'transactions.units', 'transactions.net_amount',
-        'transactions.discount_amount', 'transactions.coupon_amount', 'products.category', 'products.is_private_label',
+        'transactions.discount_amount', 'transactions.coupon_amount', 'transactions.cost_amount',
+        'products.category', 'products.is_private_label',
     ] -%}
     {{ return(adapter.dispatch('line_fingerprint', 'tessera')(columns)) }}
 {%- endmacro %}

@@ -1,7 +1,7 @@
 with united as (
     {{ unite('transactions', [
         'customer_id', 'order_id', 'product_id', 'ordered_at', 'order_date',
-        'units', 'net_amount', 'discount_amount', 'coupon_amount',
+        'units', 'net_amount', 'discount_amount', 'coupon_amount', 'cost_amount',
     ]) }}
 
 ),

@@ -15,6 +15,7 @@ select
     net_amount,
     discount_amount,
     coupon_amount,
+    cost_amount,
     problem
 from checked_transactions
 where problem is not null

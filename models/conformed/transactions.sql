@@ -14,6 +14,7 @@ select
     units,
     net_amount,
     discount_amount,
-    coupon_amount
+    coupon_amount,
+    cost_amount
 from checked_transactions
 where problem is null

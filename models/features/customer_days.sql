@@ -34,7 +34,10 @@ orders as (
         sum({{ cents('transactions.discount_amount') }}) as discount_cents,
         sum({{ cents('transactions.coupon_amount') }}) as coupon_cents,
         sum(case when products.is_private_label then {{ cents('transactions.net_amount') }} else 0 end)
-            as private_label_cents
+            as private_label_cents,
+        sum(case when transactions.cost_amount is not null then {{ cents('transactions.net_amount') }} end)
+            as costed_cents,
+        sum({{ cents('transactions.cost_amount') }}) as cost_cents
     from transactions
     left join products
         on transactions.product_id = products.product_id
@@ -57,7 +60,9 @@ days as (
         sum(net_cents) as net_cents,
         sum(discount_cents) as discount_cents,
         sum(coupon_cents) as coupon_cents,
-        sum(private_label_cents) as private_label_cents
+        sum(private_label_cents) as private_label_cents,
+        sum(costed_cents) as costed_cents,
+        sum(cost_cents) as cost_cents
     from orders
     group by
         customer_id,

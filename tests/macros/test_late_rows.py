@@ -50,7 +50,7 @@ def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
             "create table transactions (customer_id bigint, order_id varchar, order_date date, "
             "net_amount decimal(18, 2), product_id varchar default 'p', units bigint default 1, "
             "discount_amount decimal(18, 2) default 0,"
-            " coupon_amount decimal(18, 2) default 0)"
+            " coupon_amount decimal(18, 2) default 0, cost_amount decimal(18, 2))"
         )
         connection.execute("alter table transactions add column ordered_at timestamp")
         connection.execute(

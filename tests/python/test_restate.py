@@ -27,11 +27,21 @@ def add_late_rows(shop: Shop) -> int:
     """Orders of days that are published; returns how many lines."""
     file = shop.files / "transactions.csv"
     late = [
-        [str(customer), f"late-{customer}", f"{LATE_DAY + number % 3 * ONE_DAY} 10:00:00", "9.00", "p1", "1", "0", "0"]
+        [
+            str(customer),
+            f"late-{customer}",
+            f"{LATE_DAY + number % 3 * ONE_DAY} 10:00:00",
+            "9.00",
+            "p1",
+            "1",
+            "0",
+            "0",
+            "4.00",
+        ]
         for number, customer in enumerate(LATE_CUSTOMERS)
     ]
     late += [
-        [str(SILENT[0]), f"late-{day}", f"{LATE_DAY + day * ONE_DAY} 10:00:00", "5.00", "p1", "1", "0", "0"]
+        [str(SILENT[0]), f"late-{day}", f"{LATE_DAY + day * ONE_DAY} 10:00:00", "5.00", "p1", "1", "0", "0", ""]
         for day in (1, 2)
     ]
     write_rows(file, [*read_rows(file), *late])

@@ -12,6 +12,7 @@ import lifetimes
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import PUBLISHED, Shop
 from rendered_marts import Row, render, run
 
 from benchmarks.expected_sales import simulate_orders, simulate_spend
@@ -252,12 +253,17 @@ def test_any_curve_is_that_of_slow_counting() -> None:
 
 def test_segment_values_add_up_and_set_negative_ones_apart() -> None:
     values = [(1, "a", 100.0, 60.0), (2, "a", -20.0, None), (3, "b", 300.0, 20.0), (4, "b", 20.0, 0.0)]
+    costs = {1: (60.0, 15.0), 2: (-20.0, -5.0)}
     rows = run(
         render("marts/value/fct_segment_values.sql", TODAY),
         {
             "fct_customer_values": (
-                "customer_id bigint, net_sales_365d decimal(18,2), expected_net_sales_180d decimal(18,2)",
-                [[customer, sales, expected] for customer, _, sales, expected in values],
+                "customer_id bigint, net_sales_365d decimal(18,2), expected_net_sales_180d decimal(18,2), "
+                "costed_net_sales_365d decimal(18,2), margin_365d decimal(18,2)",
+                [
+                    [customer, sales, expected, *costs.get(customer, (None, None))]
+                    for customer, _, sales, expected in values
+                ],
             ),
             "customer_segments": (
                 "customer_id bigint, segmentation varchar, segment varchar",
@@ -279,6 +285,29 @@ def test_segment_values_add_up_and_set_negative_ones_apart() -> None:
     assert (b["negative_customers"], b["top_20_percent_share"], b["average_expected_net_sales_180d"]) == (0, None, 10)
     assert (everybody["customers"], everybody["net_sales_365d"], everybody["value_share"]) == (4, 400, 1)
     assert (everybody["segmentation"], everybody["negative_net_sales_365d"]) == ("(all)", -20)
+    assert (a["margin_365d"], a["margin_rate"], a["costed_share"]) == (10, 0.25, 0.5)
+    assert (b["margin_365d"], b["margin_rate"], b["costed_share"]) == (None, None, None)
+    assert (everybody["margin_365d"], everybody["costed_share"]) == (10, 0.1)
+
+
+def test_margins_are_those_of_the_lines_with_costs(published_shop: Shop) -> None:
+    lines = (
+        "select customer_id, cast(net_amount as decimal(18, 2)) as net, cast(cost_amount as decimal(18, 2)) as cost "
+        f"from read_csv('{published_shop.files}/transactions.csv', header = true) where cost_amount is not null "
+        f"and cast(ordered_at as date) between date '{PUBLISHED}' - 364 and date '{PUBLISHED}'"
+    )
+    with duckdb.connect(str(published_shop.serving / "current" / "tessera.duckdb"), read_only=True) as connection:
+        different, known = connection.execute(
+            "select count(case when margin_365d is distinct from margin or costed_net_sales_365d is distinct from net "
+            "then 1 end), count(margin_365d) from marts.fct_customer_values left join (select customer_id, "
+            f"sum(net - cost) as margin, sum(net) as net from ({lines}) group by customer_id) using (customer_id)"
+        ).fetchone()
+        assert (different, known > 900) == (0, True)
+        total, margin, share = connection.execute(
+            "select net_sales_365d, margin_365d, costed_share from marts.fct_segment_values where segment = '(all)'"
+        ).fetchone()
+    assert 0.5 < share < 0.9
+    assert float(margin) == pytest.approx(0.4 * float(total) * share, rel=0.01)
 
 
 # --- Backtest -----------------------------------------------------------------------

@@ -22,7 +22,8 @@ STAGED = {
     "income_band varchar, household_size varchar, household_composition varchar, home_ownership varchar, "
     "marital_status varchar, kids_count varchar",
     "transactions": "customer_id bigint, order_id varchar, product_id varchar, ordered_at timestamp, order_date date, "
-    "units bigint, net_amount decimal(18, 2), discount_amount decimal(18, 2), coupon_amount decimal(18, 2)",
+    "units bigint, net_amount decimal(18, 2), discount_amount decimal(18, 2), coupon_amount decimal(18, 2), "
+    "cost_amount decimal(18, 2)",
     "products": "product_id varchar, department varchar, category varchar, is_private_label boolean",
     "contacts": "customer_id bigint, campaign_id varchar, contact_date date, channel varchar",
     "responses": "customer_id bigint, campaign_id varchar, offer_id varchar, response_date date",

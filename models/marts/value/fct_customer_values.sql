@@ -1,4 +1,14 @@
-with fct_customer_features as (
+with customer_days as (
+
+    select * from {{ ref('customer_days') }}
+    where
+        activity_date > {{ last_date(-365) }}
+        and activity_date <= {{ last_date() }}
+        and costed_cents is not null
+
+),
+
+fct_customer_features as (
 
     select * from {{ ref('fct_customer_features') }}
 
@@ -9,6 +19,17 @@ customer_expectations as (
     select * from {{ ref('customer_expectations') }}
     where as_of_date = {{ last_date() }}
 
+),
+
+margins as (
+
+    select
+        customer_id,
+        sum(costed_cents) as costed_cents,
+        sum(costed_cents - cost_cents) as margin_cents
+    from customer_days
+    group by customer_id
+
 )
 
 select
@@ -16,6 +37,8 @@ select
     fct_customer_features.customer_id,
     fct_customer_features.net_sales_365d,
     fct_customer_features.net_sales_lifetime,
+    cast(margins.costed_cents / 100 as decimal(18, 2)) as costed_net_sales_365d,
+    cast(margins.margin_cents / 100 as decimal(18, 2)) as margin_365d,
     customer_expectations.repeats as repeat_order_days,
     customer_expectations.probability_alive,
     customer_expectations.expected_order_days as expected_order_days_180d,
@@ -28,3 +51,5 @@ select
 from fct_customer_features
 left join customer_expectations
     on fct_customer_features.customer_id = customer_expectations.customer_id
+left join margins
+    on fct_customer_features.customer_id = margins.customer_id

@@ -3,6 +3,8 @@ with fct_customer_values as (
     select
         customer_id,
         {{ cents('net_sales_365d') }} as net_cents,
+        {{ cents('costed_net_sales_365d') }} as costed_cents,
+        {{ cents('margin_365d') }} as margin_cents,
         {{ cents('expected_net_sales_180d') }} as expected_cents
     from {{ ref('fct_customer_values') }}
 
@@ -33,6 +35,8 @@ members as (
         customer_segments.segmentation,
         customer_segments.segment,
         fct_customer_values.net_cents,
+        fct_customer_values.costed_cents,
+        fct_customer_values.margin_cents,
         fct_customer_values.expected_cents
     from customer_segments
     inner join fct_customer_values
@@ -42,6 +46,8 @@ members as (
         '(all)' as segmentation,
         '(all)' as segment,
         net_cents,
+        costed_cents,
+        margin_cents,
         expected_cents
     from fct_customer_values
 
@@ -54,6 +60,8 @@ summed as (
         segment,
         count(*) as customers,
         sum(net_cents) as net_cents,
+        sum(costed_cents) as costed_cents,
+        sum(margin_cents) as margin_cents,
         count(case when net_cents < 0 then 1 end) as negative_customers,
         sum(case when net_cents < 0 then net_cents else 0 end) as negative_cents,
         count(expected_cents) as customers_with_expectation,
@@ -93,7 +101,10 @@ select
     cast(summed.expected_cents / 100 as decimal(18, 2)) as expected_net_sales_180d,
     round(summed.expected_cents / nullif(population.expected_cents, 0), 6) as expected_value_share,
     round(summed.expected_cents / 100 / nullif(summed.customers_with_expectation, 0), 2)
-        as average_expected_net_sales_180d
+        as average_expected_net_sales_180d,
+    cast(summed.margin_cents / 100 as decimal(18, 2)) as margin_365d,
+    round(summed.margin_cents / nullif(summed.costed_cents, 0), 6) as margin_rate,
+    round(summed.costed_cents / nullif(summed.net_cents, 0), 6) as costed_share
 from summed
 cross join population
 left join curves

@@ -33,7 +33,9 @@ renamed as (
         cast(sales_value as decimal(18, 2)) as net_amount,
         cast(retail_disc as decimal(18, 2))
         + cast(coupon_match_disc as decimal(18, 2)) as discount_amount,
-        cast(coupon_disc as decimal(18, 2)) as coupon_amount
+        cast(coupon_disc as decimal(18, 2)) as coupon_amount,
+        -- Costs are not delivered.
+        cast(null as decimal(18, 2)) as cost_amount
     from localized
 
 )
