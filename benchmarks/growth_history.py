@@ -31,13 +31,14 @@ START = date(2016, 1, 1)
 DAYS = (30, 300, 3000)
 CHUNK_DAYS = 300
 LOGS = ("raw_segment_entries", "segment_entries")
+SPELLS = "fct_segment_spells"
 # In the order in which dbt builds them: path, and the column by which an incremental one forgets.
 MODELS = (
     ("history/raw_segment_entries", "entered_on"),
     ("history/segment_entries", "entered_on"),
     ("history/recent_spells", None),
     ("history/segmentation_moves", "as_of_date"),
-    ("marts/segments/fct_segment_spells", "valid_to"),
+    ("marts/segments/fct_segment_spells", "valid_from"),
     ("marts/segments/fct_segment_daily", "as_of_date"),
     ("marts/segments/fct_segment_migrations", "period_end"),
 )
@@ -101,11 +102,15 @@ class History:
             statements = [f"create or replace view {relation} as {query}"]
             if name in self.tables:
                 rewind = [known.rewind_last_entries()] if name in LOGS else []
+                if name == SPELLS:
+                    rewind = [known.rewind_spells(), known.forget_ending_spells()]
                 statements = ["begin", known.forget(column), *rewind, f"insert into {relation} {query}"]
             elif column:
                 statements = ["begin", f"create table {relation} as {query}"]
             if name in LOGS:
                 statements.append(known.advance_last_entries())
+            if name == SPELLS and name in self.tables:
+                statements.append(known.count_days_of_spells())
             if column:
                 statements.append("commit")
                 self.tables.add(name)

@@ -1,15 +1,20 @@
-{#- A spell does not change once it has ended, so a run rewrites only those that last and those that end in it. -#}
 {{ config(
     materialized='incremental',
     tags='every_day',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{{ forget('valid_to') }}"
+    pre_hook=["{{ rewind_spells() }}", "{{ forget_ending_spells() }}"],
+    post_hook="{{ count_days_of_spells() }}"
 ) }}
 
 with recent_spells as (
 
     select * from {{ ref('recent_spells') }}
+    {%- if is_incremental() %}
+    where
+        not is_current
+        or valid_from >= {{ first_date() }}
+    {%- endif %}
 
 ),
 
