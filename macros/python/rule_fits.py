@@ -221,8 +221,9 @@ def fits_of(
             that the rules no longer have, null for those who do not wait.
     """
     rows, last = inputs.rows, len(segmentation.segments)
-    # Eight bytes at a time, see _bits.
+    # Filled up to whole words, see _bits.
     holds = np.empty((len(segmentation.clauses), -(-rows // 8) * 8), dtype=bool)
+    holds[:, rows:] = False
     for i, clause in enumerate(segmentation.clauses):
         clause_holds(clause, inputs, decided, holds[i, :rows])
     ruled = [
