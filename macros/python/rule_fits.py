@@ -145,6 +145,7 @@ def segment_fits(segmentations: list[Segmentation], customers: pa.RecordBatchRea
 
 
 def _part(segmentations: list[Segmentation], batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Decide and measure some customers, ROWS at a time."""
     rows = batch.num_rows
     found = [
         Fits(np.empty(rows, np.int16), np.empty(rows, np.int64), np.empty(rows), np.empty(rows, np.int16))
@@ -227,7 +228,7 @@ def fits_of(
     for i, clause in enumerate(segmentation.clauses):
         clause_holds(clause, inputs, decided, holds[i, :rows])
     ruled = [
-        _combine(rule, lambda i: holds[i, :rows], np.logical_and, np.logical_or, np.logical_not)
+        _combine(rule, lambda i: holds[i, :rows].copy(), np.logical_and, np.logical_or, np.logical_not)
         for rule in segmentation.rules
     ]
     position = _first(np.array(ruled, dtype=bool).reshape(last - 1, rows))
@@ -290,19 +291,18 @@ def _bits(truths: np.ndarray) -> np.ndarray:
 def _combine(
     rule: Any, clause: Callable[[int], np.ndarray], least: np.ufunc, greatest: np.ufunc, negative: np.ufunc
 ) -> np.ndarray:
-    """A rule over its clauses: all is the least, any the greatest, not the negative."""
+    """A rule over its clauses, whose arrays it may write over: all is the least, any the greatest, not the negative."""
     if "clause" in rule:
         return clause(rule["clause"])
     if "not" in rule:
-        return negative(_combine(rule["not"], clause, least, greatest, negative))
+        result = _combine(rule["not"], clause, least, greatest, negative)
+        return negative(result, out=result)
     (key,) = rule
-    first, *others = (_combine(part, clause, least, greatest, negative) for part in rule[key])
-    if not others:
-        return first
     function = least if key == "all" else greatest
-    result = function(first, others[0])
-    for other in others[1:]:
-        function(result, other, out=result)
+    first, *others = rule[key]
+    result = _combine(first, clause, least, greatest, negative)
+    for other in others:
+        function(result, _combine(other, clause, least, greatest, negative), out=result)
     return result
 
 
