@@ -138,6 +138,7 @@ def explained(
         "customer_features": "from population semi join customers using (customer_id)",
         "rule_cut_points": relations["rule_cut_points"],
         "score_cut_points": relations["score_cut_points"],
+        # Those of customers who do not wait change nothing.
         "waiting_segments": f"from ({relations['segments']}) semi join customers using (customer_id)",
         # Distances are in units of the whole population.
         "feature_scales": "with customer_features as (from population) "
