@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import date
+from statistics import median
 from typing import Any
 
 import duckdb
@@ -19,26 +20,26 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.rules.definitions import rows_of
-from flows.rules.macros import macros
-from macros.python.rule_fits import rules_of, segment_fits
+from flows.rules.macros import feature_columns, macros
+from macros.python.rule_fits import BATCH_ROWS, rules_of, segment_fits
 
 SEGMENTATIONS, SEGMENTS, CLAUSES = 4, 12, 5
 DAY = date(2017, 12, 31)
 
-# Feature, what it is generated from a number between 0 and 1, and the operators that a clause about it takes.
+# The features that rules are about, by how they are generated from a number between 0 and 1.
 FEATURES = {
-    "orders_7d": ("cast(floor(pow({u}, 3) * 8) as bigint)", "number"),
-    "orders_30d": ("cast(floor(pow({u}, 3) * 24) as bigint)", "number"),
-    "orders_90d": ("cast(floor(pow({u}, 2) * 60) as bigint)", "number"),
-    "orders_365d": ("cast(floor(pow({u}, 2) * 200) as bigint)", "number"),
-    "active_days_90d": ("cast(floor(pow({u}, 2) * 50) as bigint)", "number"),
-    "days_since_last_order": ("case when {u} < 0.9 then cast(floor(pow({u}, 4) * 300) as bigint) end", "number"),
-    "categories_365d": ("cast(floor({u} * 80) as bigint)", "number"),
-    "net_sales_90d": ("round(pow({u}, 3) * 2000, 2)", "number"),
-    "net_sales_365d": ("round(pow({u}, 3) * 8000, 2)", "number"),
-    "discount_share_365d": ("case when {u} < 0.95 then {u} * 0.5 end", "number"),
-    "age_band": ("case when {u} < 0.7 then cast(cast(floor({u} * 10) as bigint) as varchar) end", "text"),
-    "home_ownership": ("case when {u} < 0.5 then 'own' when {u} < 0.8 then 'rent' end", "text"),
+    "orders_7d": "cast(floor(pow({u}, 3) * 8) as bigint)",
+    "orders_30d": "cast(floor(pow({u}, 3) * 24) as bigint)",
+    "orders_90d": "cast(floor(pow({u}, 2) * 60) as bigint)",
+    "orders_365d": "cast(floor(pow({u}, 2) * 200) as bigint)",
+    "active_days_90d": "cast(floor(pow({u}, 2) * 50) as bigint)",
+    "days_since_last_order": "case when {u} < 0.9 then cast(floor(pow({u}, 4) * 300) as bigint) end",
+    "categories_365d": "cast(floor({u} * 80) as bigint)",
+    "net_sales_90d": "round(pow({u}, 3) * 2000, 2)",
+    "net_sales_365d": "round(pow({u}, 3) * 8000, 2)",
+    "discount_share_365d": "case when {u} < 0.95 then {u} * 0.5 end",
+    "age_band": "case when {u} < 0.7 then cast(cast(floor({u} * 10) as bigint) as varchar) end",
+    "home_ownership": "case when {u} < 0.5 then 'own' when {u} < 0.8 then 'rent' end",
 }
 
 
@@ -87,6 +88,15 @@ class Log(str):
         return path["identifier"]
 
 
+def generated(name: str, place: int, column: dict[str, Any], known: Any) -> str:
+    """A feature as SQL over customer_id; of features that no rule is about, dates and texts are missing."""
+    data_type = column["data_type"]
+    if name not in FEATURES and known.feature_kind(data_type) != "number":
+        return f"cast(null as {data_type})"
+    form = FEATURES.get(name, "floor({u} * 1000)")
+    return f"cast({form.format(u=f'(hash(customer_id * 31 + {place}) % 1000000 / 1000000.0)')} as {data_type})"
+
+
 def bare_case(known: Any, each: dict[str, Any]) -> str:
     """The same decision as one `case`, each clause written where it is asked."""
 
@@ -116,18 +126,18 @@ def main() -> int:
         models={f"seg_{number}": definition(number) for number in range(SEGMENTATIONS)},
         relation=Log,
     )
+    literal = f"date '{DAY}'"
     definitions = known.definitions()
-    features = known.known_features()
     connection = duckdb.connect()
     connection.execute("set enable_progress_bar = false")
     connection.execute(f"set memory_limit = '{os.environ.get('TESSERA_MEMORY', '2GB')}'")
     columns = ", ".join(
-        f"cast({form.format(u=f'(hash(customer_id * 31 + {place}) % 1000000 / 1000000.0)')} as "
-        f"{features[name]['data_type']}) as {name}"
-        for place, (name, (form, _kind)) in enumerate(FEATURES.items())
+        f"{generated(name, place, column, known)} as {name}"
+        for place, (name, column) in enumerate(feature_columns().items())
+        if name not in ("customer_id", "as_of_date")
     )
     connection.execute(
-        f"create table customer_features as select customer_id, date '{DAY}' as as_of_date, {columns} "
+        f"create table customer_features as select customer_id, {literal} as as_of_date, {columns} "
         f"from (select range as customer_id from range({arguments.customers}))"
     )
     percentiles = known.percentiles_in_rules()
@@ -137,6 +147,9 @@ def main() -> int:
     )
     connection.execute("create table score_cut_points (as_of_date date)")
     names = [each["name"] for each in definitions]
+
+    def run_units() -> None:
+        connection.execute(f"create or replace table feature_units as {known.render('features/feature_units.sql')}")
 
     def run_bare() -> None:
         for each in definitions:
@@ -148,10 +161,11 @@ def main() -> int:
             connection.execute(f"create or replace table decided_{name} as {sql}")
 
     waiting = known.render("history/waiting_segments.sql")
+    scales = f"feature_scales as ({known.feature_scales(known.numbers_in_rules(definitions), literal)})"
     inputs = ", ".join(
         [
-            f"feature_scales as ({known.feature_scales(known.numbers_in_rules(definitions), features)})",
-            known.rules_in_force(definitions, f"date '{DAY}'"),
+            scales,
+            known.rules_in_force(definitions, literal),
             known.rule_inputs(definitions),
         ]
     )
@@ -159,7 +173,7 @@ def main() -> int:
     def run_fits() -> None:
         connection.execute(f"create or replace table waiting_segments as {waiting}")
         (rules,) = rows_of(connection.execute(f"with {inputs} from rules_in_force"))
-        customers = connection.execute(f"with {inputs} from rule_inputs").to_arrow_reader()
+        customers = connection.execute(f"with {inputs} from rule_inputs").to_arrow_reader(BATCH_ROWS)
         connection.register("computed", segment_fits(rules_of(rules), customers))
         connection.execute("create or replace table segment_fits as from computed")
 
@@ -169,16 +183,16 @@ def main() -> int:
         connection.execute(f"create or replace table explained_rows as with {parts} {union}")
 
     def run_words() -> None:
-        parts = [f"feature_scales as ({known.feature_scales(known.numbers_in_rules(definitions), features)})"]
+        parts = [scales]
         for each in definitions:
             parts.append(f"{each['name']}_explained as (from explained_rows where segmentation = '{each['name']}')")
-            parts.append(known.change_ctes(each, f"date '{DAY}'"))
+            parts.append(known.change_ctes(each, literal))
         union = " union all ".join(f"from {name}_changed" for name in names)
-        parts += [f"explained as ({union})", known.explanation_texts(definitions, f"date '{DAY}'")]
+        parts += [f"explained as ({union})", known.explanation_texts(definitions, literal)]
         connection.execute(f"create or replace table told_rows as with {', '.join(parts)} from told")
 
-    bare = timed(run_bare)
-    rules = timed(run_rules)
+    (units,) = timed(run_units, times=1)
+    run_rules()
     # Where everybody is by the rules alone and by what counts, in the tables that the logs of entries keep.
     states = " union all ".join(
         f"select customer_id, '{name}' as segmentation, segment, (customer_id + {number}) % 100 = 0 as is_waiting "
@@ -190,9 +204,8 @@ def main() -> int:
             f"create table last_{log} as select customer_id, segmentation, {segment} as segment, "
             f"date '{DAY}' - if(is_waiting, 1, 90) as entered_on from ({states})"
         )
-    fits = timed(run_fits)
-    told = timed(run_names)
-    words = timed(run_words, times=1) if arguments.words else None
+    bare, rules, fits, told = timed(run_bare, run_rules, run_fits, run_names)
+    (words,) = timed(run_words, times=1) if arguments.words else (None,)
     different = sum(
         connection.execute(
             f"select count(*) from bare_{name} as bare inner join decided_{name} as decided using (customer_id) "
@@ -205,7 +218,7 @@ def main() -> int:
     clauses = sum(len(each["clauses"]) for each in definitions)
     title = f"{arguments.customers:,} customers, {SEGMENTATIONS} segmentations, {clauses} clauses"
     table = Table(title=title, title_justify="left")
-    for name in ("", "wall s", "CPU s", "CPU over bare"):
+    for name in ("", "wall s", "CPU s", "wall over bare", "CPU over bare"):
         table.add_column(name, justify="left" if not name else "right")
     both = (rules[0] + fits[0], rules[1] + fits[1])
     for name, cost in {
@@ -214,24 +227,30 @@ def main() -> int:
         "explanation: held clauses, fit, nearest segment": fits,
         "both: rules, fit and explanation": both,
         "the explanation in names, a row per customer and segmentation": told,
+        "units of all features, on the first day of a month": units,
         "smallest change, and all in words": words,
     }.items():
         if cost is None:
             continue
-        table.add_row(name, f"{cost[0]:.1f}", f"{cost[1]:.1f}", f"{cost[1] / bare[1]:.2f}")
+        ratios = (f"{of_it / of_bare:.2f}" for of_it, of_bare in zip(cost, bare, strict=True))
+        table.add_row(name, f"{cost[0]:.2f}", f"{cost[1]:.2f}", *ratios)
     console.print(table)
     console.print(f"{different:,} decisions differ")
     return 1 if different else 0
 
 
-def timed(action: Callable[[], None], times: int = 5) -> tuple[float, float]:
-    """Wall and CPU seconds of an action, the best of some times."""
-    costs = []
+def timed(*actions: Callable[[], None], times: int = 7) -> list[tuple[float, float]]:
+    """Wall and CPU seconds of some actions, each the median of some times.
+
+    They take turns, so that a machine that becomes slower or faster meanwhile does so for all of them.
+    """
+    costs: list[list[tuple[float, float]]] = [[] for _ in actions]
     for _ in range(times):
-        wall, cpu = time.perf_counter(), time.process_time()
-        action()
-        costs.append((time.perf_counter() - wall, time.process_time() - cpu))
-    return min(costs, key=lambda cost: cost[1])
+        for action, of_action in zip(actions, costs, strict=True):
+            wall, cpu = time.perf_counter(), time.process_time()
+            action()
+            of_action.append((time.perf_counter() - wall, time.process_time() - cpu))
+    return [tuple(median(figures) for figures in zip(*of_action, strict=True)) for of_action in costs]
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from flows.rules.definitions import Definition, metas_of_day, parse, rows_of
 from flows.steps.errors import RunStopped
 from flows.steps.project import Project
 from flows.steps.window import published_date
-from macros.python.rule_fits import rules_of, segment_fits
+from macros.python.rule_fits import BATCH_ROWS, rules_of, segment_fits
 
 COLUMNS = (
     "segmentation, segment, rule_segment, rule_version, deciding_clauses, clause_values, missed_rules, fit, "
@@ -101,12 +101,13 @@ def _explained_then(
     """Explain a customer on a day before the released one, by the rules in force then."""
     definitions, known = parse(metas_of_day(connection, day), project.vars)
     relations = {
-        "customers": "select $key as customer_id",
-        "population": f"select * from features.customer_features_history where as_of_date = date '{day}'",
+        "customer_features": f"from features.customer_features_history where as_of_date = date '{day}' "
+        "and customer_id = $key",
         "segments": "select customer_id, segmentation, segment from marts.fct_segment_spells "
-        f"where valid_from <= date '{day}' and valid_to > date '{day}'",
+        f"where valid_from <= date '{day}' and valid_to > date '{day}' and customer_id = $key",
         "rule_cut_points": "from segmentations.rule_cut_points",
         "score_cut_points": "from features.score_cut_points",
+        "feature_units": "from features.feature_units",
     }
     return explained(connection, definitions, known, day, relations, {"key": key})
 
@@ -126,23 +127,17 @@ def explained(
         definitions: the rules in force, those first that others build on.
         known: the macros that parsed them.
         day: the day.
-        relations: queries by what they stand for: `customers` (customer_id) to explain; `population`, the
-            customer_features of the day of all customers; `segments` that count (customer_id, segmentation, segment) of
-            all of them; rule_cut_points and score_cut_points, the percentiles in rules and behind scores by as_of_date.
+        relations: queries by what they stand for: customer_features of the day of those to explain; the `segments` that
+            count (customer_id, segmentation, segment) of them and perhaps others; rule_cut_points and score_cut_points,
+            the percentiles in rules and behind scores by as_of_date; feature_units, in which distances are counted.
         parameters: of the queries.
     """
     literal = f"date '{day}'"
     ctes = {
-        "customers": relations["customers"],
-        "population": relations["population"],
-        "customer_features": "from population semi join customers using (customer_id)",
-        "rule_cut_points": relations["rule_cut_points"],
-        "score_cut_points": relations["score_cut_points"],
+        **{name: query for name, query in relations.items() if name != "segments"},
         # Those of customers who do not wait change nothing.
-        "waiting_segments": f"from ({relations['segments']}) semi join customers using (customer_id)",
-        # Distances are in units of the whole population.
-        "feature_scales": "with customer_features as (from population) "
-        + known.feature_scales(known.numbers_in_rules(definitions), known.known_features()),
+        "waiting_segments": relations["segments"],
+        "feature_scales": known.feature_scales(known.numbers_in_rules(definitions), literal),
     }
     inputs = [
         *(f"{name} as ({query})" for name, query in ctes.items()),
@@ -155,7 +150,7 @@ def explained(
 
     (rules,) = rows_of(run(inputs, "from rules_in_force"))
     connection.register(
-        "segment_fits", segment_fits(rules_of(rules), run(inputs, "from rule_inputs").to_arrow_reader())
+        "segment_fits", segment_fits(rules_of(rules), run(inputs, "from rule_inputs").to_arrow_reader(BATCH_ROWS))
     )
     rows = " union all ".join(f"from {definition['name']}_changed" for definition in definitions)
     parts = [

@@ -82,7 +82,7 @@ def macros(
         "local_md5": lambda text: hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(),
         "tojson": json.dumps,
         "adapter": SimpleNamespace(dispatch=dispatch),
-        "dbt": SimpleNamespace(type_string=lambda: "varchar", listagg=_listagg),
+        "dbt": SimpleNamespace(type_string=lambda: "varchar", listagg=_listagg, date_trunc=_date_trunc),
         "ref": relation,
         "model": model,
         **extra,
@@ -176,6 +176,10 @@ def _compiled(source: str) -> CodeType:
 
 def _listagg(measure: str, delimiter: str, order_by: str) -> str:
     return f"listagg({measure}, {delimiter} {order_by})"
+
+
+def _date_trunc(part: str, date: str) -> str:
+    return f"date_trunc('{part}', {date})"
 
 
 def _raise(message: str) -> NoReturn:

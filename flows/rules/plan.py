@@ -174,11 +174,11 @@ class Rules:
             f"select customer_id, segmentation, segment from {self.schema}.{each['name']}" for each in needed
         )
         relations = {
-            "customers": customers,
-            "population": "from customer_features",
+            "customer_features": f"from main.customer_features semi join ({customers}) using (customer_id)",
             "segments": states,
-            "rule_cut_points": "from rule_cut_points",
-            "score_cut_points": "from score_cut_points",
+            "rule_cut_points": "from main.rule_cut_points",
+            "score_cut_points": "from main.score_cut_points",
+            "feature_units": "from release.marts.fct_feature_units",
         }
         rows = explained(self.connection, needed, self.known, day, relations)
         return {row["customer_id"]: row for row in rows if row["segmentation"] == name}

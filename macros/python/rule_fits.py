@@ -6,8 +6,10 @@ Rules come as the row of rules_in_force, customers as the columns of rule_inputs
 
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,9 @@ import pyarrow as pa
 # Rows at a time: so many that calls of numpy cost little, so few that what is in between stays in the processor's
 # cache.
 ROWS = 32_768
+# Rows of a batch of customers, and batches at a time: more threads than two wait for Python's lock.
+BATCH_ROWS = 4 * ROWS
+THREADS = 2
 # Just on the boundary of a number with decimals a strict clause is a trifle outside.
 TRIFLE = 1e-9
 FARTHEST = 30.0
@@ -134,13 +139,16 @@ def segment_fits(segmentations: list[Segmentation], customers: pa.RecordBatchRea
 
     Args:
         segmentations: as rules_of gives them.
-        customers: the rows of rule_inputs.
+        customers: the rows of rule_inputs, best in batches of BATCH_ROWS.
 
     Returns:
         A row per customer: customer_id, and for the segmentation at place i decided_i, held_i, fit_i and nearest_i.
     """
-    parts = [_part(segmentations, pa.RecordBatch.from_pylist([], customers.schema))]
-    parts += [_part(segmentations, batch) for batch in customers]
+    part = partial(_part, segmentations)
+    parts = [part(pa.RecordBatch.from_pylist([], customers.schema))]
+    with ThreadPoolExecutor(THREADS) as pool:
+        while batches := list(islice(customers, THREADS)):
+            parts += pool.map(part, batches)
     return pa.Table.from_batches(parts)
 
 

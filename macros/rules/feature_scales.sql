@@ -1,20 +1,13 @@
-{#- A select of one row over customer_features of one day: the robust unit of each of
-    some features, its interquartile range over that of a normal distribution with
-    standard deviation 1, or 1 where half of the customers agree; and as_of_date. -#}
-{% macro feature_scales(names, features) -%}
+{#- A select of one row over feature_units: the robust unit of each of some features in
+    the month of a day (a date as SQL), 1 where it is not known. -#}
+{% macro feature_scales(names, day) -%}
     select
         {%- for name in names %}
-        coalesce(nullif(cast({{ quartile(name, 2) }} - {{ quartile(name, 1) }} as double) / 1.349, 0), 1) as {{ name }},
+        coalesce(max(case when feature = '{{ name }}' then unit end), 1) as {{ name }},
         {%- endfor %}
-        as_of_date
-    from (
-        select
-            {%- for name in names %}
-            {{ cut_points(features[name].value, [25, 75]) }} as {{ name }},
-            {%- endfor %}
-            max(as_of_date) as as_of_date
-        from customer_features
-    ) as lower_and_upper
+        count(*) as features
+    from feature_units
+    where as_of_date between {{ month_of(day) }} and {{ day }}
 {%- endmacro %}
 
 {#- The numbers that the rules of some definitions are about, by name, in order. -#}
@@ -24,4 +17,13 @@
         {%- do names.extend(features_in_rules(definition, 'number')) -%}
     {%- endfor -%}
     {{ return(names | unique | sort) }}
+{%- endmacro %}
+
+{#- The features that are numbers, whether a rule is about them or not, in order. -#}
+{% macro numeric_features() -%}
+    {%- set names = [] -%}
+    {%- for name, feature in known_features().items() if feature_kind(feature.data_type) == 'number' -%}
+        {%- do names.append(name) -%}
+    {%- endfor -%}
+    {{ return(names | sort) }}
 {%- endmacro %}

@@ -58,11 +58,9 @@ rules_in_force as (
         {{ literal }} as {{ column }}
         {%- endfor %}
         {%- for feature in numbers_in_rules(definitions) %},
-        coalesce(feature_scales.{{ feature }}, 1) as unit_{{ feature }}
+        feature_scales.{{ feature }} as unit_{{ feature }}
         {%- endfor %}
-    from (select {{ day }} as as_of_date) as run_day
-    left join feature_scales
-        on run_day.as_of_date = feature_scales.as_of_date
+    from feature_scales
     {%- for definition in definitions %}
     {%- if definition.clauses | sum(attribute='percentiles', start=[]) %}
     left join rule_cut_points as rule_cut_points_{{ loop.index0 }}

@@ -1,10 +1,8 @@
 {{ config(materialized='view') }}
-{%- set features = known_features() if execute else {} %}
 
-with customer_features as (
+with feature_units as (
 
-    select * from {{ ref('customer_features') }}
-    where as_of_date = {{ last_date() }}
+    select * from {{ ref('feature_units') }}
 
 ),
 
@@ -15,7 +13,7 @@ rule_cut_points as (
 ),
 
 feature_scales as (
-    {{ feature_scales(numbers_in_rules(definitions()), features) }}
+    {{ feature_scales(numbers_in_rules(definitions()), last_date()) }}
 
 ),
 

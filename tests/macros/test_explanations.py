@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from flows.rules.explain import explained as told
-from flows.rules.macros import macros
+from flows.rules.macros import feature_columns, macros
 from macros.python.rule_fits import ROWS
 
 Customer = dict[str, Any]
@@ -224,6 +224,21 @@ class World:
 
 # --- What the macros say -------------------------------------------------------
 
+DAY = date(2017, 12, 31)
+
+
+def macros_of_day(models: dict[str, Any]) -> Any:
+    """The macros with some segmentations, in a run of one day."""
+    return macros(models=models, variables={"first_date": str(DAY), "last_date": str(DAY)})
+
+
+def measure_units(connection: duckdb.DuckDBPyConnection, known: Any) -> None:
+    """Make feature_units with the model's own SQL; features that customer_features lacks are added, all missing."""
+    for name, column in feature_columns().items():
+        if name not in ("as_of_date", "customer_id"):
+            connection.execute(f"alter table customer_features add column if not exists {name} {column['data_type']}")
+    connection.execute(f"create table feature_units as {known.render('features/feature_units.sql')}")
+
 
 def explained(world: World) -> list[dict[str, Any]]:
     """The rows of the macros' explanations in words, by customer, with the segment that the model gives."""
@@ -234,10 +249,10 @@ def explained(world: World) -> list[dict[str, Any]]:
             {"name": f"s{len(world.rules)}", "description": "-"},
         ],
     }
-    known = macros(models={"seg_x": definition})
+    known = macros_of_day(models={"seg_x": definition})
     definitions = known.definitions()
     features = known.known_features()
-    day = "date '2017-12-31'"
+    day = f"date '{DAY}'"
     with duckdb.connect() as connection:
         names = NUMBERS + SHARES + TEXTS
         rows = ", ".join(
@@ -257,16 +272,17 @@ def explained(world: World) -> list[dict[str, Any]]:
             f"create table rule_cut_points as select {cut_points} as_of_date from customer_features group by as_of_date"
         )
         connection.execute("create table score_cut_points (as_of_date date)")
+        measure_units(connection, known)
         connection.execute(f"create table decided as {known.segmentation_sql('seg_x')}")
         connection.execute("create table current_segments as select customer_id, segmentation, segment from decided")
         relations = {
-            "customers": "select customer_id from customer_features",
-            "population": "from customer_features",
+            "customer_features": "from main.customer_features",
             "segments": "from current_segments",
-            "rule_cut_points": "from rule_cut_points",
-            "score_cut_points": "from score_cut_points",
+            "rule_cut_points": "from main.rule_cut_points",
+            "score_cut_points": "from main.score_cut_points",
+            "feature_units": "from main.feature_units",
         }
-        rows = told(connection, definitions, known, date(2017, 12, 31), relations)
+        rows = told(connection, definitions, known, DAY, relations)
         decided = dict(connection.execute("select customer_id, (segment, held_clauses) from decided").fetchall())
         for row in rows:
             row["model_segment"], row["model_bits"] = decided[row["customer_id"]]
@@ -376,14 +392,13 @@ def test_python_decides_as_the_sql_does_by_dates_ages_segments_and_frozen_cut_po
     waiting = ("seg_base", "seg_frozen")
     for name in waiting:
         models[name]["confirm_days"] = 2
-    known = macros(models=models)
+    known = macros_of_day(models=models)
     definitions = known.definitions()
     names = [definition["name"] for definition in definitions]
     assert names.index("seg_base") < names.index("seg_top")
-    day = date(2017, 12, 31)
     with duckdb.connect() as connection:
         connection.execute(
-            f"create table customer_features as select range as customer_id, date '{day}' as as_of_date, "
+            f"create table customer_features as select range as customer_id, date '{DAY}' as as_of_date, "
             "cast(range % 13 as bigint) as orders_365d, range % 700 / 7.0 as net_sales_365d, "
             "case when range % 5 > 0 then date '2016-01-01' + cast(range % 400 as integer) end as first_seen_date, "
             "case range % 4 when 0 then 'a' when 1 then 'b' when 2 then 'c' end as age_band, "
@@ -398,6 +413,7 @@ def test_python_decides_as_the_sql_does_by_dates_ages_segments_and_frozen_cut_po
             "create table score_cut_points as select as_of_date, 200 as recency_p20, 150 as recency_p40, "
             "100 as recency_p60, 50 as recency_p80 from rule_cut_points"
         )
+        measure_units(connection, known)
         for name in names:
             connection.execute(f"create table {name} as {known.segmentation_sql(name)}")
         decided = " union all ".join(
@@ -405,15 +421,15 @@ def test_python_decides_as_the_sql_does_by_dates_ages_segments_and_frozen_cut_po
         )
         connection.execute(f"create table decided as {decided}")
         relations = {
-            "customers": "select customer_id from customer_features",
-            "population": "from customer_features",
+            "customer_features": "from main.customer_features",
             "segments": "select customer_id, segmentation, case when customer_id % 50 = 0 then 'dropped' "
             "when customer_id % 50 = 1 then case segment when 'a' then 'b' else 'a' end else segment end as segment "
             f"from decided where customer_id % 60 > 0 and segmentation in {waiting}",
-            "rule_cut_points": "from rule_cut_points",
-            "score_cut_points": "from score_cut_points",
+            "rule_cut_points": "from main.rule_cut_points",
+            "score_cut_points": "from main.score_cut_points",
+            "feature_units": "from main.feature_units",
         }
-        rows = told(connection, definitions, known, day, relations)
+        rows = told(connection, definitions, known, DAY, relations)
         of_sql = {
             (customer, segmentation): (segment, held)
             for customer, segmentation, segment, held in connection.execute("from decided").fetchall()
@@ -434,17 +450,18 @@ def test_python_decides_as_the_sql_does_by_dates_ages_segments_and_frozen_cut_po
 
 
 def test_nobody_has_no_fits() -> None:
-    known = macros(models={"seg_x": simple("orders_365d > 5")})
+    known = macros_of_day(models={"seg_x": simple("orders_365d > 5")})
     relations = {
-        "customers": "select customer_id from customer_features",
-        "population": "from customer_features",
+        "customer_features": "from main.customer_features",
         "segments": "select customer_id, '' as segmentation, '' as segment from customer_features",
-        "rule_cut_points": "select as_of_date from customer_features",
-        "score_cut_points": "select as_of_date from customer_features",
+        "rule_cut_points": "select as_of_date from main.customer_features",
+        "score_cut_points": "select as_of_date from main.customer_features",
+        "feature_units": "from main.feature_units",
     }
     with duckdb.connect() as connection:
         connection.execute("create table customer_features (customer_id bigint, as_of_date date, orders_365d bigint)")
-        assert told(connection, known.definitions(), known, date(2017, 12, 31), relations) == []
+        measure_units(connection, known)
+        assert told(connection, known.definitions(), known, DAY, relations) == []
 
 
 def simple(rule: Any) -> dict[str, Any]:
@@ -467,41 +484,43 @@ def test_of_rules_that_say_the_same_the_first_is_nearest() -> None:
         }
         for limit in limits
     }
-    known = macros(models=models)
+    known = macros_of_day(models=models)
     relations = {
-        "customers": "select 155 as customer_id",
-        "population": "from customer_features",
+        "customer_features": "from main.customer_features where customer_id = 155",
         "segments": "select 155 as customer_id, '' as segmentation, '' as segment",
-        "rule_cut_points": "select as_of_date from customer_features limit 1",
-        "score_cut_points": "select as_of_date from customer_features limit 1",
+        "rule_cut_points": "select as_of_date from main.customer_features limit 1",
+        "score_cut_points": "select as_of_date from main.customer_features limit 1",
+        "feature_units": "from main.feature_units",
     }
     with duckdb.connect() as connection:
         connection.execute(
             "create table customer_features as select range as customer_id, date '2017-12-31' as as_of_date, "
             "range as orders_365d from range(156)"
         )
-        rows = told(connection, known.definitions(), known, date(2017, 12, 31), relations)
+        measure_units(connection, known)
+        rows = told(connection, known.definitions(), known, DAY, relations)
     assert [(row["segment"], row["nearest_segment"]) for row in rows] == [("many", "first") for _ in limits]
 
 
 def test_more_segments_than_a_byte_counts_are_told_apart() -> None:
     rules = [{"all": [f"orders_365d = {i % 20}", f"orders_90d = {i // 20}"]} for i in range(300)]
     segments = [{"name": f"s{i}", "description": "-", "rule": rule} for i, rule in enumerate(rules)]
-    known = macros(
+    known = macros_of_day(
         models={"seg_x": {"owner": "a@example.com", "segments": [*segments, {"name": "b", "description": "-"}]}}
     )
     relations = {
-        "customers": "select customer_id from customer_features",
-        "population": "from customer_features",
+        "customer_features": "from main.customer_features",
         "segments": "select customer_id, 'seg_x' as segmentation, 's' || customer_id as segment from customer_features",
-        "rule_cut_points": "select as_of_date from customer_features limit 1",
-        "score_cut_points": "select as_of_date from customer_features limit 1",
+        "rule_cut_points": "select as_of_date from main.customer_features limit 1",
+        "score_cut_points": "select as_of_date from main.customer_features limit 1",
+        "feature_units": "from main.feature_units",
     }
     with duckdb.connect() as connection:
         connection.execute(
             "create table customer_features as select range as customer_id, date '2017-12-31' as as_of_date, "
             "range % 20 as orders_365d, range // 20 as orders_90d from range(300)"
         )
-        rows = told(connection, known.definitions(), known, date(2017, 12, 31), relations)
+        measure_units(connection, known)
+        rows = told(connection, known.definitions(), known, DAY, relations)
     assert [row["rule_segment"] for row in rows] == [f"s{i}" for i in range(300)]
     assert all(row["fit"] >= 0.5 and row["nearest_segment"] not in (None, row["segment"]) for row in rows)

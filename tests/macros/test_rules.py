@@ -635,8 +635,7 @@ def test_fit_is_the_squashed_distance_to_the_nearest_boundary(rule: Any, orders:
             "cast(null as double) as discount_share_365d"
         )
         connection.execute(
-            f"create table feature_scales as select date '{day}' as as_of_date, 1.0 as orders_365d, "
-            "1.0 as discount_share_365d"
+            "create table feature_scales as select 1.0 as orders_365d, 1.0 as discount_share_365d"
         )
         connection.execute("create table rule_cut_points (as_of_date date)")
         connection.execute(

@@ -54,11 +54,11 @@ def test_what_is_decoded_from_the_warehouse_is_what_the_mart_says(project: Proje
     with duckdb.connect(str(project.warehouse), read_only=True) as connection:
         definitions, known = parse(metas_of_day(connection, PUBLISHED), project.vars)
         relations = {
-            "customers": "select customer_id from marts.dim_customers",
-            "population": f"select * from features.customer_features where as_of_date = date '{PUBLISHED}'",
+            "customer_features": f"select * from features.customer_features where as_of_date = date '{PUBLISHED}'",
             "segments": "select customer_id, segmentation, segment from history.recent_spells where is_current",
             "rule_cut_points": "from segmentations.rule_cut_points",
             "score_cut_points": "from features.score_cut_points",
+            "feature_units": "from features.feature_units",
         }
         rows = explaining.explained(connection, definitions, known, PUBLISHED, relations)
         names = columns.split(", ")

@@ -1,5 +1,4 @@
 {{ config(materialized='view') }}
-{%- set features = known_features() if execute else {} %}
 
 with segment_explanations as (
 
@@ -26,8 +25,14 @@ score_cut_points as (
 
 ),
 
+feature_units as (
+
+    select * from {{ ref('feature_units') }}
+
+),
+
 feature_scales as (
-    {{ feature_scales(numbers_in_rules(definitions()), features) }}
+    {{ feature_scales(numbers_in_rules(definitions()), last_date()) }}
 
 ),
 
