@@ -15,13 +15,21 @@ from flows.steps.errors import RunStopped
 from flows.steps.project import Project
 
 
+def share(text: str) -> float:
+    """A share as a number, at least 0."""
+    value = float(text)
+    if not value >= 0:
+        raise ValueError(text)
+    return value
+
+
 def main() -> int:
     """Print the plan."""
     parser = argparse.ArgumentParser(prog="python -m flows.plan", description="What a change of rules would do.")
     parser.add_argument("--history", action="store_true", help="replay old and new rules over all days kept")
     parser.add_argument("--markdown", action="store_true", help="write Markdown, for a pull request")
     parser.add_argument(
-        "--max-change", type=float, default=0.2, metavar="SHARE", help="what a segment may gain or lose (default 0.2)"
+        "--max-change", type=share, default=0.2, metavar="SHARE", help="what a segment may gain or lose (default 0.2)"
     )
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, as for flows.daily")
     arguments = parser.parse_args()

@@ -33,6 +33,11 @@ def parse(
     """
     variables = dict(variables or {}) | ({} if metas is None else {"segmentations": list(metas)})
     known = macros(models=metas, variables=variables, root=root, **settings)
+    if metas is None:
+        # What a build looks at before its first table.
+        known.check_segmentations()
+        for definition in known.definitions():
+            known.check_model(definition["name"])
     return known.definitions(), known
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 
 from flows.rules.definitions import Definition, metas_of_day, parse, rows_of
+from flows.rules.macros import RuleError
 from flows.steps.errors import RunStopped
 from flows.steps.project import Project
 from flows.steps.window import published_date
@@ -95,11 +96,30 @@ def _check_features(connection: duckdb.DuckDBPyConnection, day: date) -> None:
         )
 
 
+def _check_units(connection: duckdb.DuckDBPyConnection, day: date) -> None:
+    """Raise RunStopped where the warehouse has no units of the day's month: it was built before they were kept."""
+    (there,) = connection.execute(
+        "select count(*) from duckdb_tables() where schema_name = 'features' and table_name = 'feature_units'"
+    ).fetchone()
+    query = f"select count(*) from features.feature_units where as_of_date between date '{day:%Y-%m-01}' and '{day}'"
+    if not there or connection.execute(query).fetchone() == (0,):
+        raise RunStopped(
+            f"The warehouse has no units of features for {day:%B %Y}, in which fits are counted: it was built by an "
+            "older version. Build its history anew (CHANGELOG.md) to explain that day."
+        )
+
+
 def _explained_then(
     connection: duckdb.DuckDBPyConnection, project: Project, day: date, key: int | str
 ) -> list[dict[str, Any]]:
     """Explain a customer on a day before the released one, by the rules in force then."""
-    definitions, known = parse(metas_of_day(connection, day), project.vars)
+    try:
+        definitions, known = parse(metas_of_day(connection, day), project.vars)
+    except RuleError as error:
+        raise RunStopped(
+            f"The rules of {day}, as the warehouse has them, cannot be read with the features of this checkout: {error}"
+        ) from error
+    _check_units(connection, day)
     relations = {
         "customer_features": f"from features.customer_features_history where as_of_date = date '{day}' "
         "and customer_id = $key",
@@ -173,9 +193,12 @@ def _key(connection: duckdb.DuckDBPyConnection, customer: str) -> int | str:
     if data_type == "VARCHAR":
         return customer
     try:
-        return int(customer)
+        key = int(customer)
     except ValueError:
-        raise RunStopped(f"Customers have whole numbers as keys here; '{customer}' is none.") from None
+        key = None
+    if key is None or not -(2**63) <= key < 2**63:
+        raise RunStopped(f"Customers have whole numbers as keys here; '{customer}' is none of them.")
+    return key
 
 
 def _unknown(connection: duckdb.DuckDBPyConnection, customer: str, key: int | str, day: date) -> str:

@@ -48,8 +48,8 @@ def macros(
 ) -> Any:
     """All macros of the project as attributes, for DuckDB.
 
-    Two more: ``render(path)`` is the SQL of a model that builds its table anew, ``segmentation_sql(name)`` that of a
-    segmentation.
+    Three more: ``render(path)`` is the SQL of a model that builds its table anew, ``segmentation_sql(name)`` that of a
+    segmentation, and ``check_model(name)`` raises where the file of a segmentation does not build what its YAML says.
 
     Args:
         variables: vars in place of those of dbt_project.yml.
@@ -97,11 +97,20 @@ def macros(
     def render(path: str) -> str:
         return environment.from_string((root / "models" / path).read_text()).render()
 
+    def check_model(name: str) -> None:
+        path = root / "models" / "segmentations" / f"{name}.sql"
+        if not path.exists():
+            raise RuleError(
+                f"Segmentation {name}: there is no model {path.relative_to(root)}. Add it: {{{{ segmentation() }}}}."
+            )
+        model.name = name
+        render(str(path.relative_to(root / "models")))
+
     def segmentation_sql(name: str) -> str:
         model.name = name
         return functions["segmentation"](functions["segments_asked_for"](functions["definition_of"](name)))
 
-    return SimpleNamespace(**functions, render=render, segmentation_sql=segmentation_sql)
+    return SimpleNamespace(**functions, render=render, segmentation_sql=segmentation_sql, check_model=check_model)
 
 
 def graph_nodes(root: Path = ROOT, models: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
@@ -145,19 +154,46 @@ def segmentations_of(root: Path = ROOT) -> dict[str, tuple[str, dict[str, Any]]]
     found: dict[str, tuple[str, dict[str, Any]]] = {}
     for path in sorted((root / "models" / "segmentations").glob("*.yml")):
         try:
-            content = yaml.safe_load(path.read_text()) or {}
-        except yaml.YAMLError as error:
+            content = yaml.load(path.read_text(), _StrictLoader)
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise RuleError(f"{path.relative_to(root)} is not YAML: {error}") from error
-        for model in content.get("models", []):
-            meta = model.get("config", {}).get("meta", {}).get("segmentation")
+        for model in _listed(content, "models"):
+            meta = _within(_within(model, "config"), "meta").get("segmentation")
             if meta is None:
                 continue
+            if not isinstance(model.get("name"), str):
+                raise RuleError(f"{path.relative_to(root)}: a model with a segmentation has no name.")
             if model["name"] in found:
                 raise RuleError(
                     f"Segmentation {model['name']}: it is defined twice, again in {path.relative_to(root)}."
                 )
             found[model["name"]] = (model.get("description", ""), meta)
     return found
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Reads YAML as dbt does, but refuses a key that stands twice: the first one would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for (key, _), name in zip(node.value, keys, strict=True):
+            if keys.count(name) > 1:
+                raise yaml.constructor.ConstructorError(
+                    "while reading what belongs together", node.start_mark, f"found '{name}' twice", key.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def _within(mapping: Any, key: str) -> dict[str, Any]:
+    """What a mapping has under a key, if both are mappings; else an empty one."""
+    inner = mapping.get(key) if isinstance(mapping, dict) else None
+    return inner if isinstance(inner, dict) else {}
+
+
+def _listed(mapping: Any, key: str) -> list[dict[str, Any]]:
+    """The mappings in the list that a mapping has under a key."""
+    listed = mapping.get(key) if isinstance(mapping, dict) else None
+    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
 
 
 def _environment() -> jinja2.Environment:

@@ -1,7 +1,8 @@
 """What a change of rules would do, found on the released features without touching the warehouse."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -17,6 +18,8 @@ from flows.steps.project import Project
 from flows.steps.window import published_date
 
 SHOWN_CUSTOMERS = 10
+# The columns that the SQL of a clause reads.
+COLUMN = re.compile(r"\bcustomer_features\.(\w+)")
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Change:
         sizes: of every segment, in the order of the rules.
         moves: from and to, most customers first.
         movers: those who change most: with most net sales.
+        waiting: how many wait in the release for the confirmation of a move, and count elsewhere than the rules say.
+        counting: customers by segment as they count in the release.
         equivalent: whether both definitions are proved to mean the same; None where there is nothing to compare.
         difference: a customer whom they treat differently, where they do.
         histories: the replays of both, with --history.
@@ -84,6 +89,8 @@ class Change:
     sizes: list[Size] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
     movers: list[Mover] = field(default_factory=list)
+    waiting: int = 0
+    counting: dict[str, int] = field(default_factory=dict)
     equivalent: bool | None = None
     difference: Difference | None = None
     histories: tuple[Replay, Replay] | None = None
@@ -234,10 +241,15 @@ def make_plan(
         connection.execute("use memory")
         connection.execute("create schema before")
         connection.execute("create schema after")
-        before, after = (
-            Rules(connection, "before", project, released),
-            Rules(connection, "after", project, metas),
-        )
+        after = Rules(connection, "after", project, metas)
+        try:
+            before = Rules(connection, "before", project, released)
+        except RuleError as error:
+            raise RunStopped(
+                f"The rules of the release of {day} cannot be read with the features of this checkout: {error} If the "
+                "feature is to go, release rules that do without it first."
+            ) from error
+        _check_release(connection)
         _load_features(connection, (before, after))
         _load_cut_points(connection, project, day, (before, after))
         names = list(dict.fromkeys([*after.definitions, *before.definitions]))
@@ -274,18 +286,28 @@ def _is_changed(before: Definition | None, after: Definition | None) -> bool:
     return before["rule_version"] != after["rule_version"] or _settings(before) != _settings(after)
 
 
+def _check_release(connection: duckdb.DuckDBPyConnection) -> None:
+    """Raise RunStopped where the release was made by a version that did not keep the units of features."""
+    query = "select count(*) from duckdb_tables() where database_name = 'release' and table_name = 'fct_feature_units'"
+    if connection.execute(query).fetchone() == (0,):
+        raise RunStopped(
+            "The current release has no mart fct_feature_units: it was made by an older version. Build and release "
+            "anew (CHANGELOG.md), then plan."
+        )
+
+
 def _load_features(connection: duckdb.DuckDBPyConnection, sides: tuple[Rules, ...]) -> None:
     """The features of the release, in the types that rules are written for."""
     released = set(connection.table("release.marts.fct_customer_features").columns)
     for rules in sides:
         for definition in rules.definitions.values():
             for clause in definition["clauses"]:
-                column = clause["value"].split(".")[-1]
-                if clause["value"] == f"customer_features.{column}" and column not in released:
-                    raise RuleError(
-                        f"Segmentation {definition['name']}, clause '{clause['text']}': the release has no feature "
-                        f"'{column}' yet. Release it first, with the rules as they were."
-                    )
+                for column in COLUMN.findall(clause["value"]):
+                    if column not in released:
+                        raise RuleError(
+                            f"Segmentation {definition['name']}, clause '{clause['text']}': the release has no feature "
+                            f"'{column}' yet. Release it first, with the rules as they were."
+                        )
     columns = ", ".join(
         f"cast({name} as {column['data_type']}) as {name}"
         for name, column in feature_columns().items()
@@ -426,6 +448,29 @@ def _change(
         limit {SHOWN_CUSTOMERS}
         """
     ).fetchall()
+    (waiting,) = connection.execute(
+        "select count(*) from release.marts.customer_segment_explanations "
+        "where segmentation = $name and segment <> rule_segment",
+        {"name": name},
+    ).fetchone()
+    counted = {
+        segment: (customers, sales)
+        for segment, customers, sales in connection.execute(
+            "select segment, count(*), cast(sum(round(net_sales_365d * 100)) / 100 as double) "
+            "from release.marts.customer_segments inner join customer_features using (customer_id) "
+            "where segmentation = $name group by segment",
+            {"name": name},
+        ).fetchall()
+    }
+    sizes = _sizes(connection, name, before, after)
+    if waiting and new["confirm_days"] == 1:
+        # From the next run on everybody counts where the rules say: that is what readers will see change.
+        sizes = [
+            replace(size, before=counted[size.segment][0], net_sales_before=counted[size.segment][1])
+            if size.segment in counted
+            else replace(size, before=None if size.before is None else 0, net_sales_before=0.0)
+            for size in sizes
+        ]
     movers = []
     if most:
         customers = f"select unnest({[row[0] for row in most]!r}) as customer_id"
@@ -436,9 +481,11 @@ def _change(
         before=old,
         after=new,
         settings=settings,
-        sizes=_sizes(connection, name, before, after),
+        sizes=sizes,
         moves=moves,
         movers=movers,
+        waiting=waiting,
+        counting={segment: customers for segment, (customers, _) in counted.items()},
         equivalent=None if old["rule_version"] == new["rule_version"] else found is None,
         difference=found,
         histories=(

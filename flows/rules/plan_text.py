@@ -3,7 +3,7 @@
 import math
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -80,6 +80,7 @@ def _change(change: Change, plan: Plan) -> Iterator[Block]:
     yield Heading(change.name, 2)
     if change.before is None or change.after is None:
         yield Paragraph("A new segmentation." if change.before is None else "Taken out of vars: segmentations.")
+        yield Paragraph(f"Ask: {', '.join(change.owners)}.")
         yield _sizes(change.sizes)
         return
     if change.before["rule_version"] != change.after["rule_version"]:
@@ -97,12 +98,14 @@ def _change(change: Change, plan: Plan) -> Iterator[Block]:
     yield Paragraph(
         f"{moved:,} customers would move, with {sales:,.2f} net sales in 365 days."
         if moved
-        else "Nobody would move on that day."
+        else "The rules move nobody on that day."
     )
+    yield from _confirmation(change)
     if change.owners:
         yield Paragraph(f"Ask: {', '.join(change.owners)}.")
+    if change.moves or change.waiting:
+        yield _sizes(change.sizes, change.counting if change.waiting and not _counts_at_once(change) else None)
     if change.moves:
-        yield _sizes(change.sizes)
         yield Heading("Who moves", 3)
         rows = [
             (each.from_segment, each.to_segment, f"{each.customers:,}", f"{each.net_sales:,.2f}")
@@ -121,6 +124,32 @@ def _change(change: Change, plan: Plan) -> Iterator[Block]:
         yield from _history(change, plan)
 
 
+def _confirmation(change: Change) -> Iterator[Block]:
+    """What the wait for confirmation has to do with it."""
+    if not change.waiting:
+        return
+    old, new = change.before["confirm_days"], change.after["confirm_days"]
+    waiting = (
+        f"{change.waiting:,} customers count elsewhere today than the released rules say, for a move counts after "
+    )
+    waiting += f"{old} days."
+    if _counts_at_once(change):
+        yield Paragraph(
+            f"{waiting} From the next run on they would count where the rules say: sizes before are what readers see "
+            "today, moves are what the rules alone decide."
+        )
+        return
+    yield Paragraph(
+        f"{waiting} Sizes before and after, and moves, are what the rules alone decide; 'counting' is what readers see."
+    )
+    if old != new:
+        yield Paragraph(f"A move would count after {new} days; --history shows what that does to sizes.")
+
+
+def _counts_at_once(change: Change) -> bool:
+    return change.waiting > 0 and change.after["confirm_days"] == 1
+
+
 def _because(reasons: dict) -> str:
     values = f", with {reasons['clause_values']}" if reasons["clause_values"] else ""
     return f"{reasons['deciding_clauses'] or 'no rule holds'}{values}"
@@ -136,10 +165,11 @@ def _missed(segment: str, reasons: dict) -> str:
     return ""
 
 
-def _sizes(sizes: list[Size]) -> Grid:
+def _sizes(sizes: list[Size], counting: Mapping[str, int] | None = None) -> Grid:
     rows = [
         (
             size.segment,
+            *(() if counting is None else (f"{counting.get(size.segment, 0):,}",)),
             "-" if size.before is None else f"{size.before:,}",
             "-" if size.after is None else f"{size.after:,}",
             f"{(size.after or 0) - (size.before or 0):+,}",
@@ -148,7 +178,8 @@ def _sizes(sizes: list[Size]) -> Grid:
         )
         for size in sizes
     ]
-    return Grid(("segment", "before", "after", "change", "share", "net sales 365d"), rows, frozenset({"segment"}))
+    names = ("before", "after", "change", "share", "net sales 365d")
+    return Grid(("segment", *(() if counting is None else ("counting",)), *names), rows, frozenset({"segment"}))
 
 
 def _history(change: Change, plan: Plan) -> Iterator[Block]:

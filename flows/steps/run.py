@@ -17,7 +17,7 @@ import yaml
 
 from expectations.parameters import InputParameters, Parameters
 from expectations.runner import CheckResult, Gate, describe, failures
-from flows.rules.definitions import parse
+from flows.rules.definitions import Definition, parse
 from flows.rules.macros import RuleError
 from flows.steps import dbt, operations_log, release
 from flows.steps.errors import RunStopped
@@ -82,7 +82,8 @@ class Run:
         """Write down that the run is under way, and how the ones before it ended that did not say so.
 
         Raises:
-            RunStopped: the warehouse cannot be opened for writing.
+            RunStopped: a rule does not hold to the rule language (a RuleError), or the warehouse cannot be opened for
+                writing.
         """
         if not self.events.is_written:
             self.report(f"warning: {self.events.path} cannot be written, so this run has no structured log.")
@@ -96,6 +97,8 @@ class Run:
             rule_versions=self.rule_versions,
             process=os.getpid(),
         )
+        # Before anything is touched. What dbt would let pass, such as a key that stands twice, stops here, too.
+        _ = self.definitions
         warehouse = self.published_warehouse
         wait_until_free(warehouse, self.report)
         try:
@@ -257,12 +260,21 @@ class Run:
 
     @cached_property
     def rule_versions(self) -> dict[str, str] | None:
-        """The rule version of every segmentation, by name; None where the rules cannot be read, for dbt to say why."""
+        """The rule version of every segmentation, by name; None where the rules cannot be read."""
         try:
-            found, _ = parse(variables=self.project.overrides)
+            return {definition["name"]: definition["rule_version"] for definition in self.definitions}
         except RuleError:
             return None
-        return {definition["name"]: definition["rule_version"] for definition in found}
+
+    @cached_property
+    def definitions(self) -> list[Definition]:
+        """The segmentations of the checkout.
+
+        Raises:
+            RuleError: one of them does not hold to the rule language.
+        """
+        found, _ = parse(variables=self.project.overrides)
+        return found
 
     @cached_property
     def rows_by_mart(self) -> dict[str, int]:

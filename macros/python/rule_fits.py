@@ -262,12 +262,13 @@ def fits_of(
     nearest = _first(fits == fits.max(axis=0)) if last > 1 else is_gone.astype(np.int16)
     own[is_gone] = -FARTHEST
     fit = np.round(1 / (1 + np.exp(-np.clip(own, -FARTHEST, FARTHEST))), 12)
-    # The rule that decides holds, and those before it do not, whatever is rounded.
+    # At least a half exactly where the rule holds, whatever is rounded. The last segment's holds where no other does.
     if counts is position:
         np.maximum(fit, 0.5, out=fit)
     else:
-        fit = np.where(counts == position, np.maximum(fit, 0.5), fit)
-        fit = np.where(counts < position, np.minimum(fit, 0.499999999), fit)
+        all_ruled = np.array([*ruled, position == last], dtype=bool).reshape(last, rows)
+        its_rule_holds = all_ruled.take(places) & ~is_gone
+        fit = np.where(its_rule_holds, np.maximum(fit, 0.5), np.minimum(fit, 0.499999999))
     return Fits(position, _bits(holds)[:rows], fit, nearest)
 
 

@@ -29,17 +29,18 @@
     ], where) -%}
     {%- set status = meta.get('status', 'active') -%}
     {%- set confirm_days = meta.get('confirm_days', 1) -%}
-    {%- if not meta.get('owner') -%}
+    {%- if not meta.get('owner') or meta.owner is string and not meta.owner | trim -%}
         {{ exceptions.raise_compiler_error(where ~ ': it has no owner. Give the address of a role, such as owner: crm-lead@example.com.') }}
     {%- elif status not in ['active', 'challenger', 'retired'] -%}
         {{ exceptions.raise_compiler_error(where ~ ": status is '" ~ status ~ "'; it can be active, challenger or retired.") }}
-    {%- elif confirm_days is not integer or confirm_days < 1 -%}
-        {{ exceptions.raise_compiler_error(where ~ ": confirm_days is '" ~ confirm_days ~ "'; it is a whole number of days, at least 1.") }}
+    {%- elif confirm_days is not integer or confirm_days is boolean or confirm_days < 1 or confirm_days > 366 -%}
+        {{ exceptions.raise_compiler_error(where ~ ": confirm_days is '" ~ confirm_days ~ "'; it is a whole number of days, from 1 to 366.") }}
     {%- elif not meta.get('segments') -%}
         {{ exceptions.raise_compiler_error(where ~ ': it has no segments.') }}
-    {%- elif meta.segments is string or meta.segments | rejectattr('name', 'string') | list -%}
+    {%- elif not segments_in(meta) or segments_in(meta) | length < meta.segments | length or segments_in(meta) | rejectattr('name', 'string') | list -%}
         {{ exceptions.raise_compiler_error(where ~ ': segments is a list in which every segment has a name.') }}
     {%- endif -%}
+    {%- do refuse_other_than_text(meta, ['label', 'owner'], where) -%}
     {%- do check_challenge(name, status, meta.get('challenger_of'), where) -%}
     {%- set frozen_on = frozen_date(meta, where) -%}
     {%- set builds_on = segmentations_below(name) -%}
@@ -53,7 +54,7 @@
         {%- do refuse_unknown_keys(segment, [
             'name', 'label', 'description', 'rule', 'immediate', 'persona', 'persona_claims', 'owner', 'strategy',
         ], here) -%}
-        {%- if not modules.re.match('^[a-z][a-z0-9_]{0,62}$', segment.name or '') -%}
+        {%- if not modules.re.fullmatch('[a-z][a-z0-9_]{0,62}', segment.name) -%}
             {{ exceptions.raise_compiler_error(here ~ ": a segment's name is lower case letters, digits and _, beginning with a letter.") }}
         {%- elif segment.name in segments | map(attribute='name') -%}
             {{ exceptions.raise_compiler_error(here ~ ': the name stands twice.') }}
@@ -65,7 +66,11 @@
             {{ exceptions.raise_compiler_error(here ~ ': it has no description.') }}
         {%- elif segment.get('immediate', false) is not boolean -%}
             {{ exceptions.raise_compiler_error(here ~ ": immediate is '" ~ segment.immediate ~ "'; it can be true or false.") }}
+        {%- elif segment.get('strategy', {}) is not mapping -%}
+            {{ exceptions.raise_compiler_error(here ~ ": strategy says approach, offer and channels by name, not '" ~ segment.strategy ~ "'.") }}
         {%- endif -%}
+        {%- do refuse_other_than_text(segment, ['label', 'description', 'persona', 'owner'], here) -%}
+        {%- do refuse_unknown_keys(segment.get('strategy', {}), ['approach', 'offer', 'channels'], here ~ ', strategy') -%}
         {%- set rule = parse_rule(segment.rule, features, clauses, here) if 'rule' in segment else none -%}
         {%- do segments.append({
             'name': segment.name,
@@ -118,6 +123,13 @@
 {% macro refuse_unknown_keys(mapping, known, where) %}
     {%- for key in mapping if key not in known -%}
         {{ exceptions.raise_compiler_error(where ~ ": '" ~ key ~ "' means nothing here. Did you mean '" ~ nearest_name(key | string, known) ~ "'?") }}
+    {%- endfor -%}
+{% endmacro %}
+
+{#- Raises where something that people read is given as another thing than text. -#}
+{% macro refuse_other_than_text(mapping, names, where) %}
+    {%- for name in names if mapping.get(name) is not none and mapping.get(name) is not string -%}
+        {{ exceptions.raise_compiler_error(where ~ ': ' ~ name ~ " is text, not '" ~ mapping[name] ~ "'.") }}
     {%- endfor -%}
 {% endmacro %}
 

@@ -1,6 +1,6 @@
 {#- Whether a text is a day of the calendar, written YYYY-MM-DD. -#}
 {% macro is_iso_date(text) %}
-    {%- if not modules.re.match('^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])$', text) -%}
+    {%- if not modules.re.fullmatch('[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])', text) -%}
         {{ return(false) }}
     {%- endif -%}
     {%- set year, month, day = text[0:4] | int, text[5:7] | int, text[8:10] | int -%}

@@ -37,10 +37,10 @@
             {{ return({'error': "'" ~ operator ~ "' takes a list, `" ~ operator ~ " (a, b)`, but there is '" ~ rest ~ "' (in a YAML [list], put a clause with commas in quotes)"}) }}
         {%- endif -%}
         {%- set inner = listed.group(1) or listed.group(2) or '' -%}
-        {%- if not modules.re.match("^\s*(?:'[^']*'|[^',]+)(?:\s*,\s*(?:'[^']*'|[^',]+))*\s*$", inner) -%}
+        {%- if not modules.re.fullmatch("\s*(?:'[^']*'|[^',]*[^',\s][^',]*)(?:\s*,\s*(?:'[^']*'|[^',]*[^',\s][^',]*))*\s*", inner) -%}
             {{ return({'error': "'" ~ inner ~ "' is not a list of values with commas between them"}) }}
         {%- endif -%}
-        {%- do raw_values.extend(modules.re.findall("'[^']*'|[^',]+", inner) | map('trim') | reject('equalto', '') | list) -%}
+        {%- do raw_values.extend(modules.re.findall("'[^']*'|[^',]*[^', ][^',]*", inner) | map('trim') | list) -%}
     {%- else -%}
         {%- do raw_values.append(rest) -%}
     {%- endif -%}
@@ -53,19 +53,21 @@
     {%- set percentiles = [] -%}
     {%- set words = [] -%}
     {%- for value in raw_values -%}
-        {%- set percentile = modules.re.match('^p([1-9][0-9]?)$', value) -%}
+        {%- set percentile = modules.re.fullmatch('p([1-9][0-9]?)', value) -%}
         {%- if percentile and kind == 'number' and operator in ['<', '<=', '>', '>='] -%}
             {%- do percentiles.append(percentile.group(1) | int) -%}
             {%- do literals.append('rule_cut_points.' ~ feature ~ '_' ~ value) -%}
-        {%- elif kind == 'number' and modules.re.match('^-?[0-9]{1,15}(?:\.[0-9]{1,9})?$', value) -%}
+        {%- elif kind == 'number' and modules.re.fullmatch('-?[0-9]{1,15}(?:\.[0-9]{1,9})?', value) -%}
             {%- do literals.append(value) -%}
         {%- elif kind == 'date' and is_iso_date(value) -%}
             {%- do literals.append("cast('" ~ value ~ "' as date)") -%}
         {%- elif kind == 'boolean' and value in ['true', 'false'] -%}
             {%- do literals.append(value) -%}
-        {%- elif kind == 'text' and modules.re.match("^'[^'\\\\\n{}]*'$", value) -%}
+        {%- elif kind == 'text' and (modules.re.fullmatch('(?i)null|none|p[0-9]{1,2}', value) or modules.re.search('(?i)\s(and|or|not|in|is|between)\s', value)) and value[0] != "'" -%}
+            {{ return({'error': "'" ~ value ~ "' is text here. Put it in quotes if that is meant; else write `is null`, and one clause for each condition, under all or any"}) }}
+        {%- elif kind == 'text' and modules.re.fullmatch("'[^'\\\\{}\x00-\x1f\x7f]*'", value) -%}
             {%- do literals.append(value) -%}
-        {%- elif kind == 'text' and modules.re.match("^[A-Za-z0-9_+.][A-Za-z0-9_+. -]*$", value) and '--' not in value -%}
+        {%- elif kind == 'text' and modules.re.fullmatch("[A-Za-z0-9_+.][A-Za-z0-9_+. -]*", value) and '--' not in value -%}
             {%- do literals.append("'" ~ value ~ "'") -%}
         {%- else -%}
             {%- set expected = {

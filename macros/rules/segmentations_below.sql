@@ -6,23 +6,26 @@
             ~ ((path + [name]) | join(' -> ')) ~ '. Take one of these in_segment clauses out.') }}
     {%- endif -%}
     {%- set below = [] -%}
-    {%- for other in segments_named_in(segmentation_meta(name).get('segments', []) | map(attribute='rule') | select('defined') | list) -%}
+    {%- for other in segments_named_in(segments_in(segmentation_meta(name)) | map(attribute='rule') | select('defined') | list) -%}
         {%- do below.append(other) -%}
         {%- do below.extend(segmentations_below(other, path + [name])) -%}
     {%- endfor -%}
     {{ return(below | unique | sort) }}
 {% endmacro %}
 
-{#- The segmentations that in_segment names anywhere in a rule as YAML has it. -#}
-{% macro segments_named_in(rule) %}
+{#- The segmentations that in_segment names anywhere in a rule as YAML has it, down to
+    where parse_rule refuses to go. -#}
+{% macro segments_named_in(rule, depth=0) %}
     {%- set named = [] -%}
-    {%- if rule is mapping -%}
+    {%- if depth > 50 -%}
+        {{ return(named) }}
+    {%- elif rule is mapping -%}
         {%- for key, part in rule.items() -%}
-            {%- do named.extend([(part | string).split('.')[0]] if key == 'in_segment' else segments_named_in(part)) -%}
+            {%- do named.extend([(part | string).split('.')[0]] if key == 'in_segment' else segments_named_in(part, depth + 1)) -%}
         {%- endfor -%}
     {%- elif rule is not string and rule is iterable -%}
         {%- for part in rule -%}
-            {%- do named.extend(segments_named_in(part)) -%}
+            {%- do named.extend(segments_named_in(part, depth + 1)) -%}
         {%- endfor -%}
     {%- endif -%}
     {{ return(named | unique | list) }}

@@ -65,29 +65,58 @@ units as (
     select
         as_of_date,
         '{{ name }}' as feature,
-        coalesce(nullif(cast({{ quartile(name, 2) }} - {{ quartile(name, 1) }} as double) / 1.349, 0), 1) as unit
+        nullif(cast({{ quartile(name, 2) }} - {{ quartile(name, 1) }} as double) / 1.349, 0) as unit
     from measured
     {{ 'union all' if not loop.last }}
-    {%- else %}
+    {%- endfor %}
+
+),
+
+lacking as (
+
+    select
+        units.as_of_date,
+        units.feature,
+        units.unit,
+        true as is_new
+    from units
+    {%- if is_incremental() %}
+    left join {{ this }} as kept
+        on
+            {{ month_of('units.as_of_date') }} = {{ month_of('kept.as_of_date') }}
+            and units.feature = kept.feature
+    where kept.feature is null
+    union all
     select
         as_of_date,
-        '' as feature,
-        1.0 as unit
-    from measured
-    {%- endfor %}
+        feature,
+        unit,
+        false as is_new
+    from {{ this }}
+    {%- endif %}
+
+),
+
+counted as (
+
+    select
+        *,
+        count(unit) over (partition by feature order by as_of_date) as units_known
+    from lacking
 
 )
 
+-- Where half of the customers agree on the day, the month before has the unit.
 select
-    units.as_of_date,
-    units.feature,
-    units.unit
-from units
-{%- if is_incremental() %}
--- A feature that is new has units from the day on which it was first measured.
-left join {{ this }} as kept
-    on
-        {{ month_of('units.as_of_date') }} = {{ month_of('kept.as_of_date') }}
-        and units.feature = kept.feature
-where kept.feature is null
-{%- endif %}
+    as_of_date,
+    feature,
+    unit
+from (
+    select
+        as_of_date,
+        feature,
+        is_new,
+        coalesce(max(unit) over (partition by feature, units_known), 1) as unit
+    from counted
+) as filled
+where is_new

@@ -81,6 +81,15 @@ def test_clause_becomes_sql(text: str, sql: str) -> None:
         ("orders_365d in ()", "is not a list"),
         ("orders_365d in (1", "takes a list"),
         ("orders_365d in (1,,2)", "is not a list"),
+        ("orders_365d in (1, ,2)", "is not a list"),
+        ("orders_365d in ( )", "is not a list"),
+        ("orders_365d not in [  ]", "is not a list"),
+        ("age_band = 'a\0b'", "its value must be text"),
+        ("age_band = 'a\tb'", "its value must be text"),
+        ("age_band = null", "'null' is text here. Put it in quotes if that is meant; else write `is null`"),
+        ("age_band in (a, NULL)", "'NULL' is text here"),
+        ("age_band = p80", "'p80' is text here"),
+        ("age_band = a and orders_365d", "'a and orders_365d' is text here"),
         ("age_band > 'a'", "'age_band' is text, which has no order"),
         ("age_band = 'it''s'", "its value must be text"),
         ("age_band = a -- b", "its value must be text"),
@@ -96,6 +105,16 @@ def test_clause_that_is_wrong(text: str, error: str) -> None:
     assert error in parse(text)["error"]
 
 
+ONE_CUSTOMER = duckdb.connect()
+ONE_CUSTOMER.execute(
+    "create table customer_features ("
+    + ", ".join(f"{name} {feature['data_type']}" for name, feature in FEATURES.items())
+    + "); insert into customer_features (orders_365d) values (3); create table rule_cut_points ("
+    + ", ".join(f"{name}_p{p} double" for name in ("orders_365d", "discount_share_365d") for p in range(1, 100))
+    + "); insert into rule_cut_points (orders_365d_p1) values (2)"
+)
+
+
 @settings(max_examples=2000, deadline=None, derandomize=True)
 @given(
     st.one_of(
@@ -103,7 +122,7 @@ def test_clause_that_is_wrong(text: str, error: str) -> None:
         st.tuples(
             st.sampled_from([*FEATURES, "x"]),
             st.sampled_from([" = ", ">=", " in (", " not in [", " between ", " is null", " "]),
-            st.text(alphabet="abcp019 '\"-;(){}%\\\n,.+/*", max_size=20),
+            st.text(alphabet="abcp019 '\"-;(){}%\\\n\0\t,.+/*", max_size=20),
             st.sampled_from(["", ")", "]", "'", " and 3", "--"]),
         ).map("".join),
     )
@@ -122,6 +141,9 @@ def test_nothing_but_the_grammar_reaches_the_warehouse(text: str) -> None:
         assert all(
             character not in literal.removeprefix("cast(").removesuffix(" as date)")[1:-1] for character in "'{}"
         )
+    # And of a clause one expression, which the warehouse decides.
+    (row,) = ONE_CUSTOMER.sql(f"select {M.clause_sql(clause)} from customer_features, rule_cut_points").fetchall()
+    assert row in [(True,), (False,)]
 
 
 def segments_of(definition: dict[str, Any], columns: str, rows: str) -> dict[int, str]:
@@ -217,6 +239,14 @@ def test_held_clauses_have_a_bit_each() -> None:
 SEGMENTS = [{"name": "a", "description": "-", "rule": "orders_365d > 5"}, {"name": "b", "description": "-"}]
 
 
+def nested(key: str, depth: int) -> Any:
+    """A clause under so many all, any or not."""
+    rule: Any = "orders_365d > 5"
+    for _ in range(depth):
+        rule = {"not": rule} if key == "not" else {key: [rule]}
+    return rule
+
+
 @pytest.mark.parametrize(
     ("definition", "error"),
     [
@@ -243,6 +273,52 @@ SEGMENTS = [{"name": "a", "description": "-", "rule": "orders_365d > 5"}, {"name
             {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "rule": {"some": ["a = 1"]}}, SEGMENTS[1]]},
             "segment a: a rule is a clause, in_segment, or one of all, any and not",
         ),
+        (
+            {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "rule": {"al": ["orders_365d = 1"]}}, SEGMENTS[1]]},
+            "Did you mean 'all'?",
+        ),
+        (
+            {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "rule": {"all": 5}}, SEGMENTS[1]]},
+            "segment a: 'all' takes a list of at least one clause",
+        ),
+        (
+            {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "rule": {"any": True}}, SEGMENTS[1]]},
+            "segment a: 'any' takes a list of at least one clause",
+        ),
+        (
+            {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "rule": nested("all", 400)}, SEGMENTS[1]]},
+            "segment a: its rule is nested more than 20 deep",
+        ),
+        (
+            {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "rule": nested("not", 400)}, SEGMENTS[1]]},
+            "segment a: its rule is nested more than 20 deep",
+        ),
+        ({"owner": "a@example.com", "segments": 5}, "segments is a list in which every segment has a name"),
+        ({"owner": "a@example.com", "segments": {"a": "orders_365d > 5"}}, "segments is a list in which every"),
+        ({"owner": "a@example.com", "segments": ["a", "b"]}, "segments is a list in which every segment has a name"),
+        ({"owner": "a@example.com", "segments": [{"name": 5}, "b"]}, "segments is a list in which every segment"),
+        ({"owner": " ", "segments": SEGMENTS}, "it has no owner"),
+        ({"owner": 5, "segments": SEGMENTS}, "owner is text, not '5'"),
+        ({"owner": "a@example.com", "label": ["a"], "segments": SEGMENTS}, "label is text, not '['a']'"),
+        ({"owner": "a@example.com", "confirm_days": 10**30, "segments": SEGMENTS}, "from 1 to 366"),
+        ({"owner": "a@example.com", "confirm_days": True, "segments": SEGMENTS}, "from 1 to 366"),
+        (
+            {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "strategy": "reward"}, SEGMENTS[1]]},
+            "segment a: strategy says approach, offer and channels by name, not 'reward'",
+        ),
+        (
+            {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "strategy": {"approch": "x"}}, SEGMENTS[1]]},
+            "segment a, strategy: 'approch' means nothing here. Did you mean 'approach'?",
+        ),
+        (
+            {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "persona": {"who": "x"}}, SEGMENTS[1]]},
+            "segment a: persona is text",
+        ),
+        (
+            {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "name": "a\n"}, SEGMENTS[1]]},
+            "a segment's name is lower case",
+        ),
+        ("text", "its YAML has no config: meta: segmentation"),
         (
             {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "rule": "order_365d > 5"}, SEGMENTS[1]]},
             "Segmentation seg_x, segment a, clause 'order_365d > 5': there is no feature 'order_365d'",
@@ -295,6 +371,8 @@ def with_rule(rule: Any, **changes: Any) -> dict[str, Any]:
             "segment a: immediate is 'yes'; it can be true or false",
         ),
         (with_rule("orders_365d > 5", cut_points={"frozen_on": "2017-02-30"}), "which is no day of the calendar"),
+        (with_rule("orders_365d > 5", cut_points={"frozen_on": "2017-06-30\n"}), "which is no day of the calendar"),
+        (with_rule({"in_segment": "seg_z.a"}), "seg_z has no segment 'a'"),
         (
             with_rule("orders_365d > 5", cut_points={"frozen_on": "2016-12-31"}),
             "before the history begins (2017-04-01)",
@@ -307,7 +385,7 @@ def test_definition_that_goes_wrong_with_others(definition: dict[str, Any], erro
     other = with_rule("orders_365d > 5")
     other["segments"][0] = {**other["segments"][0], "name": "loyal"}
     with pytest.raises(RuleError) as raised:
-        macros(models={"seg_x": definition, "seg_y": other}).definition_of("seg_x")
+        macros(models={"seg_x": definition, "seg_y": other, "seg_z": {"segments": 5}}).definition_of("seg_x")
     assert error in str(raised.value)
 
 
@@ -634,9 +712,7 @@ def test_fit_is_the_squashed_distance_to_the_nearest_boundary(rule: Any, orders:
             f"cast({'null' if orders is None else orders} as bigint) as orders_365d, "
             "cast(null as double) as discount_share_365d"
         )
-        connection.execute(
-            "create table feature_scales as select 1.0 as orders_365d, 1.0 as discount_share_365d"
-        )
+        connection.execute("create table feature_scales as select 1.0 as orders_365d, 1.0 as discount_share_365d")
         connection.execute("create table rule_cut_points (as_of_date date)")
         connection.execute(
             "create table waiting_segments as select 1 as customer_id, 'seg_x' as segmentation, 'a' as segment"

@@ -10,6 +10,8 @@ import pytest
 from flows.rules.macros import macros
 
 FIRST, LAST = date(2017, 1, 20), date(2017, 4, 10)
+MONTHS = [FIRST, date(2017, 2, 1), date(2017, 3, 1), date(2017, 4, 1)]
+CLOSED = MONTHS[2]
 NAMES = ("orders_30d", "net_sales_90d", "days_since_first_order")
 # What is measured of each customer: values that move from day to day, a missing one, and one that most agree about.
 CUSTOMERS = 9
@@ -23,7 +25,8 @@ def values(day: date) -> dict[str, list[float | None]]:
     """The values of all customers on a day, by feature."""
     chance = random.Random(day.toordinal())
     return {
-        "orders_30d": [chance.randrange(20) for _ in range(CUSTOMERS)],
+        # Nobody could order before the first of March.
+        "orders_30d": [0 if day == CLOSED else chance.randrange(20) for _ in range(CUSTOMERS)],
         "net_sales_90d": [None, *(chance.randrange(100_000) / 100 for _ in range(CUSTOMERS - 1))],
         "days_since_first_order": [7] * (CUSTOMERS - 1) + [chance.randrange(7)],
     }
@@ -42,7 +45,7 @@ def unit(numbers: list[float | None]) -> float:
         next(value for value in known if sum(other <= value for other in known) >= share * len(known))
         for share in (0.25, 0.75)
     )
-    return (upper - lower) / 1.349 or 1.0
+    return (upper - lower) / 1.349
 
 
 class Runs:
@@ -94,7 +97,7 @@ class Runs:
         assert len(found) == len(rows), "a feature was measured twice in a month"
         return found
 
-    def in_force(self, day: date) -> dict[str, float]:
+    def scales(self, day: date) -> dict[str, float]:
         relation = self.connection.sql(self.known.feature_scales(NAMES, f"date '{day}'"))
         return dict(zip(relation.columns, relation.fetchone(), strict=True))
 
@@ -106,10 +109,17 @@ def runs() -> Runs:
 
 
 def expected(firsts: list[date]) -> dict[tuple[date, str], float]:
-    return {(day, name): pytest.approx(unit(values(day)[name])) for day in firsts for name in NAMES}
+    """The units of months that begin with these days."""
+    return {(day, name): pytest.approx(in_force(day)[name]) for day in firsts for name in NAMES}
 
 
-MONTHS = [FIRST, date(2017, 2, 1), date(2017, 3, 1), date(2017, 4, 1)]
+def in_force(day: date) -> dict[str, float]:
+    """The units in force on a day: the last that could be measured on the first day of a month."""
+    found = dict.fromkeys(NAMES, 1.0)
+    for month in (month for month in MONTHS if month <= day):
+        for name in NAMES:
+            found[name] = unit(values(month)[name]) or found[name]
+    return found
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -127,21 +137,18 @@ def test_units_are_those_of_the_first_day_of_each_month_however_days_come_in_run
 def test_a_unit_is_in_force_until_the_month_ends(runs: Runs) -> None:
     runs.run(FIRST, LAST)
     for day in (FIRST, date(2017, 1, 31), date(2017, 2, 1), date(2017, 2, 28), LAST):
-        month = max(month for month in MONTHS if month <= day)
-        scales = runs.in_force(day)
-        assert {name: scales[name] for name in NAMES} == {
-            name: pytest.approx(unit(values(month)[name])) for name in NAMES
-        }
+        scales = runs.scales(day)
+        assert {name: scales[name] for name in NAMES} == pytest.approx(in_force(day))
 
 
 def test_a_feature_that_is_new_in_the_middle_of_a_month_has_units_from_then_on(runs: Runs) -> None:
     new, day = NAMES[0], date(2017, 3, 15)
     runs.run(FIRST, date(2017, 3, 10))
     runs.connection.execute("delete from feature_units where feature = ?", [new])
-    assert runs.in_force(date(2017, 3, 10))[new] == 1.0
+    assert runs.scales(date(2017, 3, 10))[new] == 1.0
     runs.run(date(2017, 3, 11), day - timedelta(days=1))
     runs.run(day, LAST)
-    assert runs.in_force(day)[new] == pytest.approx(unit(values(date(2017, 3, 11))[new]))
+    assert runs.scales(day)[new] == pytest.approx(unit(values(date(2017, 3, 11))[new]))
     others = {key: value for key, value in runs.units().items() if key[1] != new}
     assert others == {key: value for key, value in expected(MONTHS).items() if key[1] != new}
 
@@ -152,4 +159,6 @@ def test_units_of_days_that_are_built_again_are_measured_again(runs: Runs) -> No
     runs.connection.execute("update feature_units set unit = 99")
     runs.run(date(2017, 2, 2), LAST)
     kept, anew = expected(MONTHS[:2]), expected(MONTHS[2:])
-    assert runs.units() == dict.fromkeys(kept, 99) | anew
+    without_spread = {(day, name) for day, name in anew if not unit(values(day)[name])}
+    assert len(without_spread) == 3
+    assert runs.units() == anew | dict.fromkeys([*kept, *without_spread], 99)

@@ -4,6 +4,8 @@ import copy
 import os
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -226,6 +228,62 @@ def test_settings_alone_change_the_history_and_not_the_day(project: Project, met
     assert change.moves == []
     before, after = change.histories
     assert after.moves > before.moves
+
+
+def test_the_plan_says_who_waits_and_what_readers_see(project: Project, metas: dict[str, Any]) -> None:
+    with marts(project) as connection:
+        rows = connection.execute(
+            "select segment, rule_segment, count(*) from marts.customer_segment_explanations "
+            "where segmentation = 'seg_value' group by all"
+        ).fetchall()
+    counting = Counter({segment: 0 for segment, _, _ in rows})
+    by_rules = Counter({segment: 0 for _, segment, _ in rows})
+    for segment, rule_segment, customers in rows:
+        counting[segment] += customers
+        by_rules[rule_segment] += customers
+    waiting = sum(customers for segment, rule_segment, customers in rows if segment != rule_segment)
+    assert waiting > 0
+
+    # Another rule: before and after are what the rules decide, beside what counts.
+    champions = metas["seg_value"]["segments"][0]
+    rule, champions["rule"] = champions["rule"], {"all": ["recency_score = 5", "frequency_score = 5"]}
+    plan = make_plan(project, metas=metas)
+    (change,) = plan.changes
+    assert (change.waiting, change.counting) == (waiting, dict(counting))
+    assert {size.segment: size.before for size in change.sizes if size.before} == by_rules
+    line = next(line for line in as_text(plan).splitlines() if line.startswith("champions "))
+    assert line.split()[1:3] == [f"{counting['champions']:,}", f"{by_rules['champions']:,}"]
+    assert f"{waiting:,} customers count elsewhere today than the released rules say" in as_markdown(plan)
+
+    # No confirmation any more: everybody counts at once where the rules say, and that is a large change.
+    champions["rule"], metas["seg_value"]["confirm_days"] = rule, 1
+    plan = make_plan(project, max_change=0.01, metas=metas)
+    (change,) = plan.changes
+    assert change.moves == []
+    assert {size.segment: size.before for size in change.sizes if size.before} == counting
+    assert {size.segment: size.after for size in change.sizes if size.after} == by_rules
+    assert not plan.is_fine
+    assert "From the next run on they would count where the rules say" in as_markdown(plan)
+
+
+def test_a_release_of_an_older_version_is_told_from_a_new_one(
+    shop: Shop, project: Project, metas: dict[str, Any]
+) -> None:
+    release = shop.serving / "current" / "tessera.duckdb"
+    with duckdb.connect(str(release)) as connection:
+        connection.execute("drop table marts.fct_feature_units")
+    older = replace(project, serving=shop.serving)
+    loyal_rule(metas)["rule"] = "active_days_90d >= 1"
+    with pytest.raises(RunStopped, match="has no mart fct_feature_units: it was made by an older version"):
+        make_plan(older, metas=metas)
+
+
+def test_new_and_dropped_segmentations_have_owners_to_ask(project: Project, metas: dict[str, Any]) -> None:
+    metas["seg_new"] = metas.pop("seg_deals") | {"owner": "new@example.com"}
+    changes = {change.name: change for change in make_plan(project, metas=metas).changes}
+    assert changes["seg_new"].owners == ["new@example.com"]
+    assert changes["seg_deals"].owners == ["pricing@example.com"]
+    assert "Ask: new@example.com." in as_text(make_plan(project, metas=metas))
 
 
 def test_cut_points_frozen_on_a_day_of_the_history_are_read_from_it(project: Project, metas: dict[str, Any]) -> None:

@@ -1,0 +1,121 @@
+"""What flows.check, the plan and a run refuse of a checkout before anything is touched, and how they say so."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.rules.definitions import parse
+from flows.rules.macros import RuleError, segmentations_of
+from flows.steps.project import ROOT
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout of its own, as far as rules are concerned."""
+    for name in ("models", "macros"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "dbt_project.yml", tmp_path)
+    return tmp_path
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    """Replace a text in a file that has it."""
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new, 1))
+
+
+NAMES = "segmentations: [seg_lifecycle, seg_value, seg_household, seg_deals, seg_value_by_spend]"
+SEGMENTATION = """models:
+  - name: seg_new
+    config: {meta: {segmentation: {owner: a@example.com, segments: [
+      {name: a, description: '-', rule: orders_30d > 1}, {name: b, description: '-'}]}}}
+"""
+
+
+def test_the_projects_own_checkout_is_fine(checkout: Path) -> None:
+    found, _ = parse(root=checkout)
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "error"),
+    [
+        (
+            "models/segmentations/seg_deals.yml",
+            "status: active",
+            "status: retired",
+            "Segmentation seg_deals: its status is retired, so its history is not kept. Take the name out of vars",
+        ),
+        ("dbt_project.yml", "seg_deals, ", "", "Segmentation seg_deals: its history is not kept. Add the name to vars"),
+        ("dbt_project.yml", "seg_deals, ", "seg_deals, seg_deals, ", "Segmentation seg_deals: vars: segmentations in"),
+        ("dbt_project.yml", NAMES, "segmentations: null", "vars: segmentations in dbt_project.yml is a list of names"),
+    ],
+)
+def test_checkout_that_is_wrong(checkout: Path, file: str, old: str, new: str, error: str) -> None:
+    edit(checkout / file, old, new)
+    with pytest.raises(RuleError) as raised:
+        parse(root=checkout)
+    assert error in str(raised.value)
+
+
+def test_segmentation_that_dbt_would_not_build_after_the_one_it_asks(checkout: Path) -> None:
+    folder = checkout / "models" / "segmentations"
+    (folder / "seg_new.yml").write_text(SEGMENTATION.replace("orders_30d > 1", "{in_segment: seg_value.champions}"))
+    edit(checkout / "dbt_project.yml", "seg_deals, ", "seg_deals, seg_new, ")
+    with pytest.raises(RuleError, match=r"Segmentation seg_new: there is no model models/segmentations/seg_new.sql"):
+        parse(root=checkout)
+    (folder / "seg_new.sql").write_text("{{ segmentation() }}\n")
+    with pytest.raises(RuleError, match=r"Write \{\{ segmentation\(builds_on=\['seg_value'\]\) \}\} in models"):
+        parse(root=checkout)
+    (folder / "seg_new.sql").write_text("{{ segmentation(builds_on=['seg_value']) }}\n")
+    assert "seg_new" in [definition["name"] for definition in parse(root=checkout)[0]]
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (
+            SEGMENTATION.replace("rule: orders_30d > 1", "rule: {all: [orders_30d > 1], all: [orders_90d > 1]}"),
+            "found 'all' twice",
+        ),
+        (SEGMENTATION.replace("name: seg_new", "description: x"), "a model with a segmentation has no name"),
+        ("models: [", "is not YAML"),
+        (b"models: \xff\xfe", "is not YAML"),
+    ],
+)
+def test_file_that_is_wrong_is_named(checkout: Path, content: str | bytes, error: str) -> None:
+    file = checkout / "models" / "segmentations" / "seg_new.yml"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(RuleError) as raised:
+        segmentations_of(checkout)
+    assert str(raised.value).startswith("models/segmentations/seg_new.yml")
+    assert error in str(raised.value)
+
+
+@pytest.mark.parametrize("content", ["", "models:", "- models", "models: [1]", "models: [{name: x, config: }]", "x: 1"])
+def test_file_without_segmentations_is_none_of_our_business(checkout: Path, content: str) -> None:
+    (checkout / "models" / "segmentations" / "other.yml").write_text(content)
+    assert len(segmentations_of(checkout)) == 5
+
+
+def test_check_says_what_is_wrong_and_nothing_else(tmp_path: Path) -> None:
+    kept_out = shutil.ignore_patterns(".venv", ".git", "warehouse", "serving", "target", "logs", "build", "__pycache__")
+    shutil.copytree(ROOT, tmp_path / "project", ignore=kept_out)
+    rules = tmp_path / "project" / "models" / "segmentations" / "seg_lifecycle.yml"
+    edit(rules, "rule: days_since_last_order > 90", "rule: {all: 5}")
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.check"],
+        cwd=tmp_path / "project",
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "Stopped: Segmentation seg_lifecycle, segment churned: 'all' takes a list of at least one clause.\n"
+    )
