@@ -179,7 +179,10 @@ class _StrictLoader(yaml.SafeLoader):
         for (key, _), name in zip(node.value, keys, strict=True):
             if keys.count(name) > 1:
                 raise yaml.constructor.ConstructorError(
-                    "while reading what belongs together", node.start_mark, f"found '{name}' twice", key.start_mark
+                    "while reading what belongs together",
+                    node.start_mark,
+                    f'found duplicate key "{name}"',
+                    key.start_mark,
                 )
         return super().construct_mapping(node, deep)
 

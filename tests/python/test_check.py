@@ -80,7 +80,7 @@ def test_segmentation_that_dbt_would_not_build_after_the_one_it_asks(checkout: P
     [
         (
             SEGMENTATION.replace("rule: orders_30d > 1", "rule: {all: [orders_30d > 1], all: [orders_90d > 1]}"),
-            "found 'all' twice",
+            'found duplicate key "all"',
         ),
         (SEGMENTATION.replace("name: seg_new", "description: x"), "a model with a segmentation has no name"),
         ("models: [", "is not YAML"),
