@@ -72,7 +72,7 @@ units as (
 
 ),
 
-lacking as (
+all_units as (
 
     select
         units.as_of_date,
@@ -102,7 +102,7 @@ counted as (
     select
         *,
         count(unit) over (partition by feature order by as_of_date) as units_known
-    from lacking
+    from all_units
 
 )
 
