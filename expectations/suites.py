@@ -274,7 +274,7 @@ def build_customer_segments_suite(parameters: MartParameters, segments: Segments
                 column_list=["customer_id", "segmentation"],
                 description="a customer must be in one segment of a segmentation",
                 reason="Audiences would overlap, and customers be counted twice.",
-                remedy="Build the history again from the first day that shows it.",
+                remedy="Restate from the first day that shows it: python -m flows.backfill --restate.",
             ),
             _rule(
                 gxe.ExpectColumnValuesToNotBeNull,
@@ -420,14 +420,14 @@ def build_daily_totals_suite(parameters: MartParameters) -> ExpectationSuite:
                 "difference",
                 exact,
                 description="customers over all segments must equal the customers known that day",
-                remedy="Build the history again from the first day that differs.",
+                remedy="Restate from the first day that differs: python -m flows.backfill --restate.",
             ),
             _within(
                 "flows_unbalanced",
                 "unbalanced",
                 exact,
                 description="customers must equal those of the day before plus entered minus exited",
-                remedy="Build the history again from the first day that differs.",
+                remedy="Restate from the first day that differs: python -m flows.backfill --restate.",
             ),
         ],
     )

@@ -32,7 +32,7 @@ def backfill(
         reason: why they are rewritten; ops_restatements shows it.
         vars: dbt vars that differ from dbt_project.yml, as YAML.
     """
-    project = Project.with_vars(vars)
+    project = Project.with_vars(vars).checked()
     if not restate:
         if reason:
             raise RunStopped("A reason is for published days that are rewritten: say --restate too, or leave it out.")

@@ -24,7 +24,7 @@ def daily(as_of: date | None = None, vars: str | None = None) -> str:
         as_of: the last day to build; without it the newest complete day of the sources.
         vars: dbt vars that differ from dbt_project.yml, as YAML.
     """
-    project = Project.with_vars(vars)
+    project = Project.with_vars(vars).checked()
     window = resolve_window(project, as_of)
     if window is None:
         tidy(project)

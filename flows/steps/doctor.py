@@ -16,7 +16,6 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 import duckdb
 import yaml
@@ -29,8 +28,10 @@ from flows.steps.holders import Holder, holders
 from flows.steps.operations_log import UNFINISHED, Run, read_runs
 from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release, list_releases
+from flows.steps.restatement import FOLDER
 from flows.steps.run_log import read_events
-from flows.steps.window import history_start, published_date, source_days
+from flows.steps.variables import invalid_variables
+from flows.steps.window import ONE_DAY, OtherSources, built_date, history_start, published_date, source_days
 
 State = Literal["ok", "warning", "error"]
 
@@ -39,6 +40,7 @@ STATES: dict[str, State] = {
     "run_stuck": "warning",
     "run_interrupted": "warning",
     "last_run_failed": "error",
+    "last_restatement_failed": "warning",
     "warehouse_held": "error",
     "warehouse_missing": "error",
     "warehouse_unreadable": "error",
@@ -153,17 +155,22 @@ def check_runs(facts: Facts) -> Iterator[Finding]:
                 "runs",
                 "run_interrupted",
                 f"Run {run.run_id} ({run.kind}) began at {run.started_at} and its process is gone.",
-                "Nothing to clean up: make run. It builds the same days and marks that run interrupted.",
+                "Nothing to clean up: make run. It builds the same days and marks that run interrupted."
+                if run.kind != "restate"
+                else "make run; it removes the copy and marks that run interrupted. Then restate again.",
             )
     last = facts.runs[-1] if facts.runs else None
     if last and last.status == "failed":
-        yield _problem(
-            "runs",
-            "last_run_failed",
+        found = (
             f"Run {last.run_id} ({last.kind}) stopped in {last.stopped_in or 'an unknown step'}: "
-            f"{_first_line(last.message)}",
-            "Remove the cause (docs/operations.md has each message), then: make run",
+            f"{_first_line(last.message)}"
         )
+        cause = "Remove the cause (docs/operations.md has each message), then"
+        if last.kind == "restate":
+            # Readers and the next daily run miss nothing by it.
+            yield _problem("runs", "last_restatement_failed", found, f"{cause} restate again, or leave it.")
+        else:
+            yield _problem("runs", "last_run_failed", found, f"{cause}: make run")
     released = [run for run in facts.runs if run.status == "released"]
     if released:
         ended = released[-1].ended_at or released[-1].started_at
@@ -224,9 +231,7 @@ def check_warehouse(facts: Facts) -> Iterator[Finding]:
         )
     else:
         try:
-            with duckdb.connect(str(warehouse), read_only=True) as connection:
-                schemas = connection.sql("from information_schema.schemata").filter("schema_name = 'history'")
-                has_history = len(schemas) > 0
+            built = built_date(warehouse)
         except duckdb.Error as error:
             yield _problem(
                 "warehouse",
@@ -235,8 +240,18 @@ def check_warehouse(facts: Facts) -> Iterator[Finding]:
                 f"Put it back from a backup, or: mv {warehouse} {warehouse}.damaged; {_build_all(facts)}",
             )
         else:
-            what = "with a history" if has_history else "without a history yet"
-            yield _fine("warehouse", f"{_bytes(warehouse.stat().st_size)}, free, {what}.")
+            what = f"with a history up to {built}" if built else "without a history yet"
+            released = date.fromisoformat(facts.current.name[: len("YYYY-MM-DD")]) if facts.current else None
+            if released and (built is None or built < released):
+                again = f"python -m flows.backfill --first {built + ONE_DAY}" if built else _build_all(facts)
+                yield _problem(
+                    "warehouse",
+                    "warehouse_missing",
+                    f"{warehouse} is {what}, though {facts.current.name} is released: what lies between is lost.",
+                    f"Put the file back from a backup, or build what is lost: {again}",
+                )
+            else:
+                yield _fine("warehouse", f"{_bytes(warehouse.stat().st_size)}, free, {what}.")
 
 
 def check_release(facts: Facts) -> Iterator[Finding]:
@@ -286,7 +301,7 @@ def check_freshness(facts: Facts) -> Iterator[Finding]:
     """Whether the release is as of the newest complete day of the sources."""
     try:
         published = published_date(facts.project)
-    except RunStopped as stopped:
+    except OtherSources as stopped:
         yield _problem("freshness", "sources_changed", str(stopped), "See the message.")
         return
     newest = source_days(facts.project, facts.now).newest
@@ -376,16 +391,9 @@ def check_configuration(facts: Facts) -> Iterator[Finding]:
             is_fine = False
             found = f"{path.relative_to(facts.root)} is not YAML: {' '.join(str(error).split())}"
             yield _problem("configuration", "yaml_invalid", found, "Repair the file.")
-    for name, wanted, is_valid in _variables(facts):
-        value = facts.project.vars.get(name)
-        if not _holds(is_valid, value):
-            is_fine = False
-            yield _problem(
-                "configuration",
-                "variable_invalid",
-                f"vars: {name} is {value!r}, but must be {wanted}.",
-                "Set it in dbt_project.yml, or with --vars.",
-            )
+    for found in invalid_variables(facts.project.vars, facts.root):
+        is_fine = False
+        yield _problem("configuration", "variable_invalid", found, "Set it in dbt_project.yml, or with --vars.")
     # Rules that lie in broken YAML, or are not listed rightly, have been told already.
     if is_fine:
         try:
@@ -398,41 +406,6 @@ def check_configuration(facts: Facts) -> Iterator[Finding]:
             yield _fine(
                 "configuration", f"{len(paths)} YAML files, the variables and {len(found)} segmentations are valid."
             )
-
-
-def _variables(facts: Facts) -> Iterator[tuple[str, str, Callable[[Any], bool]]]:
-    """Name, what it must be, and whether a value is that, for the variables of a run."""
-    systems = sorted(path.name for path in (facts.root / "models" / "staging").iterdir() if path.is_dir())
-    models = {path.stem for path in (facts.root / "models" / "segmentations").glob("*.sql")}
-    yield (
-        "sources",
-        f"a list of {' or '.join(systems)}",
-        lambda value: isinstance(value, list) and bool(value) and set(value) <= set(systems),
-    )
-    yield "customer_id_type", "bigint or varchar", lambda value: value in ("bigint", "varchar")
-    yield "timezone", "a time zone such as Europe/Berlin", lambda value: bool(ZoneInfo(value))
-    yield "history_start", "a date, YYYY-MM-DD", lambda value: bool(date.fromisoformat(str(value)))
-    yield "newest_day_is_complete", "true or false", lambda value: isinstance(value, bool)
-    yield (
-        "segmentations",
-        "a list of models in models/segmentations",
-        lambda value: isinstance(value, list) and bool(value) and set(value) <= models,
-    )
-    for name in ("releases_kept", "chunk_customer_days"):
-        yield name, "a whole number above 0", _is_count
-    for name in ("logs_kept_days", "runs_kept_days", "features_kept_days"):
-        yield name, "a whole number above 0, or null for ever", lambda value: value is None or _is_count(value)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _holds(is_valid: Callable[[Any], bool], value: object) -> bool:
-    try:
-        return is_valid(value)
-    except (ValueError, TypeError, LookupError, OSError):
-        return False
 
 
 def check_versions(facts: Facts) -> Iterator[Finding]:
@@ -523,12 +496,12 @@ def check_stray_files(facts: Facts) -> Iterator[Finding]:
         yield _fine("stray files", "A run is under way; what it is writing is not looked at.")
         return
     # A run gives everything that is not whole yet a name with a dot.
-    swept = [*(serving / "releases").glob(".*"), *serving.glob(".*")]
+    swept = [*(serving / "releases").glob(".*"), *serving.glob(".*"), *facts.project.warehouse.parent.glob(FOLDER)]
     if swept:
         names = _some([path.name for path in swept])
         yield _problem("stray files", "stray_files", f"Half-written: {names}.", "make run; it sweeps them")
-    left = [release for release in list_releases(serving) if not (release / "manifest.json").is_file()]
-    left += [spill] if spill.exists() and not facts.file_holders else []
+    others = (path for path in (serving / "releases").glob("[!.]*") if not (path / "manifest.json").is_file())
+    left = sorted(others) + ([spill] if spill.exists() and not facts.file_holders else [])
     for path in left:
         yield _problem("stray files", "stray_files", f"{path} belongs to no run and no release.", f"rm -r {path}")
     if not swept and not left:

@@ -16,7 +16,7 @@ from flows.steps.lock import held_open, is_lock_conflict, warehouse_lock
 from flows.steps.notify import notify
 from flows.steps.project import Project
 from flows.steps.release import sweep
-from flows.steps.restatement import Restatement, discard_copy
+from flows.steps.restatement import Restatement, discard_copy, finish_switch
 from flows.steps.run import Kind, Run, settle
 from flows.steps.summary import markdown_summary, print_summary
 from flows.steps.window import Window
@@ -82,11 +82,11 @@ def tidy(project: Project) -> None:
     Raises:
         RunStopped: a run is under way.
     """
-    with warehouse_lock(project.warehouse, CONSOLE.print):
+    # Where somebody has the file open, the next run does it.
+    with warehouse_lock(project.warehouse, CONSOLE.print), suppress(duckdb.Error):
+        finish_switch(project.warehouse, project.serving)
         _tidy(project)
-        # Where somebody has the file open, the next run does it.
-        with suppress(duckdb.Error):
-            settle(project)
+        settle(project)
 
 
 def _tidy(project: Project) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from flows.steps.errors import RunStopped
+from flows.steps.variables import invalid_variables
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,3 +63,13 @@ class Project:
             if name not in known:
                 raise RunStopped(f"--vars: there is no variable '{name}'. There are: {', '.join(sorted(known))}.")
         return cls(overrides=overrides)
+
+    def checked(self) -> "Project":
+        """The project, for a run that is about to begin.
+
+        Raises:
+            RunStopped: a variable is not what it must be.
+        """
+        for wrong in invalid_variables(self.vars, ROOT):
+            raise RunStopped(f"{wrong} Set it in dbt_project.yml, or with --vars.")
+        return self

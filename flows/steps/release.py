@@ -83,7 +83,7 @@ def publish(
         (serving / NEXT).symlink_to(Path("releases") / name)
         release = building.rename(releases / name)
         before_readers_see_it()
-        (serving / NEXT).replace(serving / "current")
+        make_current(serving)
     except (OSError, duckdb.Error) as error:
         with suppress(OSError):
             sweep(serving)
@@ -117,11 +117,12 @@ def roll_back(serving: Path, to: str | None = None) -> Path:
 
 
 def list_releases(serving: Path) -> list[Path]:
-    """All whole releases, oldest first."""
+    """All whole releases, oldest first; what else somebody has put beside them is left alone."""
     folder = serving / "releases"
     if not folder.exists():
         return []
-    return sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=_order)
+    whole = (path for path in folder.iterdir() if not path.name.startswith(".") and (path / "manifest.json").is_file())
+    return sorted(whole, key=_order)
 
 
 def current_release(serving: Path) -> Path | None:
@@ -139,7 +140,23 @@ def sweep(serving: Path) -> None:
         path.unlink()
     for prefix in (BUILDING, LEAVING):
         for path in (serving / "releases").glob(f"{prefix}*"):
-            shutil.rmtree(path)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def waiting_release(serving: Path) -> Path | None:
+    """The whole release that was about to become current when its run was killed, or None."""
+    link = serving / NEXT
+    release = link.resolve()
+    is_whole = link.is_symlink() and (release / "manifest.json").is_file()
+    return release if is_whole and release != current_release(serving) else None
+
+
+def make_current(serving: Path) -> None:
+    """Make the waiting release the current one."""
+    (serving / NEXT).replace(serving / "current")
 
 
 def mart_names(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
@@ -193,9 +210,9 @@ def _point_current_to(release: Path, serving: Path) -> None:
 def _forget_old(releases: Path, current: Path, keep: int, grace: timedelta) -> None:
     whole = list_releases(releases.parent)
     for release, successor in list(pairwise(whole))[: max(len(whole) - keep, 0)]:
-        was_current_until = (successor / "manifest.json").stat().st_mtime
-        if release != current and time.time() - was_current_until >= grace.total_seconds():
-            with suppress(OSError):
+        with suppress(OSError):
+            was_current_until = (successor / "manifest.json").stat().st_mtime
+            if release != current and time.time() - was_current_until >= grace.total_seconds():
                 _remove(release)
 
 

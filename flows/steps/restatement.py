@@ -11,6 +11,8 @@ from pathlib import Path
 
 import duckdb
 
+from flows.steps.operations_log import read_runs
+from flows.steps.release import make_current, waiting_release
 from flows.steps.window import Window
 
 FOLDER = "restating"
@@ -65,6 +67,21 @@ class Restatement:
             "TESSERA_RESTATE_REBUILT_TO": str(window.last),
             "TESSERA_RESTATE_PUBLISHED": str(self.published),
         }
+
+
+def finish_switch(warehouse: Path, serving: Path) -> None:
+    """Let readers see the release of a restatement that was killed when its copy had become the warehouse already.
+
+    Raises:
+        duckdb.Error: the warehouse cannot be read.
+    """
+    waiting = waiting_release(serving)
+    if waiting is None or (warehouse.parent / FOLDER / warehouse.name).exists() or not warehouse.is_file():
+        return
+    # The copy's log of runs says that it was releasing; that of the warehouse before it does not know.
+    restated = [run for run in read_runs(warehouse) if run.kind == "restate" and run.status == "releasing"]
+    if any(waiting.name == f"{run.last_as_of_date}-{run.run_id}" for run in restated):
+        make_current(serving)
 
 
 def discard_copy(warehouse: Path) -> None:

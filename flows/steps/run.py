@@ -23,9 +23,9 @@ from flows.steps import dbt, operations_log, release
 from flows.steps.errors import RunStopped
 from flows.steps.lock import wait_until_free
 from flows.steps.project import ROOT, Project
-from flows.steps.restatement import Restatement
+from flows.steps.restatement import Restatement, finish_switch
 from flows.steps.run_log import RunLog, forget_logs, log_file, read_events
-from flows.steps.window import Window, published_date
+from flows.steps.window import ONE_DAY, Window, check_history, published_date
 
 Kind = Literal["daily", "catch-up", "backfill", "restate"]
 
@@ -82,8 +82,8 @@ class Run:
         """Write down that the run is under way, and how the ones before it ended that did not say so.
 
         Raises:
-            RunStopped: a rule does not hold to the rule language (a RuleError), or the warehouse cannot be opened for
-                writing.
+            RunStopped: a rule does not hold to the rule language (a RuleError), the warehouse cannot be opened for
+                writing, or has lost the history that the window goes on from.
         """
         if not self.events.is_written:
             self.report(f"warning: {self.events.path} cannot be written, so this run has no structured log.")
@@ -102,6 +102,11 @@ class Run:
         warehouse = self.published_warehouse
         wait_until_free(warehouse, self.report)
         try:
+            # What a restatement changes is compared with all that is published.
+            check_history(
+                warehouse, replace(self.window, first=self.window.last + ONE_DAY) if self.restatement else self.window
+            )
+            finish_switch(warehouse, self.project.serving)
             self.log("running")
             settle(replace(self.project, warehouse=warehouse), but=self.run_id)
         except duckdb.Error as error:

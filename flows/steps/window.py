@@ -50,23 +50,70 @@ class SourceDays:
     newest: date
 
 
+class OtherSources(RunStopped):
+    """The release was built from other source systems than the enabled ones."""
+
+
 def published_date(project: Project) -> date | None:
     """The as-of date of the current release, or None before the first.
 
     Raises:
-        RunStopped: the release was built from other source systems than the enabled ones.
+        OtherSources: the release was built from other source systems than the enabled ones.
+        RunStopped: the release does not say what it is.
     """
     manifest_file = project.serving / "current" / "manifest.json"
     if not manifest_file.exists():
         return None
-    manifest = json.loads(manifest_file.read_text())
-    if manifest["sources"] != project.vars["sources"]:
+    try:
+        manifest = json.loads(manifest_file.read_text())
+        sources, as_of_date = manifest["sources"], date.fromisoformat(manifest["as_of_date"])
+    except (ValueError, LookupError, TypeError) as error:
         raise RunStopped(
-            f"The current release was built from {', '.join(manifest['sources'])}, but vars: sources names "
+            f"{manifest_file} is damaged: {error}. `make doctor` says how to get back to a whole release."
+        ) from error
+    if sources != project.vars["sources"]:
+        raise OtherSources(
+            f"The current release was built from {', '.join(sources)}, but vars: sources names "
             f"{', '.join(project.vars['sources'])}. Histories do not mix: move {project.warehouse.parent} and "
             f"{project.serving} away, or set TESSERA_WAREHOUSE and TESSERA_SERVING to other places."
         )
-    return date.fromisoformat(manifest["as_of_date"])
+    return as_of_date
+
+
+def built_date(warehouse: Path) -> date | None:
+    """The last day of the history in a warehouse; None where there is no warehouse, or no history in it.
+
+    Raises:
+        duckdb.Error: the file cannot be read.
+    """
+    if not warehouse.is_file():
+        return None
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        try:
+            return connection.sql("select max(as_of_date) from history.segmentation_days").fetchone()[0]
+        except duckdb.CatalogException:
+            return None
+
+
+def check_history(warehouse: Path, window: Window) -> None:
+    """Stop a run that would begin where the warehouse has nothing to build on.
+
+    Raises:
+        RunStopped: the history does not reach the day before the window: the warehouse was lost, or is an older one.
+        duckdb.Error: the warehouse cannot be read.
+    """
+    if window.first == window.history_start:
+        return
+    built, before = built_date(warehouse), window.first - ONE_DAY
+    if built is None or built < before:
+        has = (
+            f"its history ends on {built}" if built else "there is no history in it" if warehouse.is_file() else "gone"
+        )
+        first = built + ONE_DAY if built else window.history_start
+        raise RunStopped(
+            f"The history up to {before} is not in the warehouse {warehouse}: {has}. Put it back from a backup, or "
+            f"build what is lost from the sources of today: python -m flows.backfill --first {first}"
+        )
 
 
 def source_days(project: Project, now: datetime) -> SourceDays:
@@ -129,6 +176,8 @@ def resolve_window(project: Project, as_of: date | None, now: datetime | None = 
     days = source_days(project, now or datetime.now(UTC))
     start = history_start(project, days)
     published = published_date(project)
+    if as_of and as_of < start:
+        raise RunStopped(f"{as_of} lies before the history begins, {start} (vars: history_start).")
     if as_of and published and as_of <= published:
         raise RunStopped(
             f"{as_of} is already published (the current release is as of {published}). "
@@ -151,23 +200,29 @@ def resolve_window(project: Project, as_of: date | None, now: datetime | None = 
 def resolve_backfill(project: Project, first: date, last: date | None, now: datetime | None = None) -> Window:
     """The days of a backfill, up to `last` or the newest complete day.
 
+    Published days that the warehouse has lost may be built again, all of them.
+
     Raises:
         RunStopped: the days do not lie between history_start and the newest complete day, leave a gap after the
-            published ones, or are published.
+            published ones, or are published and not lost.
     """
     days = source_days(project, now or datetime.now(UTC))
     start = history_start(project, days)
     published = published_date(project)
-    last = last or days.newest
     if first < start:
         raise RunStopped(f"{first} lies before the history begins, {start} (vars: history_start). Begin there.")
-    if last > days.newest:
-        raise RunStopped(f"The sources are complete up to {days.newest} only, so {last} cannot be built yet.")
+    if max(first, last or first) > days.newest:
+        raise RunStopped(
+            f"The sources are complete up to {days.newest} only, so {max(first, last or first)} cannot be built yet."
+        )
+    last = last or days.newest
     if last < first:
         raise RunStopped(f"The last day {last} lies before the first, {first}.")
     expected = published + ONE_DAY if published else start
     if first > expected:
         raise RunStopped(f"History has no day before {first} to build on. Begin with {expected} or earlier.")
+    if published and first <= published <= last and first == _first_lost(project, published, start):
+        return Window(first, last, start)
     if published and first <= published:
         asked = f" --last {last}" if last < published else ""
         raise RunStopped(
@@ -175,6 +230,15 @@ def resolve_backfill(project: Project, first: date, last: date | None, now: date
             f'python -m flows.backfill --restate --first {first}{asked} --reason "..."'
         )
     return Window(first, last, start)
+
+
+def _first_lost(project: Project, published: date, start: date) -> date | None:
+    """The first published day that the warehouse does not have any more; None where it has them all, or is held."""
+    try:
+        built = built_date(project.warehouse)
+    except duckdb.Error:
+        return None
+    return None if built and built >= published else max(start, built + ONE_DAY) if built else start
 
 
 def resolve_restatement(project: Project, first: date, last: date | None, now: datetime | None = None) -> Window:

@@ -181,6 +181,13 @@ def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     return facts_of(shop)
 
 
+@trouble("last_restatement_failed", r"\(restate\) stopped in models: disk full", "restate again, or leave it")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    restated = {"kind": "restate", "message": "disk full", "started_at": datetime(2099, 1, 1)}
+    write_run(shop, stopped_in="models", **restated)
+    return facts_of(shop)
+
+
 @trouble("warehouse_held", r"process \d+ \(python.* has .*tessera.duckdb open", r"kill \d+\.")
 def _(shop: Shop, _folder: Path, stack: ExitStack) -> Facts:
     stack.enter_context(opening(shop))
@@ -319,10 +326,24 @@ def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     return facts_of(shop)
 
 
-@trouble("not_checked", "JSONDecodeError", "other findings")
+@trouble("not_checked", "manifest.json is damaged", "other findings")
 def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     (shop.serving / "current" / "manifest.json").write_text("{")
     return facts_of(shop)
+
+
+def test_warehouse_that_has_lost_days_and_what_belongs_to_no_run_are_found(shop: Shop) -> None:
+    (shop.warehouse.parent / "restating").mkdir()
+    (shop.serving / "releases" / "backup").mkdir()
+    with duckdb.connect(str(shop.warehouse)) as connection:
+        connection.execute(f"delete from history.segmentation_days where as_of_date > date '{HISTORY_START}'")
+    found = {finding.found: finding for finding in examine(facts_of(shop))}
+    (lost,) = (finding for finding in found.values() if finding.code == "warehouse_missing")
+    assert f"with a history up to {HISTORY_START}" in lost.found
+    assert f"flows.backfill --first {HISTORY_START + timedelta(days=1)}" in lost.remedy
+    stray = " ".join(text for text, finding in found.items() if finding.code == "stray_files")
+    assert "restating" in stray
+    assert "backup belongs to no run and no release" in stray
 
 
 @pytest.mark.parametrize("code", TROUBLES)

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import duckdb
 import httpx
 import pytest
+import yaml
 from conftest import NEXT_DAY, PUBLISHED, Shop
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -21,7 +23,9 @@ from flows.steps.api import answering_api, call_flow
 from flows.steps.dbt import with_remedy
 from flows.steps.errors import RunStopped
 from flows.steps.lock import wait_until_free, warehouse_lock
-from flows.steps.project import ROOT
+from flows.steps.operations_log import log_run, read_runs
+from flows.steps.pipeline import tidy
+from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release, list_releases, publish, sweep
 from tests.faults.cases import WITH_CHILD, AccessTaken, Killed
 from tests.faults.lab import Bench, Ended, Place, current_problem, strays
@@ -109,6 +113,31 @@ def test_release_that_nobody_has_seen_is_removed_and_one_that_was_current_is_not
     sweep(shop.serving)
     assert list_releases(shop.serving) == [first]
     assert not half.exists()
+    assert sorted(path.name for path in shop.serving.iterdir()) == ["current", "releases"]
+
+
+@pytest.mark.parametrize("took_over", [True, False])
+def test_restatement_that_was_killed_around_its_switch_is_finished_or_forgotten(shop: Shop, took_over: bool) -> None:
+    """The warehouse has what was rewritten, and readers saw the release before it until the next day was released."""
+    first = current_release(shop.serving)
+    run_id = "29990101T000000Z"
+    restated = shutil.copytree(first, first.with_name(f"{PUBLISHED}-{run_id}"))
+    (shop.serving / ".next").symlink_to(Path("releases") / restated.name)
+    run = next(run for run in read_runs(shop.warehouse) if run.status == "released")
+    begun = replace(run, run_id=run_id, kind="restate", status="running", last_as_of_date=PUBLISHED)
+    log_run(shop.warehouse, begun)
+    copy = shop.warehouse.parent / "restating" / shop.warehouse.name
+    copy.parent.mkdir()
+    shutil.copyfile(shop.warehouse, copy)
+    log_run(copy, replace(begun, status="releasing"))
+    if took_over:
+        copy.replace(shop.warehouse)
+    tidy(Project(overrides=yaml.safe_load(shop.vars), warehouse=shop.warehouse, serving=shop.serving, logs=shop.logs))
+    assert current_release(shop.serving) == (restated if took_over else first)
+    assert restated.exists() == took_over
+    (ended,) = (run for run in read_runs(shop.warehouse) if run.run_id == run_id)
+    assert ended.status == ("released" if took_over else "interrupted")
+    assert not copy.parent.exists()
     assert sorted(path.name for path in shop.serving.iterdir()) == ["current", "releases"]
 
 

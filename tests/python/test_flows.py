@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -25,7 +25,7 @@ from flows.steps.lock import warehouse_lock
 from flows.steps.pipeline import is_transient
 from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release, list_releases, publish, roll_back
-from flows.steps.window import Window, resolve_backfill, resolve_window
+from flows.steps.window import Window, built_date, check_history, resolve_backfill, resolve_window
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
@@ -63,6 +63,7 @@ def test_newest_day_that_is_still_filling_up_waits(shop: Shop) -> None:
     ("as_of", "message"),
     [
         (PUBLISHED, "already published"),
+        (date(1, 1, 1), "before the history begins"),
         (date(2024, 5, 1), f"complete up to {NEXT_DAY} only"),
     ],
 )
@@ -77,12 +78,65 @@ def test_as_of_that_cannot_be_built(shop: Shop, as_of: date, message: str) -> No
         (date(2024, 3, 1), None, "before the history begins"),
         (HISTORY_START, date(2024, 5, 1), "complete up to"),
         (HISTORY_START, date(2024, 4, 5), "published days are rewritten on purpose only"),
-        (date(2024, 4, 20), date(2024, 4, 10), "before the first"),
+        (date(2024, 4, 20), None, "complete up to"),
+        (NEXT_DAY, PUBLISHED, "before the first"),
     ],
 )
 def test_backfill_that_cannot_be_built(shop: Shop, first: date, last: date | None, message: str) -> None:
     with pytest.raises(RunStopped, match=message):
         resolve_backfill(project_of(shop), first, last, NOW)
+
+
+def test_warehouse_that_was_lost_stops_runs_and_can_be_built_again(shop: Shop) -> None:
+    """A daily run once built a history of one day beside the release of the days before, and would have released it."""
+    project, window, before = project_of(shop), Window(NEXT_DAY, NEXT_DAY, HISTORY_START), shop.fingerprint()
+    check_history(shop.warehouse, window)
+    # An older one: two days are lost, and only these can be built again unasked.
+    with duckdb.connect(str(shop.warehouse)) as connection:
+        lost = PUBLISHED - timedelta(days=1)
+        connection.execute("delete from history.segmentation_days where as_of_date >= ?", [lost])
+    with pytest.raises(RunStopped, match=f"ends on {PUBLISHED - timedelta(days=2)}.*flows.backfill --first {lost}"):
+        check_history(shop.warehouse, window)
+    assert resolve_backfill(project, lost, None, NOW) == Window(lost, NEXT_DAY, HISTORY_START)
+    for first, last in ((HISTORY_START, None), (lost, lost)):
+        with pytest.raises(RunStopped, match="rewritten on purpose only"):
+            resolve_backfill(project, first, last, NOW)
+
+    shop.warehouse.unlink()
+    assert resolve_backfill(project, HISTORY_START, None, NOW) == Window(HISTORY_START, NEXT_DAY, HISTORY_START)
+    with pytest.raises(RunStopped, match=f"is not in the warehouse .*gone.*flows.backfill --first {HISTORY_START}"):
+        daily(vars=shop.vars)
+    # That it was tried stands in the log of runs, which is no history.
+    assert built_date(shop.warehouse) is None
+    with pytest.raises(RunStopped, match=r"is not in the warehouse .*there is no history in it"):
+        daily(vars=shop.vars)
+    assert shop.fingerprint() == before
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ("{history_start: foo}", "vars: history_start is 'foo', but must be a date"),
+        ("{sources: []}", r"vars: sources is \[\], but must be a list of completejourney or files"),
+        ("{sources: completejourney}", "vars: sources is 'completejourney', but must be a list"),
+        ("{timezone: Mars}", "vars: timezone is 'Mars', but must be a time zone"),
+        ("{timezone: null}", "vars: timezone is None"),
+        ("{releases_kept: abc}", "vars: releases_kept is 'abc', but must be a whole number above 0"),
+        ("{release_grace_minutes: -5}", "vars: release_grace_minutes is -5"),
+        ("{late_days: abc}", "vars: late_days is 'abc'"),
+        ("{tested_days: x}", "vars: tested_days is 'x', but must be run or all"),
+        ("{incremental_features: maybe}", "vars: incremental_features is 'maybe', but must be true or false"),
+    ],
+)
+def test_variable_that_is_wrong_stops_a_run_before_anything(variables: str, message: str) -> None:
+    with pytest.raises(RunStopped, match=message):
+        Project.with_vars(variables).checked()
+
+
+def test_release_that_does_not_say_what_it_is_stops_a_run(shop: Shop) -> None:
+    (current_release(shop.serving) / "manifest.json").write_text('{"as_of')
+    with pytest.raises(RunStopped, match=r"manifest\.json is damaged.*make doctor"):
+        resolve_window(project_of(shop), None, NOW)
 
 
 def test_history_begins_with_the_first_order_where_that_is_later(shop: Shop, tmp_path: Path) -> None:
@@ -268,6 +322,22 @@ def test_rollback_goes_one_release_back_and_the_next_run_goes_on_from_there(shop
     with pytest.raises(RunStopped, match="called 'x'"):
         roll_back(shop.serving, "x")
     assert roll_back(shop.serving, second.name) == second
+
+
+def test_what_lies_beside_the_releases_is_none_and_stays(shop: Shop) -> None:
+    """Any folder once passed for a release, and a file stopped all runs for ever when it was to be removed."""
+    first, beside = current_release(shop.serving), shop.serving / "releases" / "backup"
+    beside.mkdir()
+    (shop.serving / "releases" / "notes.txt").write_text("-")
+    (shop.serving / "releases" / ".leaving-notes.txt").write_text("-")
+    with pytest.raises(RunStopped, match="There is no release before the current one"):
+        roll_back(shop.serving)
+    with pytest.raises(RunStopped, match="called 'backup'"):
+        roll_back(shop.serving, "backup")
+    made = [publish_again(shop, f"2999010{day}T000000Z", keep=2) for day in range(1, 4)]
+    assert list_releases(shop.serving) == made[1:]
+    assert not first.exists()
+    assert sorted(path.name for path in (shop.serving / "releases").iterdir())[2:] == ["backup", "notes.txt"]
 
 
 def test_only_the_set_number_of_releases_stays(shop: Shop) -> None:
