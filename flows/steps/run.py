@@ -102,10 +102,10 @@ class Run:
         warehouse = self.published_warehouse
         wait_until_free(warehouse, self.report)
         try:
-            # What a restatement changes is compared with all that is published.
-            check_history(
-                warehouse, replace(self.window, first=self.window.last + ONE_DAY) if self.restatement else self.window
-            )
+            if release.current_release(self.project.serving):
+                # What a restatement changes is compared with all that is published.
+                first = self.window.last + ONE_DAY if self.restatement else self.window.first
+                check_history(warehouse, replace(self.window, first=first))
             finish_switch(warehouse, self.project.serving)
             self.log("running")
             settle(replace(self.project, warehouse=warehouse), but=self.run_id)

@@ -10,7 +10,7 @@
 {% macro rewind_last_entries() -%}
     {%- if is_incremental() -%}
         {%- set last_entries = last_entries_of(this) -%}
-        create table if not exists {{ last_entries }} as {{ last_of_each(this) }};
+        create table if not exists {{ last_entries }} as {{ last_of_each(this, this) }};
         insert into {{ last_entries }}
         {{ last_of_each('(
             select log.*
@@ -25,7 +25,7 @@
                 on
                     log.customer_id = moved_since.customer_id
                     and log.segmentation = moved_since.segmentation
-        )') }};
+        )', this) }};
         delete from {{ last_entries }} where entered_on >= {{ first_date() }}
     {%- endif -%}
 {%- endmacro %}
@@ -45,14 +45,15 @@
                     and log.segmentation = kept.segmentation
             );
         insert into {{ last_entries }}
-        {{ last_of_each('(select * from ' ~ this ~ ' where entered_on >= ' ~ first_date() ~ ')') }}
+        {{ last_of_each('(select * from ' ~ this ~ ' where entered_on >= ' ~ first_date() ~ ')', this) }}
     {%- else -%}
-        create or replace table {{ last_entries }} as {{ last_of_each(this) }}
+        create or replace table {{ last_entries }} as {{ last_of_each(this, this) }}
     {%- endif -%}
 {%- endmacro %}
 
-{#- A select: the last of some entries of each customer in each segmentation. -#}
-{% macro last_of_each(entries) -%}
+{#- A select: the last of some entries of a log, of each customer in each segmentation;
+    of moves that count with the clauses that stopped to hold, for the spell that began. -#}
+{% macro last_of_each(entries, log) -%}
     select
         entries.customer_id,
         entries.segmentation,
@@ -61,6 +62,9 @@
         entries.previous_segment,
         entries.rule_version,
         entries.entry_clauses
+        {%- if log.identifier == 'segment_entries' %},
+        entries.exit_clauses
+        {%- endif %}
     from {{ entries }} as entries
     inner join (
         select

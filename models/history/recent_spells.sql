@@ -26,6 +26,7 @@ ended as (
         false as is_current,
         previous_rule_version as rule_version,
         previous_entry_clauses as entry_clauses,
+        previous_exit_clauses as clauses_left,
         rule_version as next_rule_version,
         entry_clauses as next_entry_clauses,
         exit_clauses
@@ -47,6 +48,7 @@ lasting as (
         true as is_current,
         rule_version,
         entry_clauses,
+        exit_clauses as clauses_left,
         cast(null as {{ dbt.type_string() }}) as next_rule_version,
         cast(null as bigint) as next_entry_clauses,
         cast(null as bigint) as exit_clauses

@@ -217,7 +217,8 @@ chain as (
         entered_on,
         previous_segment,
         rule_version,
-        entry_clauses
+        entry_clauses,
+        exit_clauses
     from entries
     {%- if is_incremental() %}
     union all
@@ -227,7 +228,8 @@ chain as (
         last_entries.entered_on,
         last_entries.previous_segment,
         last_entries.rule_version,
-        last_entries.entry_clauses
+        last_entries.entry_clauses,
+        last_entries.exit_clauses
     from last_entries
     where
         exists (
@@ -253,7 +255,8 @@ ends as (
         entered_on,
         previous_segment,
         rule_version,
-        entry_clauses
+        entry_clauses,
+        exit_clauses
     from chain
 
 ),
@@ -265,7 +268,8 @@ chained as (
         ends.entered_on as previous_entered_on,
         ends.previous_segment as previous_entered_from,
         ends.rule_version as previous_rule_version,
-        ends.entry_clauses as previous_entry_clauses
+        ends.entry_clauses as previous_entry_clauses,
+        ends.exit_clauses as previous_exit_clauses
     from entries
     left join ends
         on

@@ -44,7 +44,7 @@ def test_a_segment_that_the_rules_no_longer_have_is_left_at_once() -> None:
     with duckdb.connect() as connection:
         connection.execute(
             "create table last_kept_entries as select *, 'seg_x' as segmentation, null as previous_segment, "
-            "'v1' as rule_version, cast(0 as bigint) as entry_clauses from (values "
+            "'v1' as rule_version, cast(0 as bigint) as entry_clauses, cast(0 as bigint) as exit_clauses from (values "
             "(1, date '2024-04-01', 'dropped'), (2, date '2024-04-01', 'dropped'), (3, date '2024-04-01', 'champions'))"
             " as t (customer_id, entered_on, segment)"
         )
@@ -149,4 +149,5 @@ def test_any_schedule_of_runs_keeps_the_same_logs_and_their_last_entries() -> No
         assert history.rows(log) == in_one_run.rows(log)
         last_of_log = f"(from {log} qualify entered_on = max(entered_on) over (partition by customer_id))"
         columns = "customer_id, segmentation, entered_on, segment, previous_segment, rule_version, entry_clauses"
+        columns += ", exit_clauses" if log == "segment_entries" else ""
         assert history.rows(f"last_{log}") == history.rows(f"(select {columns} from {last_of_log})")

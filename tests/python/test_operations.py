@@ -184,6 +184,10 @@ def test_run_killed_while_it_released_is_released_only_where_readers_have_it(tmp
     name = f"{NEXT_DAY}-{run.run_id}" if is_current else f"{PUBLISHED}-another"
     (tmp_path / "serving" / "releases" / name).mkdir(parents=True)
     (tmp_path / "serving" / "current").symlink_to(Path("releases") / name)
+    with duckdb.connect(str(run.project.warehouse)) as connection:
+        connection.execute(
+            f"create schema history; create table history.segmentation_days as select date '{PUBLISHED}' as as_of_date"
+        )
     first, _ = read_runs(next_run(tmp_path).project.warehouse)
     assert (first.status, first.customers) == (("released", 3) if is_current else ("interrupted", None))
 

@@ -49,6 +49,13 @@ decisions as (
         exit_clauses as clauses
     from recent_spells
     where not is_current
+    union
+    select
+        segmentation,
+        rule_version,
+        previous_segment as segment,
+        clauses_left as clauses
+    from recent_spells
 
 ),
 
@@ -89,7 +96,9 @@ select
         when entry_reasons.reason is not null then 'began to hold: ' || entry_reasons.reason
         when recent_spells.previous_segment is null then 'no earlier rule holds'
         when recent_spells.previous_segment = '(left)' then 'came back'
-        else 'the rule of ' || recent_spells.previous_segment || ' stopped to hold'
+        else
+            'the rule of ' || recent_spells.previous_segment || ' stopped to hold'
+            || coalesce(': ' || left_reasons.reason, '')
     end as entry_reason,
     case
         when recent_spells.is_current then null
@@ -108,6 +117,12 @@ left join reasons as entry_reasons
         and recent_spells.rule_version = entry_reasons.rule_version
         and recent_spells.segment = entry_reasons.segment
         and recent_spells.entry_clauses = entry_reasons.clauses
+left join reasons as left_reasons
+    on
+        recent_spells.segmentation = left_reasons.segmentation
+        and recent_spells.rule_version = left_reasons.rule_version
+        and recent_spells.previous_segment = left_reasons.segment
+        and recent_spells.clauses_left = left_reasons.clauses
 left join reasons as next_reasons
     on
         recent_spells.segmentation = next_reasons.segmentation
