@@ -535,3 +535,40 @@ def test_more_segments_than_a_byte_counts_are_told_apart() -> None:
         rows = told(connection, known.definitions(), known, DAY, relations)
     assert [row["rule_segment"] for row in rows] == [f"s{i}" for i in range(300)]
     assert all(row["fit"] >= 0.5 and row["nearest_segment"] not in (None, row["segment"]) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("rule", "holding"),
+    [
+        ("orders_30d >= 2.5", {3}),
+        ("orders_30d = 2.5", set()),
+        ({"not": "orders_30d >= 2.5"}, {1, 2}),
+        ("net_sales_365d >= 20", {2, 3}),
+        ({"not": "net_sales_365d >= 20"}, {1}),
+        ({"not": "net_sales_365d <= p50"}, {3}),
+    ],
+)
+def test_on_a_boundary_the_fit_of_those_who_wait_says_whether_their_rule_holds(rule: Any, holding: set[int]) -> None:
+    """Of rules after the one that decides, a distance of nothing once counted as holding: a fit of exactly a half."""
+    segments = [
+        {"name": "a", "description": "-", "rule": "orders_90d >= 0"},
+        {"name": "b", "description": "-", "rule": rule},
+        {"name": "c", "description": "-"},
+    ]
+    known = macros_of_day(models={"seg_x": {"owner": "a@example.com", "confirm_days": 2, "segments": segments}})
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"create table customer_features as select range as customer_id, date '{DAY}' as as_of_date, "
+            "range as orders_30d, range as orders_90d, cast(range * 10 as double) as net_sales_365d from range(1, 4)"
+        )
+        measure_units(connection, known)
+        relations = {
+            "customer_features": "from main.customer_features",
+            "segments": "select customer_id, 'seg_x' as segmentation, 'b' as segment from main.customer_features",
+            "rule_cut_points": f"select date '{DAY}' as as_of_date, 20.0 as net_sales_365d_p50",
+            "score_cut_points": f"select date '{DAY}' as as_of_date",
+            "feature_units": "from main.feature_units",
+        }
+        rows = told(connection, known.definitions(), known, DAY, relations)
+    assert [(row["segment"], row["rule_segment"]) for row in rows] == [("b", "a")] * 3
+    assert {row["customer_id"] for row in rows if row["fit"] >= 0.5} == holding
