@@ -105,3 +105,10 @@ def _lines(last: date):
                     # Costs of a third of the products are not known.
                     f"{cents * 6 // 10 / 100:.2f}" if product % 3 else "",
                 ]
+
+
+def edited(file: Path, old: str, new: str) -> None:
+    """Replace a text in a file that has it."""
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from shop import edited
 
 from flows.rules.definitions import parse
 from flows.rules.macros import RuleError, segmentations_of
@@ -20,12 +21,6 @@ def checkout(tmp_path: Path) -> Path:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "dbt_project.yml", tmp_path)
     return tmp_path
-
-
-def edit(file: Path, old: str, new: str) -> None:
-    """Replace a text in a file that has it."""
-    assert old in file.read_text()
-    file.write_text(file.read_text().replace(old, new, 1))
 
 
 NAMES = "segmentations: [seg_lifecycle, seg_value, seg_household, seg_deals, seg_value_by_spend]"
@@ -56,7 +51,7 @@ def test_the_projects_own_checkout_is_fine(checkout: Path) -> None:
     ],
 )
 def test_checkout_that_is_wrong(checkout: Path, file: str, old: str, new: str, error: str) -> None:
-    edit(checkout / file, old, new)
+    edited(checkout / file, old, new)
     with pytest.raises(RuleError) as raised:
         parse(root=checkout)
     assert error in str(raised.value)
@@ -65,7 +60,7 @@ def test_checkout_that_is_wrong(checkout: Path, file: str, old: str, new: str, e
 def test_segmentation_that_dbt_would_not_build_after_the_one_it_asks(checkout: Path) -> None:
     folder = checkout / "models" / "segmentations"
     (folder / "seg_new.yml").write_text(SEGMENTATION.replace("orders_30d > 1", "{in_segment: seg_value.champions}"))
-    edit(checkout / "dbt_project.yml", "seg_deals, ", "seg_deals, seg_new, ")
+    edited(checkout / "dbt_project.yml", "seg_deals, ", "seg_deals, seg_new, ")
     with pytest.raises(RuleError, match=r"Segmentation seg_new: there is no model models/segmentations/seg_new.sql"):
         parse(root=checkout)
     (folder / "seg_new.sql").write_text("{{ segmentation() }}\n")
@@ -106,7 +101,7 @@ def test_check_says_what_is_wrong_and_nothing_else(tmp_path: Path) -> None:
     kept_out = shutil.ignore_patterns(".venv", ".git", "warehouse", "serving", "target", "logs", "build", "__pycache__")
     shutil.copytree(ROOT, tmp_path / "project", ignore=kept_out)
     rules = tmp_path / "project" / "models" / "segmentations" / "seg_lifecycle.yml"
-    edit(rules, "rule: days_since_last_order > 90", "rule: {all: 5}")
+    edited(rules, "rule: days_since_last_order > 90", "rule: {all: 5}")
     done = subprocess.run(
         [sys.executable, "-m", "flows.check"],
         cwd=tmp_path / "project",

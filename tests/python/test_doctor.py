@@ -16,7 +16,7 @@ import duckdb
 import pytest
 import yaml
 from conftest import NEXT_DAY, PUBLISHED, Shop
-from shop import HISTORY_START, write_shop
+from shop import HISTORY_START, edited, write_shop
 
 from flows.doctor import as_text
 from flows.rules.definitions import parse
@@ -127,13 +127,6 @@ def copy_of_checkout(folder: Path) -> Path:
     for name in ("dbt_project.yml", "profiles.yml", "pyproject.toml", "requirements.lock"):
         shutil.copy(ROOT / name, root / name)
     return root
-
-
-def edited(file: Path, old: str, new: str) -> None:
-    """Replace a text in a file that has it."""
-    text = file.read_text()
-    assert old in text
-    file.write_text(text.replace(old, new, 1))
 
 
 def enlarged(shop: Shop, share_of_free: float) -> None:
