@@ -42,7 +42,7 @@ def backfill(
     window = resolve_restatement(project, first, last)
     if last and last < window.last:
         CONSOLE.print(f"The days after {last} follow from it: they are built again too, up to {window.last}.")
-    restatement = Restatement(project.warehouse, first, last or window.last, reason.strip())
+    restatement = Restatement(project.warehouse, reason.strip(), first, last or window.last)
     return run_window(project, window, "restate", restatement)
 
 

@@ -17,16 +17,17 @@
 {%- endmacro %}
 
 {#- A select: the measures of everybody known on each of `days`, one row per customer
-    and day. Reads the models measure_changes, and days as changes_in_force does. -#}
-{% macro measures_of_days() -%}
+    and day. Reads `log`, which is measure_changes or some rows of it, and days as changes_in_force does. -#}
+{% macro measures_of_days(log=none) -%}
+    {%- set log = log or ref('measure_changes') %}
     select
         in_force.as_of_date,
         in_force.customer_id,
         {%- for column in measure_columns() %}
         measure_changes.{{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from ({{ changes_in_force(ref('measure_changes')) }}) as in_force
-    inner join {{ ref('measure_changes') }} as measure_changes
+    from ({{ changes_in_force(log) }}) as in_force
+    inner join {{ log }} as measure_changes
         on
             in_force.customer_id = measure_changes.customer_id
             and in_force.measured_on = measure_changes.measured_on

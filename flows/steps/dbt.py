@@ -39,8 +39,9 @@ def dbt_arguments(command: str, project: Project, select: Sequence[str] = (), ex
     arguments = [command, "--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
     if project.overrides:
         arguments += ["--vars", json.dumps(project.overrides, sort_keys=True)]
-    if command == "build":
+    if command in ("build", "test"):
         arguments += ["--exclude-resource-type", "unit_test", "--fail-fast"]
+    if command == "build":
         # A test waits until all that it reads is built.
         arguments += ["--indirect-selection", "cautious"]
     if select:

@@ -28,7 +28,7 @@ from flows.steps.holders import Holder, holders
 from flows.steps.operations_log import UNFINISHED, Run, read_runs
 from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release, list_releases
-from flows.steps.restatement import FOLDER
+from flows.steps.rewrite import FOLDER, REWRITES
 from flows.steps.run_log import read_events
 from flows.steps.variables import invalid_variables
 from flows.steps.window import ONE_DAY, OtherSources, built_date, history_start, published_date, source_days
@@ -40,7 +40,7 @@ STATES: dict[str, State] = {
     "run_stuck": "warning",
     "run_interrupted": "warning",
     "last_run_failed": "error",
-    "last_restatement_failed": "warning",
+    "last_rewrite_failed": "warning",
     "warehouse_held": "error",
     "warehouse_missing": "error",
     "warehouse_unreadable": "error",
@@ -156,8 +156,8 @@ def check_runs(facts: Facts) -> Iterator[Finding]:
                 "run_interrupted",
                 f"Run {run.run_id} ({run.kind}) began at {run.started_at} and its process is gone.",
                 "Nothing to clean up: make run. It builds the same days and marks that run interrupted."
-                if run.kind != "restate"
-                else "make run; it removes the copy and marks that run interrupted. Then restate again.",
+                if run.kind not in REWRITES
+                else f"make run; it removes the copy and marks that run interrupted. Then {run.kind} again.",
             )
     last = facts.runs[-1] if facts.runs else None
     if last and last.status == "failed":
@@ -166,9 +166,9 @@ def check_runs(facts: Facts) -> Iterator[Finding]:
             f"{_first_line(last.message)}"
         )
         cause = "Remove the cause (docs/operations.md has each message), then"
-        if last.kind == "restate":
+        if last.kind in REWRITES:
             # Readers and the next daily run miss nothing by it.
-            yield _problem("runs", "last_restatement_failed", found, f"{cause} restate again, or leave it.")
+            yield _problem("runs", "last_rewrite_failed", found, f"{cause} {last.kind} again, or leave it.")
         else:
             yield _problem("runs", "last_run_failed", found, f"{cause}: make run")
     released = [run for run in facts.runs if run.status == "released"]

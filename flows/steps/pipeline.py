@@ -11,12 +11,13 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from rich.console import Console
 
+from flows.steps.erasure import Erasure, forget_erased
 from flows.steps.errors import RunStopped
 from flows.steps.lock import held_open, is_lock_conflict, warehouse_lock
 from flows.steps.notify import notify
 from flows.steps.project import Project
 from flows.steps.release import sweep
-from flows.steps.restatement import Restatement, discard_copy, finish_switch
+from flows.steps.rewrite import Rewrite, discard_copy, finish_switch
 from flows.steps.run import Kind, Run, settle
 from flows.steps.summary import markdown_summary, print_summary
 from flows.steps.window import Window
@@ -71,9 +72,15 @@ def tell_owners(run: Run, release: Path) -> None:
 
 
 @task(name="copy warehouse", **TRANSIENT)
-def copy_warehouse(restatement: Restatement) -> None:
-    """Copy the warehouse that is published, to rewrite days of it."""
-    restatement.begin()
+def copy_warehouse(rewrite: Rewrite) -> None:
+    """Copy the warehouse that is published, to rewrite its history."""
+    rewrite.begin()
+
+
+@task(name="erase customers", cache_policy=None)
+def erase_customers(run: Run, erasure: Erasure) -> None:
+    """Take customers out of the copy."""
+    run.erase(erasure)
 
 
 def tidy(project: Project) -> None:
@@ -85,18 +92,19 @@ def tidy(project: Project) -> None:
     # Where somebody has the file open, the next run does it.
     with warehouse_lock(project.warehouse, CONSOLE.print), suppress(duckdb.Error):
         finish_switch(project.warehouse, project.serving)
-        _tidy(project)
         settle(project)
+        _tidy(project)
 
 
 def _tidy(project: Project) -> None:
     sweep(project.serving)
     discard_copy(project.warehouse)
+    forget_erased(project.warehouse, project.serving)
     # What did not fit into memory, and the files of Python models.
     shutil.rmtree(f"{project.warehouse}.tmp", ignore_errors=True)
 
 
-def run_window(project: Project, window: Window, kind: Kind, restatement: Restatement | None = None) -> str:
+def run_window(project: Project, window: Window, kind: Kind, rewrite: Rewrite | None = None) -> str:
     """Build, check and release a window of days; returns a line for the person who started it.
 
     Raises:
@@ -104,18 +112,21 @@ def run_window(project: Project, window: Window, kind: Kind, restatement: Restat
     """
     published = project.warehouse
     with warehouse_lock(published, CONSOLE.print):
-        if restatement:
-            project = replace(project, warehouse=restatement.copy)
-        run = Run(project, window, kind, report=CONSOLE.print, restatement=restatement)
+        if rewrite:
+            project = replace(project, warehouse=rewrite.copy)
+        run = Run(project, window, kind, report=CONSOLE.print, rewrite=rewrite)
         CONSOLE.print(f"Building {window}, sources {', '.join(project.vars['sources'])}")
         try:
             run.begin()
             _tidy(replace(project, warehouse=published))
-            if restatement:
-                copy_warehouse(restatement)
-            build_inputs(run)
-            check_inputs(run)
-            build_marts(run)
+            if rewrite:
+                copy_warehouse(rewrite)
+            if isinstance(rewrite, Erasure):
+                erase_customers(run, rewrite)
+            else:
+                build_inputs(run)
+                check_inputs(run)
+                build_marts(run)
             check_marts(run)
             release = publish(run)
         except Exception as error:

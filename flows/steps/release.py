@@ -146,6 +146,17 @@ def sweep(serving: Path) -> None:
                 path.unlink()
 
 
+def forget_before(serving: Path, run_id: str) -> None:
+    """Remove the releases that are older than a run's, but for the current one.
+
+    Raises:
+        OSError: one could not be removed.
+    """
+    for release in list_releases(serving):
+        if _order(release) < run_id and release != current_release(serving):
+            _remove(release)
+
+
 def waiting_release(serving: Path) -> Path | None:
     """The whole release that was about to become current when its run was killed, or None."""
     link = serving / NEXT

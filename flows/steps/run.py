@@ -20,14 +20,15 @@ from expectations.runner import CheckResult, Gate, describe, failures
 from flows.rules.definitions import Definition, parse
 from flows.rules.macros import RuleError
 from flows.steps import dbt, operations_log, release
+from flows.steps.erasure import Erasure, forget_erased
 from flows.steps.errors import RunStopped
 from flows.steps.lock import wait_until_free
 from flows.steps.project import ROOT, Project
-from flows.steps.restatement import Restatement, finish_switch
+from flows.steps.rewrite import Rewrite, finish_switch
 from flows.steps.run_log import RunLog, forget_logs, log_file, read_events
 from flows.steps.window import ONE_DAY, Window, check_history, published_date
 
-Kind = Literal["daily", "catch-up", "backfill", "restate"]
+Kind = Literal["daily", "catch-up", "backfill", "restate", "erase"]
 
 
 @dataclass
@@ -37,9 +38,9 @@ class Run:
     Attributes:
         project: what it runs on.
         window: the days it builds.
-        kind: daily, catch-up, backfill or restate.
+        kind: daily, catch-up, backfill, restate or erase.
         report: called with every line of progress.
-        restatement: which published days it rewrites, if any; the project is then on a copy of the warehouse.
+        rewrite: what it changes of the published history, if anything; the project is then on a copy of the warehouse.
         seconds: time spent, by step.
         results: what the checks found so far.
         unfinished_step: the step that is under way, or that stopped the run.
@@ -49,7 +50,7 @@ class Run:
     window: Window
     kind: Kind
     report: Callable[[str], None] = print
-    restatement: Restatement | None = None
+    rewrite: Rewrite | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     results: list[CheckResult] = field(default_factory=list)
     started_at: datetime = field(default_factory=operations_log.utc_now)
@@ -103,8 +104,8 @@ class Run:
         wait_until_free(warehouse, self.report)
         try:
             if release.current_release(self.project.serving):
-                # What a restatement changes is compared with all that is published.
-                first = self.window.last + ONE_DAY if self.restatement else self.window.first
+                # What a rewrite changes must be there, all of it.
+                first = self.window.last + ONE_DAY if self.rewrite else self.window.first
                 check_history(warehouse, replace(self.window, first=first))
             finish_switch(warehouse, self.project.serving)
             self.log("running")
@@ -147,6 +148,36 @@ class Run:
             # A day that is added leaves the tests of the days before it true.
             self._run_dbt(build, last, {} if self.kind == "daily" else {"TESSERA_TESTED_DAYS": "all"})
 
+    def erase(self, erasure: Erasure) -> None:
+        """Take customers out of all tables of the copy, and build what tells of the last day anew.
+
+        Rows of days past stay as they are for everybody else: they say what was published.
+
+        Raises:
+            RunStopped: a source still delivers one of the customers, or the rules are not those of the release.
+        """
+        with self.step("erase"):
+            self._check_rules_are_released()
+            self._run_dbt([*dbt.dbt_arguments("run-operation", self.project), "erase_customers"], self.window)
+        with self.step("models"):
+            last_day = dbt.dbt_arguments("run", self.project, exclude=(*dbt.INPUTS, "config.materialized:incremental"))
+            self._run_dbt(last_day, self.window)
+            tests = dbt.dbt_arguments("test", self.project, exclude=dbt.INPUTS)
+            self._run_dbt(tests, self.window, {"TESSERA_TESTED_DAYS": "all"})
+            erasure.finish()
+
+    def _check_rules_are_released(self) -> None:
+        current = release.current_release(self.project.serving)
+        runs = operations_log.read_runs(self.project.warehouse)
+        released = next((run for run in runs if current and current.name.endswith(run.run_id)), None)
+        versions = json.loads(released.rule_versions) if released and released.rule_versions else self.rule_versions
+        changed = sorted(name for name, version in (self.rule_versions or {}).items() if versions.get(name) != version)
+        if changed or set(versions) != set(self.rule_versions):
+            raise RunStopped(
+                f"The rules of this checkout are not those of the release ({', '.join(changed) or 'one is gone'}), and "
+                f"an erasure changes no rule. Check out {released.code_version}, or publish the new rules first."
+            )
+
     def check_marts(self) -> None:
         """Judge the marts.
 
@@ -159,7 +190,7 @@ class Run:
     def publish(self) -> Path:
         """Release the marts and write the run down; returns the release's folder."""
         with self.step("release"):
-            self.log("releasing")
+            self.log("releasing", self.rewrite and self.rewrite.note)
             folder = release.publish(
                 warehouse=self.project.warehouse,
                 serving=self.project.serving,
@@ -169,13 +200,14 @@ class Run:
                 sources=self.project.vars["sources"],
                 keep=int(self.project.vars["releases_kept"]),
                 write_pages=self._write_pages,
-                before_readers_see_it=self.restatement.take_over if self.restatement else lambda: None,
+                before_readers_see_it=self.rewrite.take_over if self.rewrite else lambda: None,
                 grace=timedelta(minutes=int(self.project.vars["release_grace_minutes"])),
             )
         self.events.write("released", release=folder.name, rows_by_mart=self.rows_by_mart)
         # Readers have the release: what goes wrong from here on must not call the run failed.
         try:
-            self.log("released")
+            self.log("released", self.rewrite and self.rewrite.note)
+            forget_erased(self.published_warehouse, self.project.serving)
             self.forget_old()
         except (OSError, duckdb.Error) as error:
             self.report(f"warning: released, but what is old could not be removed: {str(error).splitlines()[0]}")
@@ -225,7 +257,7 @@ class Run:
         if status != "released":
             with suppress(duckdb.Error, OSError):
                 self.log(status, message)
-                if self.restatement:
+                if self.rewrite:
                     # Its copy goes; what it found stays.
                     operations_log.log_checks(self.published_warehouse, self.run_id, self.results)
         self.events.write(
@@ -250,8 +282,8 @@ class Run:
 
     @property
     def published_warehouse(self) -> Path:
-        """The warehouse that the next run builds on; a restatement works on a copy of it."""
-        return self.restatement.published if self.restatement else self.project.warehouse
+        """The warehouse that the next run builds on; a rewrite works on a copy of it."""
+        return self.rewrite.published if self.rewrite else self.project.warehouse
 
     @property
     def duration(self) -> float:
@@ -303,8 +335,8 @@ class Run:
 
     def _run_dbt(self, arguments: Sequence[str], window: Window, more: Mapping[str, str] | None = None) -> None:
         """Run dbt on days of the run; `more` is added to its environment."""
-        restated = self.restatement.environment(self.run_id, self.window) if self.restatement else {}
-        dbt.run_dbt(arguments, self.project, window, self.report, self._log_node, restated | dict(more or {}))
+        rewritten = self.rewrite.environment(self.run_id, self.window) if self.rewrite else {}
+        dbt.run_dbt(arguments, self.project, window, self.report, self._log_node, rewritten | dict(more or {}))
 
     def _log_node(self, node: dbt.Node) -> None:
         self.events.write("node_built", step=self.unfinished_step, node=node.name, seconds=node.seconds)

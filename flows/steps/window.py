@@ -269,6 +269,28 @@ def resolve_restatement(project: Project, first: date, last: date | None, now: d
     return Window(first, published, start)
 
 
+def resolve_erasure(project: Project, now: datetime | None = None) -> Window:
+    """The last published day: an erasure takes customers out of all days, and builds what tells of the last one anew.
+
+    Raises:
+        RunStopped: nothing is published, or the warehouse has days that are not.
+        duckdb.Error: the warehouse cannot be read.
+    """
+    start = history_start(project, source_days(project, now or datetime.now(UTC)))
+    published = published_date(project)
+    if published is None:
+        raise RunStopped(
+            "Nothing is published yet, so there is nothing to erase. Build it first: python -m flows.daily"
+        )
+    built = built_date(project.warehouse)
+    if built and built > published:
+        raise RunStopped(
+            f"The warehouse has days up to {built}, but {published} is the last that is published: a run stopped, or "
+            "its release was rolled back. Publish them first: python -m flows.daily"
+        )
+    return Window(published, published, start)
+
+
 def _transactions_table(system: str) -> dict:
     folder = ROOT / "models" / "staging" / system
     for path in sorted(folder.glob("*sources.yml")):

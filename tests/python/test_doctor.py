@@ -174,7 +174,7 @@ def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     return facts_of(shop)
 
 
-@trouble("last_restatement_failed", r"\(restate\) stopped in models: disk full", "restate again, or leave it")
+@trouble("last_rewrite_failed", r"\(restate\) stopped in models: disk full", "restate again, or leave it")
 def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     restated = {"kind": "restate", "message": "disk full", "started_at": datetime(2099, 1, 1)}
     write_run(shop, stopped_in="models", **restated)

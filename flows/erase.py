@@ -1,0 +1,75 @@
+"""The erase flow: take customers out of everything that is stored of them, and release what is left.
+
+python -m flows.erase --customers FILE --reason TEXT [--vars YAML]
+
+FILE has their keys, one a line; - reads them from standard input. Keys are not taken as arguments: these are kept by
+shells, process lists and Prefect.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import duckdb
+from prefect import flow
+
+from flows.steps.api import call_flow
+from flows.steps.command import run_command
+from flows.steps.erasure import Erasure, find_customers, read_customers
+from flows.steps.errors import RunStopped
+from flows.steps.lock import held_open, is_lock_conflict
+from flows.steps.pipeline import CONSOLE, run_window
+from flows.steps.project import Project
+from flows.steps.window import resolve_erasure
+
+
+@flow(name="erase", log_prints=False)
+def erase(customers: str, reason: str, vars: str | None = None) -> str:
+    """Erase customers from the warehouse and from all releases; returns the new release.
+
+    Args:
+        customers: a file with their keys, one a line; - is standard input.
+        reason: why; ops_runs shows it, with how many they are.
+        vars: dbt vars that differ from dbt_project.yml, as YAML.
+    """
+    project = Project.with_vars(vars).checked()
+    if not reason.strip():
+        raise RunStopped('Say why they are erased: --reason "..."; ops_runs will show it.')
+    key_type = project.vars["customer_id_type"]
+    keys = read_customers(sys.stdin if customers == "-" else Path(customers).read_text().splitlines(), key_type)
+    try:
+        window = resolve_erasure(project)
+        found = set().union(*find_customers(project.warehouse, keys).values())
+    except duckdb.Error as error:
+        if is_lock_conflict(error):
+            raise RunStopped(held_open(project.warehouse, error)) from error
+        raise RunStopped(
+            f"The warehouse {project.warehouse} cannot be read: {str(error).splitlines()[0]}. "
+            "`make doctor` says what to do."
+        ) from error
+    if not found:
+        raise RunStopped(f"Nothing to erase: {project.warehouse} has none of these {len(keys):,} customers.")
+    if unknown := len(keys) - len(found):
+        CONSOLE.print(
+            f"{unknown:,} of these {len(keys):,} customers are not in the warehouse: nothing of them to erase."
+        )
+    erasure = Erasure(project.warehouse, reason.strip(), tuple(sorted(found)), key_type)
+    return run_window(project, window, "erase", erasure)
+
+
+def main() -> int:
+    """Run the flow from the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.erase", description="Take customers out of everything that is stored of them."
+    )
+    parser.add_argument(
+        "--customers", metavar="FILE", required=True, help="their keys, one a line; - is standard input"
+    )
+    parser.add_argument("--reason", metavar="TEXT", required=True, help="why; ops_runs will show it")
+    parser.add_argument("--vars", metavar="YAML", help="dbt vars, such as '{sources: [files], files_folder: data}'")
+    arguments = parser.parse_args()
+    return run_command(lambda: call_flow(erase, **vars(arguments)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""Customers who are taken out of everything that is stored of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from flows.steps.errors import RunStopped
+from flows.steps.operations_log import read_runs
+from flows.steps.release import forget_before
+from flows.steps.rewrite import Rewrite
+
+# The list of the customers to erase, in the copy of the warehouse while it is worked on; the macros read it.
+LIST = "operations.erased_customers"
+
+CustomerId = int | str
+
+
+@dataclass(frozen=True)
+class Erasure(Rewrite):
+    """Customers who are erased.
+
+    Attributes:
+        customers: their keys.
+        key_type: the type of customer keys, `vars: customer_id_type`.
+    """
+
+    customers: tuple[CustomerId, ...]
+    key_type: str
+
+    @property
+    def note(self) -> str:
+        """What ops_runs says of it: how many and why, not who."""
+        return f"Erased {_customers(len(self.customers))}: {self.reason}"
+
+    def begin(self) -> None:
+        """Copy the published warehouse, and list the customers in the copy.
+
+        Raises:
+            OSError: there is no room for it.
+        """
+        super().begin()
+        with duckdb.connect(str(self.copy)) as connection:
+            connection.execute("create schema if not exists operations")
+            connection.execute(f"create table {LIST} (customer_id {self.key_type})")
+            connection.executemany(f"insert into {LIST} values (?)", [[customer] for customer in self.customers])
+
+    def finish(self) -> None:
+        """Look for the customers once more, and write the copy anew, so that no free block of the file holds them.
+
+        Raises:
+            RunStopped: a table has them again.
+            OSError, duckdb.Error: there is no room for a second copy.
+        """
+        with duckdb.connect(str(self.copy)) as connection:
+            connection.execute(f"drop table {LIST}")
+        if found := find_customers(self.copy, self.customers):
+            raise RunStopped(
+                f"{_customers(len(set().union(*found.values())))} came back while the marts were built, into "
+                f"{', '.join(found)}: a model of this project reads them from somewhere else than the customers' "
+                "history. Nothing was erased. Erase them there first."
+            )
+        fresh = self.copy.with_suffix(".fresh")
+        with duckdb.connect() as connection:
+            # Views name the warehouse as the file is called.
+            connection.execute(f"attach '{self.copy}' as {self.copy.stem} (read_only)")
+            connection.execute(f"attach '{fresh}' as fresh")
+            connection.execute(f"copy from database {self.copy.stem} to fresh")
+        fresh.replace(self.copy)
+
+
+def read_customers(lines: Iterable[str], key_type: str) -> tuple[CustomerId, ...]:
+    """Customer keys, one a line, each once; empty lines are left out.
+
+    Raises:
+        RunStopped: there is none, or one is no key.
+    """
+    keys: dict[CustomerId, None] = {}
+    for number, line in enumerate(lines, start=1):
+        text = line.strip()
+        if not text:
+            continue
+        if key_type == "bigint" and not (text.isascii() and text.isdigit()):
+            raise RunStopped(
+                f"Line {number}: '{text}' is no customer key; vars: customer_id_type says that they are whole numbers. "
+                "Write one key a line, and nothing else."
+            )
+        keys[int(text) if key_type == "bigint" else text] = None
+    if not keys:
+        raise RunStopped("There is no customer to erase: write their keys, one a line.")
+    return tuple(keys)
+
+
+def find_customers(warehouse: Path, customers: Iterable[CustomerId]) -> dict[str, set[CustomerId]]:
+    """Which of some customers are in a warehouse, by the tables that have them.
+
+    Raises:
+        duckdb.Error: it cannot be read.
+    """
+    found = {}
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        columns = connection.sql("from duckdb_columns()").filter("column_name = 'customer_id'")
+        tables = connection.sql("from duckdb_tables()").select("schema_name, table_name")
+        names = columns.select("schema_name, table_name").intersect(tables).order("1, 2").fetchall()
+        wanted = duckdb.ColumnExpression("customer_id").isin(*map(duckdb.ConstantExpression, customers))
+        for schema, table in names:
+            rows = connection.table(f"{schema}.{table}").filter(wanted).select("customer_id").distinct().fetchall()
+            if rows:
+                found[f"{schema}.{table}"] = {customer for (customer,) in rows}
+    return found
+
+
+def forget_erased(warehouse: Path, serving: Path) -> None:
+    """Remove the releases that show customers who are erased by now: all that are older than the last erasure's.
+
+    Raises:
+        duckdb.Error: the warehouse cannot be read.
+        OSError: one could not be removed.
+    """
+    erasures = [run.run_id for run in read_runs(warehouse) if run.kind == "erase" and run.status == "released"]
+    if erasures:
+        forget_before(serving, erasures[-1])
+
+
+def _customers(count: int) -> str:
+    return f"{count:,} customer{'s' if count != 1 else ''}"

@@ -1,0 +1,95 @@
+{#- Takes the customers in the table `erased_customers()` out of the warehouse: out of what is counted of every day,
+    then out of every table with a customer_id, then out of what checks quoted. A run-operation of flows.erase, which
+    works on a copy of the warehouse and builds the tables of the last day anew afterwards.
+
+    Stops where a source still delivers one of them: the next run would bring them back. -#}
+{% macro erase_customers() -%}
+    {%- do attach_sources() -%}
+    {%- do stop_where_delivered() -%}
+
+    {%- do run_query(subtract(ref('fct_segment_daily'), lost_sizes(),
+        ['as_of_date', 'segmentation', 'segment'],
+        ['customers', 'entered', 'exited', 'joined', adapter.quote('left'), 'net_sales_30d', 'orders_30d'])) -%}
+    {%- do run_query(forget_empty_segments()) -%}
+    {%- do run_query(subtract(ref('fct_segment_migrations'), lost_migrations(),
+        ['period', 'period_start', 'segmentation', 'from_segment', 'to_segment'], ['customers'])) -%}
+    {%- do run_query('delete from ' ~ ref('fct_segment_migrations') ~ ' where customers = 0') -%}
+    {%- do run_query(subtract(ref('segmentation_moves'), moves_by_day(rows_of_erased(ref('segment_entries'))),
+        ['as_of_date', 'segmentation', 'rule_version'], ['moves', 'reversed_moves'])) -%}
+    {%- do run_query('delete from ' ~ ref('segmentation_moves') ~ ' where moves = 0 and reversed_moves = 0') -%}
+
+    {%- for table in tables_of_customers() -%}
+        {%- do run_query('delete from ' ~ table ~ ' where customer_id in (select customer_id from ' ~ erased_customers() ~ ')') -%}
+    {%- endfor -%}
+
+    {#- Checks quote rows that they do not like, and a run that they stop quotes the checks. -#}
+    {%- for table, column in {
+        source('operations', 'checks'): 'observed',
+        source('operations', 'runs'): 'message',
+        ref('delivered_days'): 'example',
+        ref('input_problems'): 'example',
+    }.items() -%}
+        {%- do run_query(unquote(table, column)) -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+{#- The customers who are erased, as flows.erase lists them in the copy while it works on it. -#}
+{% macro erased_customers() -%}
+    operations.erased_customers
+{%- endmacro %}
+
+{#- The rows of a table that are about erased customers, to read from. -#}
+{% macro rows_of_erased(table) -%}
+    (select * from {{ table }} where customer_id in (select erased.customer_id from {{ erased_customers() }} as erased))
+{%- endmacro %}
+
+{#- Every table that says something of single customers. -#}
+{% macro tables_of_customers() -%}
+    {{ return(run_query("
+        select columns.table_schema || '.' || columns.table_name
+        from information_schema.columns as columns
+        inner join information_schema.tables as tables
+            on
+                columns.table_catalog = tables.table_catalog
+                and columns.table_schema = tables.table_schema
+                and columns.table_name = tables.table_name
+        where
+            columns.column_name = 'customer_id'
+            and tables.table_type = 'BASE TABLE'
+            and columns.table_catalog = current_database()
+            and columns.table_schema || '.' || columns.table_name <> '" ~ erased_customers() ~ "'
+        order by 1
+    ").columns[0].values()) }}
+{%- endmacro %}
+
+{#- The statement that takes what is lost off the counts of a table. -#}
+{% macro subtract(table, lost, keys, counts) -%}
+    merge into {{ table }} as kept
+    using ({{ lost }}) as lost
+        on
+            {%- for key in keys %}
+            kept.{{ key }} = lost.{{ key }}{{ ' and' if not loop.last }}
+            {%- endfor %}
+    when matched then update set
+        {%- for count in counts %}
+        {{ count }} = kept.{{ count }} - lost.{{ count }}{{ ',' if not loop.last }}
+        {%- endfor %}
+{%- endmacro %}
+
+{#- The statement that removes a quotation that names an erased customer, as checks write it. -#}
+{% macro unquote(table, column) -%}
+    update {{ table }}
+    set {{ column }} = '(about a customer who was erased)'
+    where
+        exists (
+            select 1
+            from {{ erased_customers() }} as erased
+            where
+                {%- for word in ['customer', 'customer_id', 'share'] %}
+                ' ' || translate({{ column }}, ',;().', '     ') || ' '
+                like
+                '% {{ word }} ' || translate(cast(erased.customer_id as {{ dbt.type_string() }}), ',;().', '     ') || ' %'
+                {{- ' or' if not loop.last }}
+                {%- endfor %}
+        )
+{%- endmacro %}

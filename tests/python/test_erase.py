@@ -1,0 +1,240 @@
+"""Erasing customers: they are in no table and no release any more, and what is left still reconciles."""
+
+import shutil
+from collections import Counter
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+import yaml
+from conftest import NEXT_DAY, PUBLISHED, Shop
+from shop import HISTORY_START, read_rows, write_rows
+
+from flows.daily import daily
+from flows.erase import erase
+from flows.steps.dbt import dbt_arguments, run_dbt
+from flows.steps.erasure import Erasure, find_customers, read_customers
+from flows.steps.errors import RunStopped
+from flows.steps.operations_log import log_run, read_runs
+from flows.steps.pipeline import tidy
+from flows.steps.project import Project
+from flows.steps.release import list_releases
+from flows.steps.window import Window
+
+ONE_DAY = timedelta(days=1)
+# Frequent and rare customers, with and without contacts, and one who never orders.
+ERASED = (3, 4, 15, 29, 300, 777, 1199)
+
+
+def rows(database: Path, query: str) -> list[tuple]:
+    with duckdb.connect(str(database), read_only=True) as connection:
+        return connection.sql(query).fetchall()
+
+
+def released(shop: Shop, query: str) -> list[tuple]:
+    return rows(shop.serving / "current" / "tessera.duckdb", query)
+
+
+def take_out_of_the_sources(shop: Shop, customers: tuple[int, ...]) -> None:
+    for table in ("customers", "transactions", "contacts", "responses"):
+        header, *lines = read_rows(shop.files / f"{table}.csv")
+        place = header.index("customer_id")
+        write_rows(
+            shop.files / f"{table}.csv", [header, *(line for line in lines if int(line[place]) not in customers)]
+        )
+
+
+def ask(shop: Shop, customers: tuple[int, ...], reason: str = "asked for it on 9 April") -> str:
+    file = shop.folder / "erase.txt"
+    file.write_text("".join(f"{customer}\n" for customer in customers))
+    return erase(customers=str(file), reason=reason, vars=shop.vars)
+
+
+def customer_tables(shop: Shop) -> dict[str, list[tuple]]:
+    """What the history says of the customers who stay."""
+    stay = f"where customer_id not in {ERASED} order by all"
+    queries = {
+        "spells": f"from marts.fct_segment_spells {stay}",
+        "segments": f"from marts.customer_segments {stay}",
+        "features": f"from marts.fct_customer_features {stay}",
+        "customers": f"from marts.dim_customers {stay}",
+    }
+    return {name: released(shop, query) for name, query in queries.items()}
+
+
+def sizes_by_hand(shop: Shop, sales: dict[tuple[date, int], tuple[Decimal, int]]) -> dict[tuple, list]:
+    """fct_segment_daily, counted customer by customer from spells and what everybody bought."""
+    counted: dict[tuple, list] = {}
+
+    def count(day: date, segmentation: str, segment: str, place: int, value) -> None:
+        counted.setdefault((day, segmentation, segment), [0, 0, 0, 0, 0, Decimal(0), 0])[place] += value
+
+    for customer, segmentation, segment, before, after, begin, end in released(
+        shop,
+        "select customer_id, segmentation, segment, previous_segment, next_segment, valid_from, valid_to "
+        "from marts.fct_segment_spells",
+    ):
+        count(begin, segmentation, segment, 1, 1)
+        count(begin, segmentation, segment, 3, before is None)
+        if end <= PUBLISHED:
+            count(end, segmentation, segment, 2, 1)
+            count(end, segmentation, segment, 4, after == "(left)")
+        day = begin
+        while day < min(end, PUBLISHED + ONE_DAY):
+            net_sales, orders = sales.get((day, customer), (Decimal(0), 0))
+            for place, value in ((0, 1), (5, net_sales), (6, orders)):
+                count(day, segmentation, segment, place, value)
+            day += ONE_DAY
+    return counted
+
+
+def test_erased_customers_are_nowhere_and_what_is_left_adds_up(shop: Shop, capsys: pytest.CaptureFixture) -> None:
+    before, seen = customer_tables(shop), shop.fingerprint()
+    sales = {
+        (day, customer): (Decimal(str(net_sales)), orders)
+        for day, customer, net_sales, orders in rows(
+            shop.warehouse,
+            "select as_of_date, customer_id, net_sales_30d, orders_30d from features.customer_measures_history "
+            "where orders_30d > 0",
+        )
+    }
+    # A check has quoted one of them.
+    with duckdb.connect(str(shop.warehouse)) as connection:
+        connection.execute(
+            "update operations.checks set observed = '1 of 1 row: unknown_customer 1 (example unknown_customer: order 5"
+            ", customer 777, source files)' where code = 'unknown_customer'"
+        )
+
+    # --- As long as the sources deliver them, the next run would bring them back.
+    with pytest.raises(RunStopped, match=r"files, customers: 7 row\(s\) of 7 of them; files, transactions: \d+ row"):
+        ask(shop, ERASED)
+    assert shop.fingerprint() == seen
+
+    # --- They are taken out of everything, and nobody else is touched.
+    take_out_of_the_sources(shop, ERASED)
+    assert ask(shop, (*ERASED, 99999)).startswith(f"Released {PUBLISHED}")
+    assert "1 of these 8 customers are not in the warehouse" in capsys.readouterr().out
+    assert find_customers(shop.warehouse, ERASED) == {}
+    assert find_customers(shop.serving / "current" / "tessera.duckdb", ERASED) == {}
+    for file in (shop.serving / "current" / "parquet").iterdir():
+        with duckdb.connect() as connection:
+            mart = connection.read_parquet(str(file))
+            if "customer_id" in mart.columns:
+                assert not len(mart.filter(f"customer_id in {ERASED}")), file.name
+    assert [release.name for release in list_releases(shop.serving)] == [(shop.serving / "current").readlink().name]
+    assert not (shop.warehouse.parent / "restating").exists()
+    assert customer_tables(shop) == before
+    assert released(shop, "select observed from marts.ops_checks where observed like '%777%'") == []
+    assert rows(shop.warehouse, "select count(*) from duckdb_tables() where table_name like '%erased%'") == [(0,)]
+    run = released(shop, "select kind, status, message, customers from marts.ops_runs order by started_at desc limit 1")
+    assert run == [("erase", "released", "Erased 7 customers: asked for it on 9 April", 1200 - len(ERASED))]
+
+    # --- Sizes are those of the customers who are left, counted one by one ...
+    in_force = "select segmentation, segment from marts.dim_segments where is_current"
+    by_hand = sizes_by_hand(shop, sales)
+    days = [HISTORY_START + n * ONE_DAY for n in range((PUBLISHED - HISTORY_START).days + 1)]
+    nothing = [0, 0, 0, 0, 0, Decimal(0), 0]
+    expected = {(day, *segment): nothing for day in days for segment in released(shop, in_force)} | by_hand
+    found = {
+        row[:3]: list(row[3:])
+        for row in released(
+            shop,
+            'select as_of_date, segmentation, segment, customers, entered, exited, joined, "left", net_sales_30d, '
+            "orders_30d from marts.fct_segment_daily",
+        )
+    }
+    assert found == expected
+    assert Counter(key[0] for key in found) == Counter(dict.fromkeys(days, len(released(shop, in_force))))
+
+    # --- ... and what is counted by day is what the models make of the logs that are left.
+    logged = {
+        table: f"from {table} order by all"
+        for table in ("marts.fct_segment_daily", "marts.fct_segment_migrations", "history.segmentation_moves")
+    }
+    subtracted = {table: rows(shop.warehouse, query) for table, query in logged.items()}
+    whole = Window(HISTORY_START, PUBLISHED, HISTORY_START)
+    project = Project(overrides=yaml.safe_load(shop.vars))
+    models = ("customer_measures", "recent_spells", "segmentation_moves", "fct_segment_daily", "fct_segment_migrations")
+    run_dbt(dbt_arguments("run", project, select=models), project, whole, print)
+    assert {table: rows(shop.warehouse, query) for table, query in logged.items()} == subtracted
+
+    # --- The next day goes on from there: nothing is late, and nobody has left.
+    assert daily(vars=shop.vars).startswith(f"Released {NEXT_DAY}")
+    assert released(shop, "from marts.fct_late_arrivals") == []
+    assert released(shop, f"select sum(\"left\") from marts.fct_segment_daily where as_of_date = '{NEXT_DAY}'") == [
+        (0,)
+    ]
+    assert find_customers(shop.warehouse, ERASED) == {}
+    with pytest.raises(RunStopped, match="Nothing to erase"):
+        ask(shop, ERASED)
+
+
+def test_an_erasure_is_refused_where_it_would_publish_more_than_less_customers(shop: Shop) -> None:
+    seen = shop.fingerprint()
+    take_out_of_the_sources(shop, ERASED)
+    change = {
+        "The rules of this checkout are not those of the release": "update operations.runs set rule_versions = '{}'",
+        "has days up to 2024-04-10": "insert into history.segmentation_days values ('2024-04-10', '', '')",
+    }
+    for message, statement in change.items():
+        with duckdb.connect(str(shop.warehouse)) as connection:
+            connection.execute(statement)
+        with pytest.raises(RunStopped, match=message):
+            ask(shop, ERASED)
+    assert shop.fingerprint() == seen
+    assert set().union(*find_customers(shop.warehouse, ERASED).values()) == set(ERASED)
+    assert not (shop.warehouse.parent / "restating").exists()
+
+
+def test_releases_that_a_killed_erasure_did_not_remove_go_with_the_next_run(shop: Shop) -> None:
+    old = shop.serving / "releases" / "2024-04-08-20240409T000000Z"
+    shutil.copytree((shop.serving / "current").resolve(), old)
+    tidy(Project())
+    assert old in list_releases(shop.serving)
+    (run,) = read_runs(shop.warehouse)
+    log_run(shop.warehouse, replace(run, kind="erase"))
+    tidy(Project())
+    assert list_releases(shop.serving) == [(shop.serving / "current").resolve()]
+
+
+@pytest.mark.parametrize(
+    ("lines", "key_type", "read"),
+    [
+        (["17", "", " 4 ", "17\n"], "bigint", (17, 4)),
+        (["C-0017", "C-4"], "varchar", ("C-0017", "C-4")),
+        (["17", "C-4"], "bigint", "Line 2: 'C-4' is no customer key"),
+        (["-1"], "bigint", "Line 1: '-1' is no customer key"),
+        (["customer_id", "17"], "bigint", "Line 1: 'customer_id' is no customer key"),
+        ([" ", ""], "varchar", "There is no customer to erase"),
+    ],
+)
+def test_keys_are_read_one_a_line(lines: list[str], key_type: str, read: tuple | str) -> None:
+    if isinstance(read, tuple):
+        assert read_customers(lines, key_type) == read
+    else:
+        with pytest.raises(RunStopped, match=read):
+            read_customers(lines, key_type)
+
+
+def test_the_file_of_the_warehouse_does_not_keep_what_was_deleted_from_it(tmp_path: Path) -> None:
+    erasure = Erasure(tmp_path / "tessera.duckdb", "asked for", ("forget-me-4711",), "varchar")
+    with duckdb.connect(str(erasure.published)) as connection:
+        connection.execute("create schema marts")
+        connection.execute("create table marts.customers (customer_id varchar)")
+        connection.execute("insert into marts.customers select 'customer-' || i from range(300000) as numbers (i)")
+        connection.execute("insert into marts.customers values ('forget-me-4711')")
+        connection.execute("create view marts.everybody as from tessera.marts.customers")
+    erasure.begin()
+    with duckdb.connect(str(erasure.copy)) as connection:
+        connection.execute("delete from marts.customers where customer_id = 'forget-me-4711'")
+    assert b"forget-me-4711" in erasure.copy.read_bytes()
+    erasure.finish()
+    assert b"forget-me-4711" not in erasure.copy.read_bytes()
+    assert rows(erasure.copy, "select count(*) from marts.everybody") == [(300000,)]
+
+    erasure.begin()
+    with pytest.raises(RunStopped, match=r"1 customer came back .* into marts\.customers"):
+        erasure.finish()
