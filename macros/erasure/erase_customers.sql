@@ -86,9 +86,9 @@
             from {{ erased_customers() }} as erased
             where
                 {%- for word in ['customer', 'customer_id', 'share'] %}
-                ' ' || translate({{ column }}, ',;().', '     ') || ' '
+                ' ' || translate({{ column }}, ',;()./', '      ') || ' '
                 like
-                '% {{ word }} ' || translate(cast(erased.customer_id as {{ dbt.type_string() }}), ',;().', '     ') || ' %'
+                '% {{ word }} ' || translate(cast(erased.customer_id as {{ dbt.type_string() }}), ',;()./', '      ') || ' %'
                 {{- ' or' if not loop.last }}
                 {%- endfor %}
         )

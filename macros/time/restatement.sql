@@ -15,6 +15,13 @@
     }) }}
 {%- endmacro %}
 
+{#- Removes what earlier parts of the same restatement found: the last part looks at all of its days. -#}
+{% macro forget_restated_customers() -%}
+    {%- if restatement() and is_incremental() -%}
+        delete from {{ this }} where run_id = {{ sql_text(restatement().run_id) }}
+    {%- endif -%}
+{%- endmacro %}
+
 {#- The statement that attaches the warehouse as it was published, while a run
     rewrites days of it. -#}
 {% macro attach_history_before_restating() -%}

@@ -101,12 +101,16 @@ def test_erased_customers_are_nowhere_and_what_is_left_adds_up(shop: Shop, capsy
             "where orders_30d > 0",
         )
     }
-    # A check has quoted one of them.
+    # Checks have quoted some of them.
+    quoted = {
+        "unknown_customer": "1 of 1 row: unknown_customer 1 (example unknown_customer: order 5, customer 777)",
+        "customer_segment_duplicate": "2 rows share 777/seg_value",
+        "segment_not_given": "1 of 6,000 rows: segment null (customer_id 777, segmentation seg_value)",
+        "customers_empty": "777 rows",
+    }
     with duckdb.connect(str(shop.warehouse)) as connection:
-        connection.execute(
-            "update operations.checks set observed = '1 of 1 row: unknown_customer 1 (example unknown_customer: order 5"
-            ", customer 777, source files)' where code = 'unknown_customer'"
-        )
+        for code, observed in quoted.items():
+            connection.execute("update operations.checks set observed = ? where code = ?", [observed, code])
 
     # --- As long as the sources deliver them, the next run would bring them back.
     with pytest.raises(RunStopped, match=r"files, customers: 7 row\(s\) of 7 of them; files, transactions: \d+ row"):
@@ -127,7 +131,7 @@ def test_erased_customers_are_nowhere_and_what_is_left_adds_up(shop: Shop, capsy
     assert [release.name for release in list_releases(shop.serving)] == [(shop.serving / "current").readlink().name]
     assert not (shop.warehouse.parent / "restating").exists()
     assert customer_tables(shop) == before
-    assert released(shop, "select observed from marts.ops_checks where observed like '%777%'") == []
+    assert released(shop, "select observed from marts.ops_checks where observed like '%777%'") == [("777 rows",)]
     assert rows(shop.warehouse, "select count(*) from duckdb_tables() where table_name like '%erased%'") == [(0,)]
     run = released(shop, "select kind, status, message, customers from marts.ops_runs order by started_at desc limit 1")
     assert run == [("erase", "released", "Erased 7 customers: asked for it on 9 April", 1200 - len(ERASED))]

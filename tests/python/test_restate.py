@@ -175,6 +175,23 @@ def test_late_rows_count_from_the_next_run_on_and_history_follows_when_it_is_res
         shop, "select distinct run_id, reason, asked_first_date, asked_last_date, rebuilt_last_date "
         "from marts.ops_restatements"
     ) == [(run_id, "It's late", LATE_DAY, LATE_DAY + ONE_DAY, LAST)]  # fmt: skip
+    # Who they are, day by day.
+    who = {
+        (day, segmentation, customer): (before, after)
+        for customer, segmentation, begin, end, before, after in released(
+            shop,
+            "select customer_id, segmentation, valid_from, valid_to, segment_before, segment_now "
+            "from marts.ops_restated_customers",
+        )
+        for day in (begin + n * ONE_DAY for n in range((end - begin).days))
+    }
+    assert who == {
+        (day, segmentation, customer): (old.get(customer), new.get(customer))
+        for (day, segmentation), new in now.items()
+        for old in (history[day, segmentation],)
+        for customer in old.keys() | new.keys()
+        if old.get(customer) != new.get(customer)
+    }
     # Entries come and go where customers change.
     assert released(
         shop, "select sum(entries_added) - sum(entries_removed) from marts.ops_restatements"

@@ -8,13 +8,20 @@
 ) }}
 
 -- depends_on: {{ ref('segment_entries') }}
--- depends_on: {{ ref('fct_segment_spells') }}
+-- depends_on: {{ ref('ops_restated_customers') }}
 -- depends_on: {{ ref('fct_segment_daily') }}
 {%- set restated = restatement() %}
 {%- if restated %}
 {%- set measures = ['customers', 'entered', 'exited', 'joined', '"left"', 'net_sales_30d', 'orders_30d'] %}
 
-with entries as (
+with restated_customers as (
+
+    select * from {{ ref('ops_restated_customers') }}
+    where run_id = {{ sql_text(restated.run_id) }}
+
+),
+
+entries as (
 
     {%- for side, relation in {
         'before': restated.before ~ '.history.segment_entries', 'now': ref('segment_entries')
@@ -73,66 +80,20 @@ entry_counts as (
 
 ),
 
--- Customers with a changed entry, on the days on which one of their two histories
--- moves: between these days both stay as they are.
-turns as (
-
-    select distinct
-        entries.customer_id,
-        entries.segmentation,
-        entries.entered_on
-    from entries
-    inner join changed_entries
-        on
-            entries.customer_id = changed_entries.customer_id
-            and entries.segmentation = changed_entries.segmentation
-
-),
-
-compared_turns as (
-
-    select
-        turns.segmentation,
-        turns.entered_on,
-        lead(turns.entered_on) over (
-            partition by turns.customer_id, turns.segmentation
-            order by turns.entered_on
-        ) as next_turn_on,
-        coalesce(spells_before.segment, '(none)') <> coalesce(spells_now.segment, '(none)') as is_changed
-    from turns
-    left join {{ restated.before }}.marts.fct_segment_spells as spells_before
-        on
-            turns.customer_id = spells_before.customer_id
-            and turns.segmentation = spells_before.segmentation
-            and turns.entered_on >= spells_before.valid_from
-            and turns.entered_on < spells_before.valid_to
-    left join {{ ref('fct_segment_spells') }} as spells_now
-        on
-            turns.customer_id = spells_now.customer_id
-            and turns.segmentation = spells_now.segmentation
-            and turns.entered_on >= spells_now.valid_from
-            and turns.entered_on < spells_now.valid_to
-
-),
-
--- A customer counts from the turn that parts the histories to the one that joins them.
+-- A customer counts from the day that parts the histories to the one that joins them.
 partings as (
 
     select
         segmentation,
-        entered_on as as_of_date,
+        valid_from as as_of_date,
         1 as customers
-    from compared_turns
-    where is_changed
+    from restated_customers
     union all
     select
         segmentation,
-        next_turn_on as as_of_date,
+        valid_to as as_of_date,
         -1 as customers
-    from compared_turns
-    where
-        is_changed
-        and next_turn_on is not null
+    from restated_customers
 
 ),
 
