@@ -182,25 +182,14 @@ turns as (
 {{ measures_at_turns(first_date(), last_date(), window.days > 1) }},
 
 {% if is_incremental() -%}
-carried as (
+carried_customers as (
 
     select
-        {{ first_date() }} as measured_on,
         stored.customer_id,
+        stored.measured_on,
         {%- if window.first.day == 1 %}
-        customers.closed_date,
-        {%- else %}
-        {{ first_date() }} as closed_date,
-        {%- endif %}
-        {%- for column in measure_columns() %}
-        measure_changes.{{ column }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        customers.closed_date
     from stored
-    inner join {{ this }} as measure_changes
-        on
-            stored.customer_id = measure_changes.customer_id
-            and stored.measured_on = measure_changes.measured_on
-    {%- if window.first.day == 1 %}
     -- A key frame: whoever did not turn is as they were.
     inner join customers
         on stored.customer_id = customers.customer_id
@@ -214,6 +203,8 @@ carried as (
                 and turns.turned_on = {{ first_date() }}
         )
     {%- else %}
+        {{ first_date() }} as closed_date
+    from stored
     -- Who is gone, or was closed after the fact, is closed from this day on.
     left join customers
         on stored.customer_id = customers.customer_id
@@ -221,6 +212,24 @@ carried as (
         (stored.closed_date is null or stored.closed_date > {{ first_date() }})
         and (customers.customer_id is null or customers.closed_date <= {{ first_date() }})
     {%- endif %}
+
+),
+
+-- Only now their measures, for on most days they are few.
+carried as (
+
+    select
+        {{ first_date() }} as measured_on,
+        carried_customers.customer_id,
+        carried_customers.closed_date,
+        {%- for column in measure_columns() %}
+        measure_changes.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from carried_customers
+    inner join {{ this }} as measure_changes
+        on
+            carried_customers.customer_id = measure_changes.customer_id
+            and carried_customers.measured_on = measure_changes.measured_on
 
 ),
 
