@@ -9,6 +9,9 @@ HISTORY_START = date(2024, 4, 1)
 CUSTOMERS = 1200
 CATEGORIES = ("bakery", "dairy", "fruit", "household")
 PRODUCTS = 40
+# The first of the days on which some of those who never order did after all, as is heard of late.
+LATE_DAY = date(2024, 4, 6)
+LATE_CUSTOMERS = [number for number in range(CUSTOMERS) if number % 30 == 29][:15]
 
 
 def shop_vars(folder: Path) -> dict[str, object]:
@@ -55,6 +58,22 @@ def write_shop(folder: Path, last: date) -> None:
         ["customer_id", "campaign_id", "offer_id", "response_date"],
         ([i, "spring", "o1", f"2024-03-{2 + i % 20:02}"] for i in range(0, CUSTOMERS, 15)),
     )
+
+
+def add_late_rows(folder: Path) -> int:
+    """Deliver orders of LATE_DAY and the two days after it, one customer's of all three; returns how many lines."""
+    file = folder / "transactions.csv"
+    days = [str(LATE_DAY + timedelta(days=number)) for number in range(3)]
+    late = [
+        [str(customer), f"late-{customer}", f"{days[number % 3]} 10:00:00", "9.00", "p1", "1", "0", "0", "4.00"]
+        for number, customer in enumerate(LATE_CUSTOMERS)
+    ]
+    late += [
+        [str(LATE_CUSTOMERS[0]), f"late-{number}", f"{days[number]} 10:00:00", "5.00", "p1", "1", "0", "0", ""]
+        for number in (1, 2)
+    ]
+    write_rows(file, [*read_rows(file), *late])
+    return len(late)
 
 
 def read_rows(file: Path) -> list[list[str]]:

@@ -8,44 +8,15 @@ import duckdb
 import pytest
 import yaml
 from conftest import NEXT_DAY, PUBLISHED, Shop
-from shop import HISTORY_START, read_rows, write_rows, write_shop
+from shop import HISTORY_START, LATE_CUSTOMERS, LATE_DAY, add_late_rows, write_shop
 
 from flows.backfill import backfill
 from flows.daily import daily
 from flows.steps.errors import RunStopped
 from flows.steps.run import Run
 
-LATE_DAY = date(2024, 4, 6)
 LAST = date(2024, 4, 12)
 ONE_DAY = timedelta(days=1)
-# Customers who never order, of whom some did after all, one of them on several days.
-SILENT = [number for number in range(1200) if number % 30 == 29]
-LATE_CUSTOMERS = SILENT[:15]
-
-
-def add_late_rows(shop: Shop) -> int:
-    """Orders of days that are published; returns how many lines."""
-    file = shop.files / "transactions.csv"
-    late = [
-        [
-            str(customer),
-            f"late-{customer}",
-            f"{LATE_DAY + number % 3 * ONE_DAY} 10:00:00",
-            "9.00",
-            "p1",
-            "1",
-            "0",
-            "0",
-            "4.00",
-        ]
-        for number, customer in enumerate(LATE_CUSTOMERS)
-    ]
-    late += [
-        [str(SILENT[0]), f"late-{day}", f"{LATE_DAY + day * ONE_DAY} 10:00:00", "5.00", "p1", "1", "0", "0", ""]
-        for day in (1, 2)
-    ]
-    write_rows(file, [*read_rows(file), *late])
-    return len(late)
 
 
 def rows(database: Path, query: str) -> list[tuple]:
@@ -109,7 +80,7 @@ def marts_but_the_logs(shop: Shop) -> dict[str, list[tuple]]:
 def test_late_rows_count_from_the_next_run_on_and_history_follows_when_it_is_restated(shop: Shop, capsys) -> None:
     before = published_marts(shop, PUBLISHED)
     write_shop(shop.files, LAST)
-    late_lines = add_late_rows(shop)
+    late_lines = add_late_rows(shop.files)
 
     # --- The next run, of the days missed, leaves what is published as it is, counts the lines and warns.
     assert daily(vars=shop.vars).startswith(f"Released {LAST}")
@@ -120,7 +91,7 @@ def test_late_rows_count_from_the_next_run_on_and_history_follows_when_it_is_res
         "select customer_id, orders_7d, orders_lifetime from marts.fct_customer_features "
         f"where customer_id in ({marks})",
     )
-    assert sorted(ordered) == [(SILENT[0], 3, 3), *((customer, 1, 1) for customer in LATE_CUSTOMERS[1:])]
+    assert sorted(ordered) == [(LATE_CUSTOMERS[0], 3, 3), *((customer, 1, 1) for customer in LATE_CUSTOMERS[1:])]
     arrivals = released(
         shop,
         "select seen_on, activity_date, days_late, late_lines, withdrawn_lines, corrected_customers, customers, "
