@@ -131,14 +131,15 @@ def run_window(project: Project, window: Window, kind: Kind, rewrite: Rewrite | 
             release = publish(run)
         except Exception as error:
             told = _told(error, published)
-            run.end("failed", str(told))
+            # First, for the log of runs may need the room.
             discard_copy(published)
+            run.end("failed", str(told))
             if told is error:
                 raise
             raise told from error
         except BaseException as error:
-            run.end("interrupted", f"Stopped from outside ({type(error).__name__}).")
             discard_copy(published)
+            run.end("interrupted", f"Stopped from outside ({type(error).__name__}).")
             raise
         tell_owners(run, release)
         run.end("released")

@@ -1,7 +1,10 @@
 """Late rows and what rewriting published days does, through the flows, on the shop."""
 
+import shutil
 from collections.abc import Iterable
 from datetime import date, timedelta
+from errno import ENOSPC
+from os import strerror
 from pathlib import Path
 
 import duckdb
@@ -12,6 +15,7 @@ from shop import HISTORY_START, LATE_CUSTOMERS, LATE_DAY, add_late_rows, write_s
 
 from flows.backfill import backfill
 from flows.daily import daily
+from flows.steps import operations_log, pipeline
 from flows.steps.errors import RunStopped
 from flows.steps.run import Run
 
@@ -230,3 +234,29 @@ def test_a_restatement_that_fails_leaves_history_as_it_was(shop: Shop, monkeypat
     assert rows(shop.warehouse, "select kind, status, message from operations.runs order by run_id desc limit 1") == [
         ("restate", "failed", "something was wrong")
     ]
+
+
+def test_a_restatement_that_finds_no_room_says_so_in_the_log_of_runs(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What had been copied by then took the room that the log needed, and the run was called killed later."""
+
+    def fill_the_disk(source: Path, copy: Path) -> None:
+        copy.write_text("half a copy")
+        raise OSError(ENOSPC, strerror(ENOSPC))
+
+    log = operations_log.log_run
+
+    def log_where_there_is_room(warehouse: Path, run: operations_log.Run) -> None:
+        if (shop.warehouse.parent / "restating").exists():
+            raise duckdb.IOException("Could not write file: No space left on device")
+        log(warehouse, run)
+
+    monkeypatch.setattr(shutil, "copyfile", fill_the_disk)
+    monkeypatch.setattr(operations_log, "log_run", log_where_there_is_room)
+    monkeypatch.setattr(pipeline, "copy_warehouse", pipeline.copy_warehouse.with_options(retries=0))
+    with pytest.raises(RunStopped, match="No space left on device"):
+        backfill(first=LATE_DAY, restate=True, reason="to see", vars=shop.vars)
+    (run,) = rows(shop.warehouse, "select status, message from operations.runs order by run_id desc limit 1")
+    assert run[0] == "failed"
+    assert "No space left on device" in run[1]
