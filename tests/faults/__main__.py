@@ -1,10 +1,11 @@
-"""Disturbs the daily run in every way that is to be feared, and writes docs/reliability.md about it.
+"""Disturbs runs in every way that is to be feared, and writes docs/reliability.md about it.
 
 python -m tests.faults [--runs N] [--minutes N] [--jobs N] [--seed N] [--only WORDS] [--releases N] [--readers N]
 
-Each case is a real daily run of a small shop as a process of its own, with one fault, and a run after it without; see
-tests.faults.cases for the faults and tests.faults.trial for what has to hold. It lies among the tests because it
-judges; `make test` runs a small part of it. Exits with 1 where something does not hold.
+Each case is a real run on a small shop as a process of its own, with one fault, and runs after it without: the daily
+run, or a command that rewrites published days. See tests.faults.cases for the faults and tests.faults.trial for what
+has to hold. It lies among the tests because it judges; `make test` runs a small part of it. Exits with 1 where
+something does not hold.
 """
 
 import argparse
@@ -16,16 +17,28 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
+from itertools import product, repeat
 
 from flows.steps.project import ROOT
 from tests.faults.api import prefect_server
-from tests.faults.cases import Case, other_faults, random_kills, step_kills
-from tests.faults.lab import PUBLISHED, Bench, mart_differences, strays, warehouse_differences
+from tests.faults.cases import Case, other_faults, random_kills, rewrite_faults, step_kills
+from tests.faults.lab import (
+    DAILY,
+    PUBLISHED,
+    RESTATEMENT,
+    Bench,
+    Command,
+    mart_differences,
+    strays,
+    warehouse_differences,
+)
 from tests.faults.readers import KINDS, Seen, reading
 from tests.faults.report import Session, write_report
-from tests.faults.trial import Outcome, attempt
+from tests.faults.trial import Outcome, attempt, undisturbed
 
 FOLDER = ROOT / "build" / "faults"
 REPORT = ROOT / "docs" / "reliability.md"
@@ -48,36 +61,62 @@ def make_base(bench: Bench) -> None:
         shutil.copytree(bench.folder / name, bench.base / name, symlinks=True)
 
 
-def make_reference(bench: Bench) -> float:
-    """Run undisturbed and keep what came of it as `reference` beside the bench; returns the seconds."""
-    bench.lay_out()
-    ended = bench.run()
-    if ended.status != 0:
-        sys.exit(f"The undisturbed run failed:\n{ended.output}")
-    bench.keep_target()
-    # Once more, as every case runs: with everything parsed.
-    bench.lay_out()
-    ended = bench.run()
-    if ended.status != 0:
-        sys.exit(f"The undisturbed run failed:\n{ended.output}")
-    reference = reference_of(bench)
+def make_reference(bench: Bench, command: Command, is_done: bool) -> float:
+    """Run undisturbed and keep what came of it beside the bench; returns the seconds of the daily run.
+
+    Args:
+        bench: where.
+        command: what the delivered files are for.
+        is_done: whether it is run, before the day that waits.
+    """
+    bench.lay_out(command=command)
+    for each in undisturbed(command, is_done):
+        ended = bench.run(command=each)
+        if ended.status != 0:
+            sys.exit(f"The undisturbed {each.name} failed:\n{ended.output}")
+    reference = reference_of(bench, command, is_done)
     for name in ("warehouse", "serving", "target", "tmp", "files"):
         shutil.copytree(bench.folder / name, reference.folder / name, symlinks=True)
     return ended.seconds
 
 
-def reference_of(bench: Bench) -> Bench:
-    """Where what an undisturbed run left is kept."""
-    return Bench(bench.folder / "reference", bench.base, bench.api_port)
+def make_references(bench: Bench, rewrites: Sequence[Command]) -> float:
+    """Make the references of the daily run and of commands that rewrite; returns the seconds of the daily run."""
+    bench.lay_out()
+    ended = bench.run()
+    if ended.status != 0:
+        sys.exit(f"The undisturbed run failed:\n{ended.output}")
+    # Everything else runs as every case does: with everything parsed.
+    bench.keep_target()
+    for command in rewrites:
+        for is_done in (True, False):
+            make_reference(bench, command, is_done)
+    return make_reference(bench, DAILY, True)
+
+
+def reference_of(bench: Bench, command: Command, is_done: bool) -> Bench:
+    """Where what undisturbed runs left is kept."""
+    name = f"reference-{command.name.replace(' ', '-')}{'' if is_done else '-not-done'}"
+    return Bench(bench.folder / name, bench.base, bench.api_port)
+
+
+def fixed_cases() -> list[Case]:
+    """All cases but those at random instants."""
+    return [*step_kills(), *other_faults(), *rewrite_faults(RESTATEMENT)]
 
 
 def all_cases(runs: int, seed: int, seconds: float) -> list[Case]:
     """The fixed cases, and kills at random instants up to the number of runs; a seeded choice where that is fewer."""
-    fixed = [*step_kills(), *other_faults()]
+    fixed = fixed_cases()
     if runs <= len(fixed):
         # In their order, which the report keeps.
         return sorted(random.Random(seed).sample(fixed, runs), key=fixed.index)
     return fixed + list(random_kills(seed, runs - len(fixed), seconds))
+
+
+def wanted(cases: list[Case], only: str | None) -> list[Case]:
+    """The cases whose name fits a regular expression, if there is one."""
+    return [case for case in cases if not only or re.search(only, f"{case.kind}: {case.name}")]
 
 
 def run_all(cases: list[Case], benches: list[Bench], minutes: float) -> list[Outcome]:
@@ -94,7 +133,7 @@ def run_all(cases: list[Case], benches: list[Bench], minutes: float) -> list[Out
             return None
         bench = free.get()
         try:
-            outcome = attempt(case, bench, reference_of(bench))
+            outcome = attempt(case, bench, reference_of(bench, case.command, case.then != "forgotten"))
         finally:
             free.put(bench)
         done += 1
@@ -117,7 +156,7 @@ def release_under_readers(bench: Bench, releases: int, readers: int) -> Seen:
     kinds = [list(KINDS)[number % len(KINDS)] for number in range(readers)]
     with reading(bench.serving, kinds, pause=1.0) as seen:
         for day in days:
-            ended = bench.run(arguments=["--as-of", str(day)])
+            ended = bench.run(command=replace(DAILY, arguments=("--as-of", str(day))))
             print(f"released under readers: {day}, {ended.seconds:.0f} s, status {ended.status}", flush=True)
             if ended.status != 0:
                 seen.failed.append(f"the run of {day} ended with {ended.status}")
@@ -133,8 +172,8 @@ def become_root() -> None:
 
 def main() -> int:
     """Build the base, run all cases, write the report."""
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Disturb the daily run.")
-    parser.add_argument("--runs", type=int, default=80, metavar="N", help="disturbed runs (default 80)")
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Disturb runs.")
+    parser.add_argument("--runs", type=int, default=90, metavar="N", help="disturbed runs (default 90)")
     parser.add_argument("--minutes", type=float, default=600, metavar="N", help="begin no run after so many minutes")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="runs at a time (default 2)")
     parser.add_argument("--seed", type=int, default=4, metavar="N", help="of the random instants (default 4)")
@@ -158,19 +197,23 @@ def main() -> int:
         print("Publishing the base ...", flush=True)
         make_base(benches[0])
         print("Running undisturbed ...", flush=True)
+        rewrites = {case.command: None for case in wanted(fixed_cases(), arguments.only) if case.command != DAILY}
         with ThreadPoolExecutor(arguments.jobs) as pool:
-            seconds = max(pool.map(make_reference, benches))
-        first = reference_of(benches[0])
+            seconds = max(pool.map(make_references, benches, repeat(list(rewrites))))
         wrong = []
-        for other in map(reference_of, benches[1:]):
-            wrong += mart_differences(other.serving, first.serving)
-            wrong += warehouse_differences(other.warehouse, first.warehouse) + strays(other, first)
+        for command, is_done in [(DAILY, True), *product(rewrites, (True, False))]:
+            first, *others = (reference_of(bench, command, is_done) for bench in benches)
+            for other in others:
+                wrong += mart_differences(other.serving, first.serving)
+                wrong += warehouse_differences(other.warehouse, first.warehouse) + strays(other, first)
+        for command in rewrites:
+            done, not_done = (reference_of(benches[0], command, is_done) for is_done in (True, False))
+            if not mart_differences(done.serving, not_done.serving):
+                sys.exit(f"The {command.name} changes nothing, so that nothing could be seen of it.")
         if wrong:
             sys.exit(f"Two undisturbed runs differ: {'; '.join(wrong)}")
         print(f"An undisturbed run takes {seconds:.0f} s.", flush=True)
-        cases = all_cases(arguments.runs, arguments.seed, seconds)
-        if arguments.only:
-            cases = [case for case in cases if re.search(arguments.only, f"{case.kind}: {case.name}")]
+        cases = wanted(all_cases(arguments.runs, arguments.seed, seconds), arguments.only)
         outcomes = run_all(cases, benches, arguments.minutes)
         seen = None if arguments.only else release_under_readers(benches[0], arguments.releases, arguments.readers)
     broken = [outcome for outcome in outcomes if outcome.wrong]
@@ -179,7 +222,7 @@ def main() -> int:
         print(f"Left in the project's folder: {', '.join(left)}")
     print(f"{len(outcomes)} disturbed runs, {len(broken)} of which do not hold, in {time.monotonic() - begun:.0f} s.")
     if seen is not None:
-        known = max(len(cases), len([*step_kills(), *other_faults()]))
+        known = max(len(cases), len(fixed_cases()))
         session = Session(arguments.jobs, arguments.seed, known, seconds, time.monotonic() - begun)
         write_report(REPORT, outcomes, session, seen, arguments.releases, arguments.readers)
         print(f"Readers: {seen.queries} queries, {len(seen.failed)} failed, {len(seen.mixed)} mixed two releases.")

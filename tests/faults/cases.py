@@ -1,4 +1,4 @@
-"""The faults: what is done to a daily run, where, and what has to follow."""
+"""The faults: what is done to a run, where, and what has to follow."""
 
 import os
 import random
@@ -7,16 +7,31 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
+from flows.steps.restatement import FOLDER as COPY
 from tests.faults.api import Line, free_port
-from tests.faults.lab import NEXT_DAY, Bench, Place, kill
+from tests.faults.lab import DAILY, NEXT_DAY, Bench, Command, Place, kill
 from tests.python.shop import read_rows, write_rows, write_shop
 
 MIB = 1 << 20
+
+# What a run says that has no room, or no right to read or write.
+FULL = "No space|ENOSPC|disk|File too large|could not be written"
+DENIED = "Permission denied|cannot be read|could not be written|there is no file"
+
+# What follows a command that rewrites published days. It is run again, or it is not, since the daily run finds it done
+# or finishes it, or finds the history as it was.
+Then = Literal["again", "finished", "forgotten"]
+THEN: Mapping[Then, str] = {
+    "again": "then again",
+    "finished": "then the daily run, and it counts",
+    "forgotten": "then the daily run, and nothing is left of it",
+}
 
 
 class Fault:
@@ -214,6 +229,8 @@ class Case:
         fault: what.
         says: a regular expression for what the run has to say when it stops; None where it has no say.
         released: whether the run has to release in spite of the fault.
+        command: what is disturbed.
+        then: what follows a command that rewrites published days, before the daily run.
     """
 
     kind: str
@@ -222,6 +239,8 @@ class Case:
     place: Place = field(default_factory=Place)
     says: str | None = None
     released: bool = False
+    command: Command = DAILY
+    then: Then = "again"
 
 
 def shop_without_households(files: Path) -> None:
@@ -309,6 +328,49 @@ def step_kills() -> Iterator[Case]:
     )
 
 
+# Exact places where published days are rewritten on a copy of the warehouse.
+COPYING = Place(event="shutil.copyfile", match=COPY)
+BEGINNING = Place(event="os.mkdir", match=COPY)
+SWITCHING = Place(event="os.rename", match=f"{COPY}/")
+SWITCHED = Place(event="os.rmdir", match=COPY)
+
+
+def rewrite_faults(command: Command) -> Iterator[Case]:
+    """What is done to a command that rewrites published days."""
+
+    def case(name: str, fault: Fault, place: Place, then: Then = "again", says: str | None = None) -> Case:
+        return Case(command.name, f"{name}; {THEN[then]}", fault, place, says, command=command, then=then)
+
+    half = KilledWithTornFile(f"warehouse/{COPY}/tessera.duckdb", MIB)
+    yield case("killed, the group: half of the warehouse is copied", half, COPYING)
+    places = (
+        WITH_CHILD
+        | WITHOUT_CHILD
+        | {
+            "release, before the copy becomes the warehouse": SWITCHING,
+            "release, the copy has become the warehouse": SWITCHED,
+        }
+    )
+    alone, group = "the flow alone", "the group"
+    kills: list[tuple[str, str, Then]] = [
+        (alone, "inputs, a table is built", "again"),
+        (alone, "models, features", "forgotten"),
+        (group, "models, history", "again"),
+        (group, "release, marts are copied", "again"),
+        (group, "release, before the copy becomes the warehouse", "forgotten"),
+        (group, "release, the copy has become the warehouse", "finished"),
+        (group, "release, before the link becomes current", "finished"),
+        (group, "release, before the link becomes current", "again"),
+        (group, "release, an old release is being removed", "finished"),
+    ]
+    for who, where, then in kills:
+        yield case(f"killed, {who}: {where}", Killed(group=who == group), places[where], then)
+    yield case("disk full: the warehouse is copied", DiskFull("warehouse", 2 * MIB), COPYING, says=FULL)
+    for where, place in {"as the copy is made": BEGINNING, "before the copy becomes the warehouse": SWITCHING}.items():
+        name = f"access taken: writing to the warehouse's folder, {where}"
+        yield case(name, AccessTaken("warehouse", 0o555), place, says=DENIED)
+
+
 def random_kills(seed: int, number: int, seconds: float) -> Iterator[Case]:
     """SIGKILL at seeded instants of a run that takes so many seconds, of the flow alone and of the group in turn."""
     instants = random.Random(seed)
@@ -321,26 +383,24 @@ def random_kills(seed: int, number: int, seconds: float) -> Iterator[Case]:
 
 def other_faults() -> Iterator[Case]:
     """Everything but SIGKILL."""
-    full = "No space|ENOSPC|disk|File too large|could not be written"
-    yield Case("disk full", "warehouse, from the start", DiskFull("warehouse", 0), Place(line="^Building"), full)
+    yield Case("disk full", "warehouse, from the start", DiskFull("warehouse", 0), Place(line="^Building"), FULL)
     yield Case(
-        "disk full", "warehouse, in models", DiskFull("warehouse", 64 << 10), Place(line="^models", delay=3), full
+        "disk full", "warehouse, in models", DiskFull("warehouse", 64 << 10), Place(line="^models", delay=3), FULL
     )
     copying = Place(event="os.mkdir", match=r"\.building-.*parquet")
-    yield Case("disk full", "serving, as the release begins", DiskFull("serving", 0), copying, full)
-    yield Case("disk full", "serving, with room for half a release", DiskFull("serving", 2 * MIB), copying, full)
+    yield Case("disk full", "serving, as the release begins", DiskFull("serving", 0), copying, FULL)
+    yield Case("disk full", "serving, with room for half a release", DiskFull("serving", 2 * MIB), copying, FULL)
     docs = Place(event="open", match=r"data_docs/index\.html")
-    yield Case("disk full", "serving, as data docs are written", DiskFull("serving", 0), docs, full)
+    yield Case("disk full", "serving, as data docs are written", DiskFull("serving", 0), docs, FULL)
 
     start = Place(line="^Building")
-    denied = "Permission denied|cannot be read|could not be written|there is no file"
     yield Case(
-        "access taken", "a source file, before the run", AccessTaken("files/transactions.csv", 0), Place(), denied
+        "access taken", "a source file, before the run", AccessTaken("files/transactions.csv", 0), Place(), DENIED
     )
-    yield Case("access taken", "a source file, in inputs", AccessTaken("files/customers.csv", 0), start, denied)
-    yield Case("access taken", "the sources' folder, in models", AccessTaken("files", 0), Place(line="^models"), denied)
-    yield Case("access taken", "writing to serving/releases", AccessTaken("serving/releases", 0o555), start, denied)
-    yield Case("access taken", "writing to serving", AccessTaken("serving", 0o555), start, denied)
+    yield Case("access taken", "a source file, in inputs", AccessTaken("files/customers.csv", 0), start, DENIED)
+    yield Case("access taken", "the sources' folder, in models", AccessTaken("files", 0), Place(line="^models"), DENIED)
+    yield Case("access taken", "writing to serving/releases", AccessTaken("serving/releases", 0o555), start, DENIED)
+    yield Case("access taken", "writing to serving", AccessTaken("serving", 0o555), start, DENIED)
 
     yield Case("checkpoint", "an input check fails", BadDelivery(customer_twice), says="customer_duplicate")
     yield Case("checkpoint", "a mart check fails", BadDelivery(shop_without_households), says="seg_household")

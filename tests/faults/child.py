@@ -1,6 +1,6 @@
-"""Runs the daily flow in this process and stops, as SIGSTOP does, at a place that a test has chosen.
+"""Runs a flow in this process and stops, as SIGSTOP does, at a place that a test has chosen.
 
-python -m tests.faults.child PLACE [arguments of flows.daily]
+python -m tests.faults.child PLACE MODULE [arguments of the module, such as flows.daily]
 
 PLACE is JSON: `event` is one of Python's audit events, such as os.rename, and `match` a regular expression that
 its arguments have to fit. The process stops right before the event takes place for the first time, so that what is
@@ -47,14 +47,14 @@ def make_raise(place: str) -> None:
 
 
 def main() -> None:
-    """Prepare the place and run the flow as `python -m flows.daily` does."""
-    place = json.loads(sys.argv[1])
+    """Prepare the place and run the flow as `python -m MODULE` does."""
+    place, module = json.loads(sys.argv[1]), sys.argv[2]
     if "event" in place:
         stop_at(place["event"], place["match"])
     if "raises" in place:
         make_raise(place["raises"])
-    sys.argv = ["flows.daily", *sys.argv[2:]]
-    runpy.run_module("flows.daily", run_name="__main__", alter_sys=True)
+    sys.argv = sys.argv[2:]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

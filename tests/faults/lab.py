@@ -1,4 +1,4 @@
-"""A place where one daily run at a time is disturbed, and what is looked at afterwards.
+"""A place where one run at a time is disturbed, and what is looked at afterwards.
 
 A bench has a fixed folder, since dbt parses the project anew where a path changes: the shop's files, a warehouse, the
 releases, dbt's target, logs and temporary files. Every case starts from the same published base and the same target.
@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -23,7 +23,7 @@ import yaml
 
 from flows.steps.project import ROOT
 from tests.faults.child import STOPPED
-from tests.python.shop import shop_vars, write_shop
+from tests.python.shop import LATE_DAY, add_late_rows, shop_vars, write_shop
 
 PUBLISHED = date(2024, 4, 9)
 NEXT_DAY = PUBLISHED + timedelta(days=1)
@@ -33,6 +33,32 @@ MARK = "TESSERA_FAULTS_BENCH"
 
 # What is done to a run: gets the bench and the process.
 Act = Callable[["Bench", subprocess.Popen], None]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A flow that is run.
+
+    Attributes:
+        name: what it does, as the report calls it.
+        module: what `python -m` runs.
+        arguments: added to the vars.
+        deliver: changes the delivered files, so that there is something to do.
+    """
+
+    name: str
+    module: str
+    arguments: tuple[str, ...] = ()
+    deliver: Callable[[Path], object] = lambda files: None
+
+
+DAILY = Command("daily run", "flows.daily")
+RESTATEMENT = Command(
+    "restatement",
+    "flows.backfill",
+    ("--restate", "--first", str(LATE_DAY), "--reason", "orders came late"),
+    add_late_rows,
+)
 
 
 @dataclass
@@ -110,8 +136,11 @@ class Bench:
         """The folder of the releases."""
         return self.folder / "serving"
 
-    def lay_out(self, last: date = NEXT_DAY) -> None:
-        """Put everything as it is before the run: the base's warehouse, releases and target, and files up to `last`."""
+    def lay_out(self, last: date = NEXT_DAY, command: Command = DAILY) -> None:
+        """Put everything as it is before the run: the base's warehouse, releases and target, and files up to `last`.
+
+        The files are those that the command is there for.
+        """
         for name in ("files", "warehouse", "serving", "target", "logs", "tmp"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         for name in ("warehouse", "serving"):
@@ -122,6 +151,7 @@ class Bench:
             shutil.copytree(kept, self.target)
         (self.folder / "tmp").mkdir(parents=True)
         write_shop(self.files, last)
+        command.deliver(self.files)
 
     def keep_target(self) -> None:
         """Remember what dbt parsed, for the next layouts."""
@@ -150,30 +180,30 @@ class Bench:
         place: Place | None = None,
         act: Act | None = None,
         *,
+        command: Command = DAILY,
         api_url: str | None = None,
-        arguments: Sequence[str] = (),
     ) -> Ended:
-        """Run the daily flow in a process group of its own, and act at a place.
+        """Run a flow in a process group of its own, and act at a place.
 
         Args:
             place: where `act` is called.
             act: gets the bench and the process, which is stopped (SIGSTOP) where the place is an audit event.
+            command: which flow.
             api_url: Prefect's API instead of the bench's; empty for a temporary one.
-            arguments: added to the command.
         """
         place = place or Place()
-        command = [sys.executable, "-m", "tests.faults.child", place.for_child()]
-        command += ["--vars", yaml.safe_dump(shop_vars(self.files)), *arguments]
+        words = [sys.executable, "-m", "tests.faults.child", place.for_child(), command.module]
+        words += ["--vars", yaml.safe_dump(shop_vars(self.files)), *command.arguments]
         if self.without_root:
             # Root may read and write anything: a run as it would be started by anybody else.
-            command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
+            words = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *words]
 
         log = self.folder / "output.log"
         begun = time.monotonic()
         # Into a file: a pipe would be held open by whatever outlives the run.
         with log.open("w") as output:
             process = subprocess.Popen(
-                command,
+                words,
                 cwd=ROOT,
                 env=self.environment(self.api_url if api_url is None else api_url),
                 stdout=output,
@@ -253,15 +283,15 @@ def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
 def mart_differences(serving: Path, reference: Path) -> list[str]:
     """The marts of two current releases that differ in a row, but those that tell of the runs themselves."""
     databases = [str((folder / "current" / "tessera.duckdb").resolve()) for folder in (serving, reference)]
-    return _differences(*databases, leave_out="ops_")
+    return _differences(*databases, leave_out=("marts.ops_",))
 
 
 def warehouse_differences(warehouse: Path, reference: Path) -> list[str]:
     """The schemas, tables and columns of two warehouses that are not in both, and the tables that differ in a row."""
-    return _differences(str(warehouse), str(reference), leave_out="operations.")
+    return _differences(str(warehouse), str(reference), leave_out=("marts.ops_", "operations."))
 
 
-def _differences(one: str, other: str, leave_out: str) -> list[str]:
+def _differences(one: str, other: str, leave_out: tuple[str, ...]) -> list[str]:
     with duckdb.connect() as connection:
         connection.execute(f"attach '{one}' as tessera (read_only)")
         connection.execute(f"attach '{other}' as reference (read_only)")
@@ -291,7 +321,7 @@ def _differences(one: str, other: str, leave_out: str) -> list[str]:
         ).fetchall()
         for schema, table in tables:
             name = f"{schema}.{table}"
-            if leave_out in name or any(name in difference for difference in found):
+            if name.startswith(leave_out) or any(name in difference for difference in found):
                 continue
             pairs = (("tessera", "reference"), ("reference", "tessera"))
             rows = sum(

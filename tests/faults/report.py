@@ -25,8 +25,8 @@ INTRODUCTION = """# What a run survives
 Made by `make faults` (`python -m tests.faults`); do not edit it by hand.
 
 A small shop (1,200 customers, CSV files) has nine published days and one that waits. Every line below is a real
-daily run of it as a process of its own that was disturbed as the line says, and then a run that was not. What is
-promised, and looked at each time:
+daily run of it as a process of its own that was disturbed as the line says, and then a run that was not; in a group
+of its own a command that rewrites published days is disturbed. What is promised, and looked at each time:
 
 - **current**: after the disturbed run `serving/current` is a whole release, the old or the new one: its manifest can be
   read, and the rows of every mart, all columns read, are as many as it says in the database and in Parquet.
@@ -40,6 +40,10 @@ promised, and looked at each time:
 "The flow alone" means that SIGKILL hits the flow's process and not the dbt it has started; "the group" hits both.
 Places in the release are exact: the process is stopped right before the system call and killed there. Where a run has
 to stop with a message, the message is looked at too.
+
+Before a restatement, orders of the last four published days have come late. After it was disturbed, either the same
+command runs "again" and then the daily run, or the daily run alone. Then the marts equal those of the two run undisturbed,
+or, where the restatement had not got so far that "it counts", those of the daily run alone: "nothing is left of it".
 """
 
 READERS = """

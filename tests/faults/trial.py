@@ -1,4 +1,4 @@
-"""What becomes of one case: the disturbed run, the run after it, and what is compared then."""
+"""What becomes of one case: the disturbed run, the runs after it, and what is compared then."""
 
 import re
 import time
@@ -8,9 +8,11 @@ from datetime import date
 
 from tests.faults.cases import Case
 from tests.faults.lab import (
+    DAILY,
     NEXT_DAY,
     PUBLISHED,
     Bench,
+    Command,
     current_problem,
     mart_differences,
     strays,
@@ -28,7 +30,7 @@ class Outcome:
     Attributes:
         current: what readers had after the disturbed run: the old or the new release, or broken.
         ended: how the disturbed run ended: killed, stopped (with a message) or released.
-        next_ok, marts_equal, clean: what the run after it came to.
+        next_ok, marts_equal, clean: what the runs after it came to.
         wrong: everything that does not hold, in words.
     """
 
@@ -43,18 +45,20 @@ class Outcome:
 
 
 def attempt(case: Case, bench: Bench, reference: Bench) -> Outcome:
-    """Disturb a run, run again, and compare with a run that was not disturbed."""
+    """Disturb a run, run again, and compare with what runs that were not disturbed have left as the reference."""
     outcome, begun = Outcome(case), time.monotonic()
-    bench.lay_out()
+    bench.lay_out(command=case.command)
     fault = case.fault
     try:
         fault.prepare(bench)
         _disturb(outcome, bench)
         fault.repair(bench)
-        again = bench.run()
-        outcome.next_ok = again.status == 0
-        if not outcome.next_ok:
-            outcome.wrong.append(f"the next run ended with {again.status}: {_last(again.output)}")
+        for command in undisturbed(case.command, case.then == "again"):
+            ended = bench.run(command=command)
+            outcome.next_ok = ended.status == 0
+            if not outcome.next_ok:
+                outcome.wrong.append(f"the next {command.name} ended with {ended.status}: {_last(ended.output)}")
+                break
         else:
             _compare(outcome, bench, reference)
     except Exception as error:
@@ -67,9 +71,9 @@ def attempt(case: Case, bench: Bench, reference: Bench) -> Outcome:
 
 def _disturb(outcome: Outcome, bench: Bench) -> None:
     case = outcome.case
-    ended = bench.run(case.place, case.fault.act, api_url=case.fault.api_url)
+    ended = bench.run(case.place, case.fault.act, command=case.command, api_url=case.fault.api_url)
     outcome.ended = {0: "released", 1: "stopped"}.get(ended.status, "killed" if ended.status == -9 else "?")
-    outcome.current, problem = current_problem(bench, DAYS)
+    outcome.current, problem = _seen(case.command, bench)
     if problem:
         outcome.wrong.append(problem)
     if not ended.reached and (case.place.line or case.place.event):
@@ -80,6 +84,20 @@ def _disturb(outcome: Outcome, bench: Bench) -> None:
         outcome.wrong.append("it stopped, but readers see a new release")
     if case.released and not (ended.status == 0 and outcome.current == "new"):
         outcome.wrong.append(f"it should have released: {ended.status}: {_last(ended.output)}")
+
+
+def _seen(command: Command, bench: Bench) -> tuple[str, str | None]:
+    """Which release is current after a command, and what is wrong with it."""
+    if command == DAILY:
+        return current_problem(bench, DAYS)
+    # A rewrite releases a day that was released before: the folder tells which of the two it is.
+    before, now = ((folder / "serving" / "current").resolve().name for folder in (bench.base, bench.folder))
+    return current_problem(bench, {PUBLISHED: "old" if now == before else "new"})
+
+
+def undisturbed(command: Command, is_run: bool) -> list[Command]:
+    """What is run undisturbed: a command that rewrites published days, if it is, and the day that waits."""
+    return [command, DAILY] if is_run and command != DAILY else [DAILY]
 
 
 def _compare(outcome: Outcome, bench: Bench, reference: Bench) -> None:
