@@ -41,8 +41,8 @@ of its own a command that rewrites published days is disturbed. What is promised
 Places in the release are exact: the process is stopped right before the system call and killed there. Where a run has
 to stop with a message, the message is looked at too.
 
-Before a restatement, orders of the last four published days have come late. After it was disturbed, either the same
-command runs "again" and then the daily run, or the daily run alone. Then the marts equal those of the two run undisturbed,
+Before a restatement, orders of three published days have come late. After it was disturbed, either the same command
+runs "again" and then the daily run, or the daily run alone. Then the marts equal those of the two run undisturbed,
 or, where the restatement had not got so far that "it counts", those of the daily run alone: "nothing is left of it".
 """
 
