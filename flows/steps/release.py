@@ -63,6 +63,7 @@ def publish(
     releases = serving / "releases"
     name = f"{as_of_date}-{run_id}"
     building = releases / f"{BUILDING}{name}"
+    is_switching = False
     try:
         releases.mkdir(parents=True, exist_ok=True)
         sweep(serving)
@@ -83,10 +84,13 @@ def publish(
         (serving / NEXT).symlink_to(Path("releases") / name)
         release = building.rename(releases / name)
         before_readers_see_it()
+        is_switching = True
         make_current(serving)
     except (OSError, duckdb.Error) as error:
-        with suppress(OSError):
-            sweep(serving)
+        # What the warehouse has become by now must be seen: the next run points readers to it.
+        if not is_switching:
+            with suppress(OSError):
+                sweep(serving)
         raise RunStopped(
             f"The release {releases / name} could not be written: {str(error).splitlines()[0]}. "
             "Readers still see the release before it. Make room there, or give this user the right to write, "

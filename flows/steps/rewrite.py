@@ -66,7 +66,7 @@ class Rewrite:
 
 
 def finish_switch(warehouse: Path, serving: Path) -> None:
-    """Let readers see the release of a rewrite that was killed when its copy had become the warehouse already.
+    """Let readers see the release of a rewrite that ended when its copy had become the warehouse already.
 
     Raises:
         duckdb.Error: the warehouse cannot be read.

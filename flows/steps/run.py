@@ -256,10 +256,7 @@ class Run:
         # Where even the warehouse cannot be written, what stopped the run is still what has to be told.
         if status != "released":
             with suppress(duckdb.Error, OSError):
-                self.log(status, message)
-                if self.rewrite:
-                    # Its copy goes; what it found stays.
-                    operations_log.log_checks(self.published_warehouse, self.run_id, self.results)
+                self._log_end(status, message)
         self.events.write(
             "run_ended",
             status=status,
@@ -268,6 +265,17 @@ class Run:
             message=message,
         )
         self.events.close()
+
+    def _log_end(self, status: str, message: str | None) -> None:
+        if not self.rewrite:
+            self.log(status, message)
+            return
+        logged = {run.run_id: run.status for run in operations_log.read_runs(self.published_warehouse)}
+        # The copy alone is told that a run is releasing: where it has become the warehouse, the next run lets readers
+        # see its release. Else the copy goes, and what it found stays.
+        if logged.get(self.run_id) != "releasing":
+            self.log(status, message)
+            operations_log.log_checks(self.published_warehouse, self.run_id, self.results)
 
     def forget_old(self) -> None:
         """Remove logs of runs, and runs from the log of runs, that are older than the vars say."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from flows.steps.restatement import FOLDER as COPY
+from flows.steps.rewrite import FOLDER as COPY
 from tests.faults.api import Line, free_port
-from tests.faults.lab import DAILY, NEXT_DAY, Bench, Command, Place, kill
+from tests.faults.lab import DAILY, ERASURE, NEXT_DAY, RESTATEMENT, Bench, Command, Place, kill
 from tests.python.shop import read_rows, write_rows, write_shop
 
 MIB = 1 << 20
@@ -330,45 +330,77 @@ def step_kills() -> Iterator[Case]:
 
 # Exact places where published days are rewritten on a copy of the warehouse.
 COPYING = Place(event="shutil.copyfile", match=COPY)
-BEGINNING = Place(event="os.mkdir", match=COPY)
-SWITCHING = Place(event="os.rename", match=f"{COPY}/")
-SWITCHED = Place(event="os.rmdir", match=COPY)
+BEGINNING = Place(event="os.mkdir", match=f"/{COPY} ")
+SWITCHING = Place(event="os.rename", match=f"/{COPY}/tessera.duckdb /")
+# Not the folder inside it for what does not fit into memory.
+SWITCHED = Place(event="os.rmdir", match=f"/{COPY} ")
+ERASING = Place(line="^erase", delay=8)
 
 
-def rewrite_faults(command: Command) -> Iterator[Case]:
-    """What is done to a command that rewrites published days."""
+REWRITING = {
+    **WITH_CHILD,
+    **WITHOUT_CHILD,
+    "the warehouse is being copied": COPYING,
+    "customers are taken out": ERASING,
+    "release, before the copy becomes the warehouse": SWITCHING,
+    "release, the copy has become the warehouse": SWITCHED,
+}
 
-    def case(name: str, fault: Fault, place: Place, then: Then = "again", says: str | None = None) -> Case:
-        return Case(command.name, f"{name}; {THEN[then]}", fault, place, says, command=command, then=then)
 
-    half = KilledWithTornFile(f"warehouse/{COPY}/tessera.duckdb", MIB)
-    yield case("killed, the group: half of the warehouse is copied", half, COPYING)
-    places = (
-        WITH_CHILD
-        | WITHOUT_CHILD
-        | {
-            "release, before the copy becomes the warehouse": SWITCHING,
-            "release, the copy has become the warehouse": SWITCHED,
-        }
-    )
-    alone, group = "the flow alone", "the group"
-    kills: list[tuple[str, str, Then]] = [
-        (alone, "inputs, a table is built", "again"),
-        (alone, "models, features", "forgotten"),
-        (group, "models, history", "again"),
-        (group, "release, marts are copied", "again"),
-        (group, "release, before the copy becomes the warehouse", "forgotten"),
-        (group, "release, the copy has become the warehouse", "finished"),
-        (group, "release, before the link becomes current", "finished"),
-        (group, "release, before the link becomes current", "again"),
-        (group, "release, an old release is being removed", "finished"),
-    ]
+def rewrite_fault(
+    command: Command, name: str, fault: Fault, place: Place, then: Then = "again", says: str | None = None
+) -> Case:
+    """A case of a command that rewrites what is published."""
+    return Case(command.name, f"{name}; {THEN[then]}", fault, place, says, command=command, then=then)
+
+
+def rewrite_kills(command: Command, kills: list[tuple[str, str, Then]]) -> Iterator[Case]:
+    """SIGKILL to a command that rewrites what is published: to whom, where, and what follows."""
     for who, where, then in kills:
-        yield case(f"killed, {who}: {where}", Killed(group=who == group), places[where], then)
-    yield case("disk full: the warehouse is copied", DiskFull("warehouse", 2 * MIB), COPYING, says=FULL)
+        yield rewrite_fault(command, f"killed, {who}: {where}", Killed(who == "the group"), REWRITING[where], then)
+
+
+def restatement_faults() -> Iterator[Case]:
+    """What is done to a command that rewrites published days."""
+    half = KilledWithTornFile(f"warehouse/{COPY}/tessera.duckdb", MIB)
+    yield rewrite_fault(RESTATEMENT, "killed, the group: half of the warehouse is copied", half, COPYING)
+    yield from rewrite_kills(
+        RESTATEMENT,
+        [
+            ("the flow alone", "inputs, a table is built", "again"),
+            ("the flow alone", "models, features", "forgotten"),
+            ("the group", "models, history", "again"),
+            ("the group", "release, marts are copied", "again"),
+            ("the group", "release, before the copy becomes the warehouse", "forgotten"),
+            ("the group", "release, the copy has become the warehouse", "finished"),
+            ("the group", "release, before the link becomes current", "finished"),
+            ("the group", "release, before the link becomes current", "again"),
+            ("the group", "release, an old release is being removed", "finished"),
+        ],
+    )
+    full = DiskFull("warehouse", 2 * MIB)
+    yield rewrite_fault(RESTATEMENT, "disk full: the warehouse is copied", full, COPYING, says=FULL)
     for where, place in {"as the copy is made": BEGINNING, "before the copy becomes the warehouse": SWITCHING}.items():
         name = f"access taken: writing to the warehouse's folder, {where}"
-        yield case(name, AccessTaken("warehouse", 0o555), place, says=DENIED)
+        yield rewrite_fault(RESTATEMENT, name, AccessTaken("warehouse", 0o555), place, says=DENIED)
+
+
+def erasure_faults() -> Iterator[Case]:
+    """What is done to the command that erases customers."""
+    yield from rewrite_kills(
+        ERASURE,
+        [
+            ("the group", "the warehouse is being copied", "again"),
+            ("the flow alone", "customers are taken out", "again"),
+            ("the group", "models, marts", "forgotten"),
+            ("the group", "release, before the copy becomes the warehouse", "again"),
+            ("the group", "release, the copy has become the warehouse", "finished"),
+            ("the group", "release, before the link becomes current", "finished"),
+            ("the group", "release, an old release is being removed", "finished"),
+        ],
+    )
+    full = DiskFull("warehouse", 2 * MIB)
+    yield rewrite_fault(ERASURE, "disk full: customers are taken out", full, ERASING, says=FULL)
 
 
 def random_kills(seed: int, number: int, seconds: float) -> Iterator[Case]:

@@ -23,7 +23,7 @@ import yaml
 
 from flows.steps.project import ROOT
 from tests.faults.child import STOPPED
-from tests.python.shop import LATE_DAY, add_late_rows, shop_vars, write_shop
+from tests.python.shop import LATE_DAY, TAKEN_OUT, add_late_rows, shop_vars, take_out, write_shop
 
 PUBLISHED = date(2024, 4, 9)
 NEXT_DAY = PUBLISHED + timedelta(days=1)
@@ -42,7 +42,7 @@ class Command:
     Attributes:
         name: what it does, as the report calls it.
         module: what `python -m` runs.
-        arguments: added to the vars.
+        arguments: added to the vars; {files} is the folder of the delivered files.
         deliver: changes the delivered files, so that there is something to do.
     """
 
@@ -58,6 +58,20 @@ RESTATEMENT = Command(
     "flows.backfill",
     ("--restate", "--first", str(LATE_DAY), "--reason", "orders came late"),
     add_late_rows,
+)
+
+
+def ask_for_erasure(files: Path) -> None:
+    """Take customers out of the delivered files, and list them in one beside these."""
+    take_out(files, TAKEN_OUT)
+    (files / "erase.txt").write_text("".join(f"{customer}\n" for customer in TAKEN_OUT))
+
+
+ERASURE = Command(
+    "erasure",
+    "flows.erase",
+    ("--customers", "{files}/erase.txt", "--reason", "asked for it"),
+    ask_for_erasure,
 )
 
 
@@ -193,7 +207,11 @@ class Bench:
         """
         place = place or Place()
         words = [sys.executable, "-m", "tests.faults.child", place.for_child(), command.module]
-        words += ["--vars", yaml.safe_dump(shop_vars(self.files)), *command.arguments]
+        words += [
+            "--vars",
+            yaml.safe_dump(shop_vars(self.files)),
+            *(argument.format(files=self.files) for argument in command.arguments),
+        ]
         if self.without_root:
             # Root may read and write anything: a run as it would be started by anybody else.
             words = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *words]

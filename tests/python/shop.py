@@ -1,6 +1,7 @@
 """A small shop for tests: 1,200 customers who order by a fixed formula, as CSV files of the `files` source."""
 
 import csv
+from collections.abc import Collection
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -12,6 +13,9 @@ PRODUCTS = 40
 # The first of the days on which some of those who never order did after all, as is heard of late.
 LATE_DAY = date(2024, 4, 6)
 LATE_CUSTOMERS = [number for number in range(CUSTOMERS) if number % 30 == 29][:15]
+
+# Frequent and rare customers, with and without contacts, and one who never orders.
+TAKEN_OUT = (3, 4, 15, 29, 300, 777, 1199)
 
 
 def shop_vars(folder: Path) -> dict[str, object]:
@@ -74,6 +78,15 @@ def add_late_rows(folder: Path) -> int:
     ]
     write_rows(file, [*read_rows(file), *late])
     return len(late)
+
+
+def take_out(folder: Path, customers: Collection[int]) -> None:
+    """Deliver nothing of some customers."""
+    for table in ("customers", "transactions", "contacts", "responses"):
+        header, *lines = read_rows(folder / f"{table}.csv")
+        place = header.index("customer_id")
+        kept = [line for line in lines if int(line[place]) not in customers]
+        write_rows(folder / f"{table}.csv", [header, *kept])
 
 
 def read_rows(file: Path) -> list[list[str]]:

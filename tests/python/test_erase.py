@@ -11,7 +11,7 @@ import duckdb
 import pytest
 import yaml
 from conftest import NEXT_DAY, PUBLISHED, Shop
-from shop import HISTORY_START, read_rows, write_rows
+from shop import HISTORY_START, TAKEN_OUT, take_out
 
 from flows.daily import daily
 from flows.erase import erase
@@ -25,8 +25,6 @@ from flows.steps.release import list_releases
 from flows.steps.window import Window
 
 ONE_DAY = timedelta(days=1)
-# Frequent and rare customers, with and without contacts, and one who never orders.
-ERASED = (3, 4, 15, 29, 300, 777, 1199)
 
 
 def rows(database: Path, query: str) -> list[tuple]:
@@ -38,15 +36,6 @@ def released(shop: Shop, query: str) -> list[tuple]:
     return rows(shop.serving / "current" / "tessera.duckdb", query)
 
 
-def take_out_of_the_sources(shop: Shop, customers: tuple[int, ...]) -> None:
-    for table in ("customers", "transactions", "contacts", "responses"):
-        header, *lines = read_rows(shop.files / f"{table}.csv")
-        place = header.index("customer_id")
-        write_rows(
-            shop.files / f"{table}.csv", [header, *(line for line in lines if int(line[place]) not in customers)]
-        )
-
-
 def ask(shop: Shop, customers: tuple[int, ...], reason: str = "asked for it on 9 April") -> str:
     file = shop.folder / "erase.txt"
     file.write_text("".join(f"{customer}\n" for customer in customers))
@@ -55,7 +44,7 @@ def ask(shop: Shop, customers: tuple[int, ...], reason: str = "asked for it on 9
 
 def customer_tables(shop: Shop) -> dict[str, list[tuple]]:
     """What the history says of the customers who stay."""
-    stay = f"where customer_id not in {ERASED} order by all"
+    stay = f"where customer_id not in {TAKEN_OUT} order by all"
     queries = {
         "spells": f"from marts.fct_segment_spells {stay}",
         "segments": f"from marts.customer_segments {stay}",
@@ -114,27 +103,27 @@ def test_erased_customers_are_nowhere_and_what_is_left_adds_up(shop: Shop, capsy
 
     # --- As long as the sources deliver them, the next run would bring them back.
     with pytest.raises(RunStopped, match=r"files, customers: 7 row\(s\) of 7 of them; files, transactions: \d+ row"):
-        ask(shop, ERASED)
+        ask(shop, TAKEN_OUT)
     assert shop.fingerprint() == seen
 
     # --- They are taken out of everything, and nobody else is touched.
-    take_out_of_the_sources(shop, ERASED)
-    assert ask(shop, (*ERASED, 99999)).startswith(f"Released {PUBLISHED}")
+    take_out(shop.files, TAKEN_OUT)
+    assert ask(shop, (*TAKEN_OUT, 99999)).startswith(f"Released {PUBLISHED}")
     assert "1 of these 8 customers are not in the warehouse" in capsys.readouterr().out
-    assert find_customers(shop.warehouse, ERASED) == {}
-    assert find_customers(shop.serving / "current" / "tessera.duckdb", ERASED) == {}
+    assert find_customers(shop.warehouse, TAKEN_OUT) == {}
+    assert find_customers(shop.serving / "current" / "tessera.duckdb", TAKEN_OUT) == {}
     for file in (shop.serving / "current" / "parquet").iterdir():
         with duckdb.connect() as connection:
             mart = connection.read_parquet(str(file))
             if "customer_id" in mart.columns:
-                assert not len(mart.filter(f"customer_id in {ERASED}")), file.name
+                assert not len(mart.filter(f"customer_id in {TAKEN_OUT}")), file.name
     assert [release.name for release in list_releases(shop.serving)] == [(shop.serving / "current").readlink().name]
     assert not (shop.warehouse.parent / "restating").exists()
     assert customer_tables(shop) == before
     assert released(shop, "select observed from marts.ops_checks where observed like '%777%'") == [("777 rows",)]
     assert rows(shop.warehouse, "select count(*) from duckdb_tables() where table_name like '%erased%'") == [(0,)]
     run = released(shop, "select kind, status, message, customers from marts.ops_runs order by started_at desc limit 1")
-    assert run == [("erase", "released", "Erased 7 customers: asked for it on 9 April", 1200 - len(ERASED))]
+    assert run == [("erase", "released", "Erased 7 customers: asked for it on 9 April", 1200 - len(TAKEN_OUT))]
 
     # --- Sizes are those of the customers who are left, counted one by one ...
     in_force = "select segmentation, segment from marts.dim_segments where is_current"
@@ -171,14 +160,14 @@ def test_erased_customers_are_nowhere_and_what_is_left_adds_up(shop: Shop, capsy
     assert released(shop, f"select sum(\"left\") from marts.fct_segment_daily where as_of_date = '{NEXT_DAY}'") == [
         (0,)
     ]
-    assert find_customers(shop.warehouse, ERASED) == {}
+    assert find_customers(shop.warehouse, TAKEN_OUT) == {}
     with pytest.raises(RunStopped, match="Nothing to erase"):
-        ask(shop, ERASED)
+        ask(shop, TAKEN_OUT)
 
 
 def test_an_erasure_is_refused_where_it_would_publish_more_than_less_customers(shop: Shop) -> None:
     seen = shop.fingerprint()
-    take_out_of_the_sources(shop, ERASED)
+    take_out(shop.files, TAKEN_OUT)
     change = {
         "The rules of this checkout are not those of the release": "update operations.runs set rule_versions = '{}'",
         "has days up to 2024-04-10": "insert into history.segmentation_days values ('2024-04-10', '', '')",
@@ -187,9 +176,9 @@ def test_an_erasure_is_refused_where_it_would_publish_more_than_less_customers(s
         with duckdb.connect(str(shop.warehouse)) as connection:
             connection.execute(statement)
         with pytest.raises(RunStopped, match=message):
-            ask(shop, ERASED)
+            ask(shop, TAKEN_OUT)
     assert shop.fingerprint() == seen
-    assert set().union(*find_customers(shop.warehouse, ERASED).values()) == set(ERASED)
+    assert set().union(*find_customers(shop.warehouse, TAKEN_OUT).values()) == set(TAKEN_OUT)
     assert not (shop.warehouse.parent / "restating").exists()
 
 

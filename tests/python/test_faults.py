@@ -18,7 +18,7 @@ import yaml
 from conftest import NEXT_DAY, PUBLISHED, Shop
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.steps import lock
+from flows.steps import lock, release
 from flows.steps.api import answering_api, call_flow
 from flows.steps.dbt import with_remedy
 from flows.steps.errors import RunStopped
@@ -27,6 +27,9 @@ from flows.steps.operations_log import log_run, read_runs
 from flows.steps.pipeline import tidy
 from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release, list_releases, publish, sweep
+from flows.steps.rewrite import Rewrite
+from flows.steps.run import Run
+from flows.steps.window import Window
 from tests.faults.cases import WITH_CHILD, AccessTaken, Killed
 from tests.faults.lab import Bench, Ended, Place, current_problem, strays
 from tests.faults.trial import DAYS
@@ -141,6 +144,31 @@ def test_restatement_that_was_killed_around_its_switch_is_finished_or_forgotten(
     assert sorted(path.name for path in shop.serving.iterdir()) == ["current", "releases"]
 
 
+def test_rewrite_whose_last_rename_fails_is_finished_by_the_next_run(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The release was swept away, though the warehouse had become what it shows."""
+    first = current_release(shop.serving)
+    project = Project(overrides=yaml.safe_load(shop.vars))
+    rewrite = Rewrite(project.warehouse, "to see")
+    run = Run(
+        replace(project, warehouse=rewrite.copy), Window(PUBLISHED, PUBLISHED, PUBLISHED), "restate", rewrite=rewrite
+    )
+    monkeypatch.setattr(Run, "_write_pages", lambda self, folder: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(release, "make_current", lambda serving: (serving / "no such link").rename(serving / "current"))
+        run.begin()
+        rewrite.begin()
+        with pytest.raises(RunStopped, match="could not be written") as stopped:
+            run.publish()
+    run.end("failed", str(stopped.value))
+    assert current_release(shop.serving) == first
+    tidy(project)
+    assert current_release(shop.serving).name == f"{PUBLISHED}-{run.run_id}"
+    (ended,) = (each for each in read_runs(shop.warehouse) if each.run_id == run.run_id)
+    assert ended.status == "released"
+
+
 def test_release_stays_for_those_who_may_still_read_it(shop: Shop) -> None:
     hour = timedelta(hours=1)
     made = [current_release(shop.serving)]
@@ -148,8 +176,8 @@ def test_release_stays_for_those_who_may_still_read_it(shop: Shop) -> None:
         made.append(publish_shop(shop, shop.serving, f"299901{day:02}T000000Z", grace=hour))
     assert list_releases(shop.serving) == made
     # An hour after a release took its place, one that is too many goes.
-    for release in made[:2]:
-        os.utime(release / "manifest.json", (0, 0))
+    for old in made[:2]:
+        os.utime(old / "manifest.json", (0, 0))
     made.append(publish_shop(shop, shop.serving, "29990107T000000Z", grace=hour))
     assert list_releases(shop.serving) == made[1:]
 
