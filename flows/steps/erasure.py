@@ -44,7 +44,7 @@ class Erasure(Rewrite):
         with duckdb.connect(str(self.copy)) as connection:
             connection.execute("create schema if not exists operations")
             connection.execute(f"create table {LIST} (customer_id {self.key_type})")
-            connection.executemany(f"insert into {LIST} values (?)", [[customer] for customer in self.customers])
+            connection.execute(f"insert into {LIST} select unnest(?)", [list(self.customers)])
 
     def finish(self) -> None:
         """Look for the customers once more, and write the copy anew, so that no free block of the file holds them.
@@ -103,10 +103,10 @@ def find_customers(warehouse: Path, customers: Iterable[CustomerId]) -> dict[str
         columns = connection.sql("from duckdb_columns()").filter("column_name = 'customer_id'")
         tables = connection.sql("from duckdb_tables()").select("schema_name, table_name")
         names = columns.select("schema_name, table_name").intersect(tables).order("1, 2").fetchall()
-        wanted = duckdb.ColumnExpression("customer_id").isin(*map(duckdb.ConstantExpression, customers))
+        keys = list(customers)
         for schema, table in names:
-            rows = connection.table(f"{schema}.{table}").filter(wanted).select("customer_id").distinct().fetchall()
-            if rows:
+            of_table = f"select distinct customer_id from {schema}.{table} where customer_id in (select unnest(?))"
+            if rows := connection.execute(of_table, [keys]).fetchall():
                 found[f"{schema}.{table}"] = {customer for (customer,) in rows}
     return found
 

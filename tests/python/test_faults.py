@@ -30,9 +30,11 @@ from flows.steps.release import current_release, list_releases, publish, sweep
 from flows.steps.rewrite import Rewrite
 from flows.steps.run import Run
 from flows.steps.window import Window
-from tests.faults.cases import WITH_CHILD, AccessTaken, Killed
+from tests.faults.cases import WITH_CHILD, AccessTaken, Case, Killed
 from tests.faults.lab import Bench, Ended, Place, current_problem, strays
-from tests.faults.trial import DAYS
+from tests.faults.readers import Seen
+from tests.faults.report import Session, read_report, write_readers, write_report
+from tests.faults.trial import DAYS, Outcome
 
 
 @pytest.fixture
@@ -266,3 +268,34 @@ def test_api_that_does_not_answer_is_replaced_by_a_temporary_one(
 
 def test_next_day_of_these_tests_is_the_day_of_the_harness() -> None:
     assert DAYS == {PUBLISHED: "old", NEXT_DAY: "new"}
+
+
+def test_a_session_of_one_group_leaves_the_others_on_the_page(tmp_path: Path) -> None:
+    page = tmp_path / "reliability.md"
+
+    def outcomes(kind: str, *names: str, wrong: str = "") -> list[Outcome]:
+        cases = [Case(kind, name, AccessTaken("files", 0)) for name in names]
+        held = {"next_ok": True, "marts_equal": not wrong, "clean": True}
+        return [Outcome(case, current="old", ended="killed", wrong=[wrong] * bool(wrong), **held) for case in cases]
+
+    def session(commit: str) -> Session:
+        return Session(commit, jobs=1, seed=4, undisturbed_seconds=40)
+
+    both = outcomes("killed", "in inputs", "in models")
+    both += outcomes("Prefect cut off", "in inputs", wrong="a mart differs")
+    write_report(page, both, session("0a"), whole={"killed", "Prefect cut off"})
+    write_readers(page, Seen(queries=5090, days={PUBLISHED, NEXT_DAY}), releases=10, processes=8)
+    first, readers = read_report(page)
+    assert list(first) == ["killed", "Prefect cut off"]
+    assert "| **all** | 3 | 3 / 0 | 3 | 2 | 3 |" in page.read_text()
+    assert "| 10 | 5,090 | 0 | 0 | 2 |" in readers
+
+    # One group is run again and holds; of the other only a part is run.
+    again = [*outcomes("Prefect cut off", "in inputs"), *outcomes("killed", "in inputs")]
+    write_report(page, again, session("0b"), whole={"Prefect cut off"})
+    second, still = read_report(page)
+    assert second["killed"] == first["killed"]
+    assert still == readers
+    assert "`0b`" in second["Prefect cut off"].section
+    assert "a mart differs" not in page.read_text()
+    assert "| **all** | 3 | 3 / 0 | 3 | 3 | 3 |" in page.read_text()
