@@ -15,17 +15,17 @@ from prefect import flow
 
 from flows.steps.api import call_flow
 from flows.steps.command import run_command
-from flows.steps.erasure import Erasure, find_customers, read_customers
+from flows.steps.erasure import Erasure, find_customers, is_quoted, key_type_of, read_customers
 from flows.steps.errors import RunStopped
 from flows.steps.lock import held_open, is_lock_conflict
-from flows.steps.pipeline import CONSOLE, run_window
+from flows.steps.pipeline import CONSOLE, run_window, tidy
 from flows.steps.project import Project
 from flows.steps.window import resolve_erasure
 
 
 @flow(name="erase", log_prints=False)
 def erase(customers: str, reason: str, vars: str | None = None) -> str:
-    """Erase customers from the warehouse and from all releases; returns the new release.
+    """Erase customers from the warehouse and from all releases; returns the new release, or why there is none.
 
     Args:
         customers: a file with their keys, one a line; - is standard input.
@@ -35,11 +35,17 @@ def erase(customers: str, reason: str, vars: str | None = None) -> str:
     project = Project.with_vars(vars).checked()
     if not reason.strip():
         raise RunStopped('Say why they are erased: --reason "..."; ops_runs will show it.')
+    # An erasure before this one may have been killed on its way.
+    tidy(project)
     key_type = project.vars["customer_id_type"]
-    keys = read_customers(sys.stdin if customers == "-" else Path(customers).read_text().splitlines(), key_type)
+    keys = read_customers(_lines(customers), key_type)
     try:
         window = resolve_erasure(project)
+        if (built_with := key_type_of(project.warehouse)) != key_type:
+            raise RunStopped(f"vars: customer_id_type is {key_type}, but the warehouse has keys of type {built_with}.")
         found = set().union(*find_customers(project.warehouse, keys).values())
+        if not found and not is_quoted(project.warehouse, keys):
+            return f"Nothing to erase: the warehouse has none of these {len(keys):,} customers."
     except duckdb.Error as error:
         if is_lock_conflict(error):
             raise RunStopped(held_open(project.warehouse, error)) from error
@@ -47,14 +53,20 @@ def erase(customers: str, reason: str, vars: str | None = None) -> str:
             f"The warehouse {project.warehouse} cannot be read: {str(error).splitlines()[0]}. "
             "`make doctor` says what to do."
         ) from error
-    if not found:
-        raise RunStopped(f"Nothing to erase: {project.warehouse} has none of these {len(keys):,} customers.")
     if unknown := len(keys) - len(found):
-        CONSOLE.print(
-            f"{unknown:,} of these {len(keys):,} customers are not in the warehouse: nothing of them to erase."
-        )
-    erasure = Erasure(project.warehouse, reason.strip(), tuple(sorted(found)), key_type)
+        CONSOLE.print(f"{unknown:,} of these {len(keys):,} customers are in no table of the warehouse.")
+    erasure = Erasure(project.warehouse, reason.strip(), keys, key_type, found=len(found))
     return run_window(project, window, "erase", erasure)
+
+
+def _lines(file: str) -> list[str]:
+    if file == "-":
+        return sys.stdin.readlines()
+    try:
+        # Whatever wrote it may have put a mark before the first key that says so.
+        return Path(file).read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise RunStopped(f"{file} is no text in UTF-8: {error.reason}. Save it as UTF-8.") from error
 
 
 def main() -> int:

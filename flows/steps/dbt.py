@@ -41,8 +41,7 @@ def dbt_arguments(command: str, project: Project, select: Sequence[str] = (), ex
         arguments += ["--vars", json.dumps(project.overrides, sort_keys=True)]
     if command in ("build", "test"):
         arguments += ["--exclude-resource-type", "unit_test", "--fail-fast"]
-    if command == "build":
-        # A test waits until all that it reads is built.
+        # A test waits until all that it reads is built, and is left out only with all of it.
         arguments += ["--indirect-selection", "cautious"]
     if select:
         arguments += ["--select", *select]

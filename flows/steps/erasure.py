@@ -1,7 +1,8 @@
 """Customers who are taken out of everything that is stored of them."""
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -16,6 +17,16 @@ LIST = "operations.erased_customers"
 
 CustomerId = int | str
 
+# Checks quote rows that they do not like, and a run that they stop quotes the checks: where, and how.
+QUOTING = {
+    "operations.checks": "observed",
+    "operations.runs": "message",
+    "conformed.delivered_days": "example",
+    "checks.input_problems": "example",
+}
+WORD = r"[^\s,;()./]+"
+QUOTED = re.compile(rf"\b(?:customer|customer_id|share|such as) ({WORD})")
+
 
 @dataclass(frozen=True)
 class Erasure(Rewrite):
@@ -24,18 +35,20 @@ class Erasure(Rewrite):
     Attributes:
         customers: their keys.
         key_type: the type of customer keys, `vars: customer_id_type`.
+        found: how many of them are in the warehouse.
     """
 
-    customers: tuple[CustomerId, ...]
+    customers: tuple[CustomerId, ...] = field(repr=False)
     key_type: str
+    found: int
 
     @property
     def note(self) -> str:
         """What ops_runs says of it: how many and why, not who."""
-        return f"Erased {_customers(len(self.customers))}: {self.reason}"
+        return f"Erased {_customers(self.found)}: {self.reason}"
 
     def begin(self) -> None:
-        """Copy the published warehouse, and list the customers in the copy.
+        """Copy the published warehouse, list the customers in the copy, and forget what quotes them there.
 
         Raises:
             OSError: there is no room for it.
@@ -45,6 +58,11 @@ class Erasure(Rewrite):
             connection.execute("create schema if not exists operations")
             connection.execute(f"create table {LIST} (customer_id {self.key_type})")
             connection.execute(f"insert into {LIST} select unnest(?)", [list(self.customers)])
+            for table, column in QUOTING.items():
+                texts = _quotations(connection, table, column, self.customers)
+                statement = f"update {table} set {column} = '(about a customer who was erased)' where {column} = ?"
+                for text in texts:
+                    connection.execute(statement, [text])
 
     def finish(self) -> None:
         """Look for the customers once more, and write the copy anew, so that no free block of the file holds them.
@@ -81,9 +99,10 @@ def read_customers(lines: Iterable[str], key_type: str) -> tuple[CustomerId, ...
         text = line.strip()
         if not text:
             continue
-        if key_type == "bigint" and not (text.isascii() and text.isdigit()):
+        if key_type == "bigint" and not (text.isascii() and text.isdigit() and int(text) < 2**63):
+            # What stands there is not repeated: messages are kept.
             raise RunStopped(
-                f"Line {number}: '{text}' is no customer key; vars: customer_id_type says that they are whole numbers. "
+                f"Line {number} is no customer key: vars: customer_id_type says that they are whole numbers. "
                 "Write one key a line, and nothing else."
             )
         keys[int(text) if key_type == "bigint" else text] = None
@@ -109,6 +128,37 @@ def find_customers(warehouse: Path, customers: Iterable[CustomerId]) -> dict[str
             if rows := connection.execute(of_table, [keys]).fetchall():
                 found[f"{schema}.{table}"] = {customer for (customer,) in rows}
     return found
+
+
+def is_quoted(warehouse: Path, customers: Iterable[CustomerId]) -> bool:
+    """Whether a check has quoted one of some customers.
+
+    Raises:
+        duckdb.Error: the warehouse cannot be read.
+    """
+    keys = set(customers)
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        return any(_quotations(connection, table, column, keys) for table, column in QUOTING.items())
+
+
+def key_type_of(warehouse: Path) -> str:
+    """The type of customer keys that a warehouse was built with, as `vars: customer_id_type` names it.
+
+    Raises:
+        duckdb.Error: it cannot be read, or has no customers.
+    """
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        return str(connection.table("conformed.customers").select("customer_id").types[0]).lower()
+
+
+def _quotations(
+    connection: duckdb.DuckDBPyConnection, table: str, column: str, customers: Iterable[CustomerId]
+) -> list[str]:
+    """The texts that quote one of some customers."""
+    # A key with a mark in it is quoted up to that.
+    words = {word.group() for customer in customers if (word := re.match(WORD, str(customer)))}
+    texts = connection.table(table).select(column).distinct().filter(f"{column} is not null").fetchall()
+    return sorted(text for (text,) in texts if words.intersection(QUOTED.findall(text)))
 
 
 def forget_erased(warehouse: Path, serving: Path) -> None:

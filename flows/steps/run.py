@@ -106,6 +106,8 @@ class Run:
             if release.current_release(self.project.serving):
                 # What a rewrite changes must be there, all of it.
                 first = self.window.last + ONE_DAY if self.rewrite else self.window.first
+                if self.rewrite and published_date(self.project) != self.window.last:
+                    raise RunStopped("A day was published while this began. Start it again.")
                 check_history(warehouse, replace(self.window, first=first))
             finish_switch(warehouse, self.project.serving)
             self.log("running")
@@ -267,15 +269,17 @@ class Run:
         self.events.close()
 
     def _log_end(self, status: str, message: str | None) -> None:
-        if not self.rewrite:
-            self.log(status, message)
+        warehouse = self.published_warehouse
+        runs = operations_log.read_runs(warehouse) if warehouse.is_file() else []
+        logged = next((run.status for run in runs if run.run_id == self.run_id), None)
+        # Readers have its release. Or they will: a rewrite says in its copy alone that it is releasing, so this one has
+        # become the warehouse, and the next run lets readers see it.
+        if logged == "released" or (self.rewrite and logged == "releasing"):
             return
-        logged = {run.run_id: run.status for run in operations_log.read_runs(self.published_warehouse)}
-        # The copy alone is told that a run is releasing: where it has become the warehouse, the next run lets readers
-        # see its release. Else the copy goes, and what it found stays.
-        if logged.get(self.run_id) != "releasing":
-            self.log(status, message)
-            operations_log.log_checks(self.published_warehouse, self.run_id, self.results)
+        self.log(status, message)
+        if self.rewrite:
+            # Its copy goes; what it found stays.
+            operations_log.log_checks(warehouse, self.run_id, self.results)
 
     def forget_old(self) -> None:
         """Remove logs of runs, and runs from the log of runs, that are older than the vars say."""

@@ -1,11 +1,12 @@
 {#- Takes the customers in the table `erased_customers()` out of the warehouse: out of what is counted of every day,
-    then out of every table with a customer_id, then out of what checks quoted. A run-operation of flows.erase, which
-    works on a copy of the warehouse and builds the tables of the last day anew afterwards.
+    then out of every table with a customer_id. A run-operation of flows.erase, which works on a copy of the warehouse and
+    builds the tables of the last day anew afterwards.
 
     Stops where a source still delivers one of them: the next run would bring them back. -#}
 {% macro erase_customers() -%}
     {%- do attach_sources() -%}
     {%- do stop_where_delivered() -%}
+    {%- do stop_where_tables_are_missing() -%}
 
     {%- do run_query(subtract(ref('fct_segment_daily'), lost_sizes(),
         ['as_of_date', 'segmentation', 'segment'],
@@ -21,16 +22,26 @@
     {%- for table in tables_of_customers() -%}
         {%- do run_query('delete from ' ~ table ~ ' where customer_id in (select customer_id from ' ~ erased_customers() ~ ')') -%}
     {%- endfor -%}
+{%- endmacro %}
 
-    {#- Checks quote rows that they do not like, and a run that they stop quotes the checks. -#}
-    {%- for table, column in {
-        source('operations', 'checks'): 'observed',
-        source('operations', 'runs'): 'message',
-        ref('delivered_days'): 'example',
-        ref('input_problems'): 'example',
-    }.items() -%}
-        {%- do run_query(unquote(table, column)) -%}
+{#- Stops where the warehouse was built before a model that is not built anew by an erasure. -#}
+{% macro stop_where_tables_are_missing() -%}
+    {%- set tables = run_query("
+        select table_schema || '.' || table_name
+        from information_schema.tables
+        where table_catalog = current_database()
+    ").columns[0].values() -%}
+    {%- set missing = [] -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.config.materialized == 'incremental' -%}
+        {%- if node.schema ~ '.' ~ node.alias not in tables -%}
+            {%- do missing.append(node.name) -%}
+        {%- endif -%}
     {%- endfor -%}
+    {%- if missing -%}
+        {{ exceptions.raise_compiler_error(
+            'The warehouse was built by an earlier version, without ' ~ (missing | sort | join(', ')) ~ '. '
+            ~ 'Build a day with this one first: python -m flows.daily, or restate the last published day.') }}
+    {%- endif -%}
 {%- endmacro %}
 
 {#- The customers who are erased, as flows.erase lists them in the copy while it works on it. -#}
@@ -74,24 +85,4 @@
         {%- for count in counts %}
         {{ count }} = kept.{{ count }} - lost.{{ count }}{{ ',' if not loop.last }}
         {%- endfor %}
-{%- endmacro %}
-
-{#- The statement that removes a quotation that names an erased customer, as checks write it. -#}
-{% macro unquote(table, column) -%}
-    update {{ table }}
-    set {{ column }} = '(about a customer who was erased)'
-    where
-        -- Few quote anybody; these alone are compared with every key.
-        ({{ column }} like '%customer%' or {{ column }} like '%share%')
-        and exists (
-            select 1
-            from {{ erased_customers() }} as erased
-            where
-                {%- for word in ['customer', 'customer_id', 'share'] %}
-                ' ' || translate({{ column }}, ',;()./', '      ') || ' '
-                like
-                '% {{ word }} ' || translate(cast(erased.customer_id as {{ dbt.type_string() }}), ',;()./', '      ') || ' %'
-                {{- ' or' if not loop.last }}
-                {%- endfor %}
-        )
 {%- endmacro %}

@@ -396,7 +396,8 @@ def erasure_faults() -> Iterator[Case]:
             ("the group", "release, before the copy becomes the warehouse", "again"),
             ("the group", "release, the copy has become the warehouse", "finished"),
             ("the group", "release, before the link becomes current", "finished"),
-            ("the group", "release, an old release is being removed", "finished"),
+            ("the group", "release, before the link becomes current", "again"),
+            ("the group", "release, an old release is being removed", "again"),
         ],
     )
     full = DiskFull("warehouse", 2 * MIB)

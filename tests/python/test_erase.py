@@ -16,7 +16,7 @@ from shop import HISTORY_START, TAKEN_OUT, take_out
 from flows.daily import daily
 from flows.erase import erase
 from flows.steps.dbt import dbt_arguments, run_dbt
-from flows.steps.erasure import Erasure, find_customers, read_customers
+from flows.steps.erasure import QUOTING, Erasure, find_customers, read_customers
 from flows.steps.errors import RunStopped
 from flows.steps.operations_log import log_run, read_runs
 from flows.steps.pipeline import tidy
@@ -95,6 +95,7 @@ def test_erased_customers_are_nowhere_and_what_is_left_adds_up(shop: Shop, capsy
         "unknown_customer": "1 of 1 row: unknown_customer 1 (example unknown_customer: order 5, customer 777)",
         "customer_segment_duplicate": "2 rows share 777/seg_value",
         "segment_not_given": "1 of 6,000 rows: segment null (customer_id 777, segmentation seg_value)",
+        "customer_duplicate": "60 of 1,200 rows, such as 777",
         "customers_empty": "777 rows",
     }
     with duckdb.connect(str(shop.warehouse)) as connection:
@@ -109,7 +110,7 @@ def test_erased_customers_are_nowhere_and_what_is_left_adds_up(shop: Shop, capsy
     # --- They are taken out of everything, and nobody else is touched.
     take_out(shop.files, TAKEN_OUT)
     assert ask(shop, (*TAKEN_OUT, 99999)).startswith(f"Released {PUBLISHED}")
-    assert "1 of these 8 customers are not in the warehouse" in capsys.readouterr().out
+    assert "1 of these 8 customers are in no table" in capsys.readouterr().out
     assert find_customers(shop.warehouse, TAKEN_OUT) == {}
     assert find_customers(shop.serving / "current" / "tessera.duckdb", TAKEN_OUT) == {}
     for file in (shop.serving / "current" / "parquet").iterdir():
@@ -161,14 +162,14 @@ def test_erased_customers_are_nowhere_and_what_is_left_adds_up(shop: Shop, capsy
         (0,)
     ]
     assert find_customers(shop.warehouse, TAKEN_OUT) == {}
-    with pytest.raises(RunStopped, match="Nothing to erase"):
-        ask(shop, TAKEN_OUT)
+    assert ask(shop, TAKEN_OUT).startswith("Nothing to erase")
 
 
 def test_an_erasure_is_refused_where_it_would_publish_more_than_less_customers(shop: Shop) -> None:
     seen = shop.fingerprint()
     take_out(shop.files, TAKEN_OUT)
     change = {
+        "without customer_days": "drop table features.customer_days",
         "The rules of this checkout are not those of the release": "update operations.runs set rule_versions = '{}'",
         "has days up to 2024-04-10": "insert into history.segmentation_days values ('2024-04-10', '', '')",
     }
@@ -198,9 +199,10 @@ def test_releases_that_a_killed_erasure_did_not_remove_go_with_the_next_run(shop
     [
         (["17", "", " 4 ", "17\n"], "bigint", (17, 4)),
         (["C-0017", "C-4"], "varchar", ("C-0017", "C-4")),
-        (["17", "C-4"], "bigint", "Line 2: 'C-4' is no customer key"),
-        (["-1"], "bigint", "Line 1: '-1' is no customer key"),
-        (["customer_id", "17"], "bigint", "Line 1: 'customer_id' is no customer key"),
+        (["17", "C-4"], "bigint", "Line 2 is no customer key"),
+        (["-1"], "bigint", "Line 1 is no customer key"),
+        (["customer_id", "17"], "bigint", "Line 1 is no customer key"),
+        ([str(2**63)], "bigint", "Line 1 is no customer key"),
         ([" ", ""], "varchar", "There is no customer to erase"),
     ],
 )
@@ -213,8 +215,11 @@ def test_keys_are_read_one_a_line(lines: list[str], key_type: str, read: tuple |
 
 
 def test_the_file_of_the_warehouse_does_not_keep_what_was_deleted_from_it(tmp_path: Path) -> None:
-    erasure = Erasure(tmp_path / "tessera.duckdb", "asked for", ("forget-me-4711",), "varchar")
+    erasure = Erasure(tmp_path / "tessera.duckdb", "asked for", ("forget-me-4711",), "varchar", found=1)
     with duckdb.connect(str(erasure.published)) as connection:
+        for table, column in QUOTING.items():
+            connection.execute(f"create schema if not exists {table.split('.')[0]}")
+            connection.execute(f"create table {table} ({column} varchar)")
         connection.execute("create schema marts")
         connection.execute("create table marts.customers (customer_id varchar)")
         connection.execute("insert into marts.customers select 'customer-' || i from range(300000) as numbers (i)")
