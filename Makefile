@@ -32,6 +32,10 @@ run: setup ## Build, check and release every new day (ARGS="--as-of 2017-06-30")
 backfill: setup ## Build a period (ARGS="--first 2017-06-01"; of published days, see docs/operations.md).
 	$(PYTHON) -m flows.backfill $(ARGS)
 
+.PHONY: erase
+erase: setup ## Take customers out of everything that is stored (ARGS='--customers FILE --reason "..."').
+	$(PYTHON) -m flows.erase $(ARGS)
+
 .PHONY: rollback
 rollback: setup ## Go back to the release before the current one (ARGS="--to RELEASE").
 	$(PYTHON) -m flows.rollback $(ARGS)

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from hashlib import sha256
 from pathlib import Path
 
+import duckdb
 import pytest
 import yaml
 from filelock import FileLock
@@ -60,6 +61,17 @@ class Shop:
             if path.is_file():
                 digest.update(path.read_bytes())
         return digest.hexdigest()
+
+
+def rows(database: Path, query: str) -> list[tuple]:
+    """What a query on a warehouse or a release gives."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        return connection.sql(query).fetchall()
+
+
+def released(shop: Shop, query: str) -> list[tuple]:
+    """What a query on the current release gives."""
+    return rows(shop.serving / "current" / "tessera.duckdb", query)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
-from conftest import NEXT_DAY, PUBLISHED, Shop
+from conftest import NEXT_DAY, PUBLISHED, Shop, released, rows
 from shop import HISTORY_START, TAKEN_OUT, take_out
 
 from flows.daily import daily
@@ -25,15 +25,6 @@ from flows.steps.release import list_releases
 from flows.steps.window import Window
 
 ONE_DAY = timedelta(days=1)
-
-
-def rows(database: Path, query: str) -> list[tuple]:
-    with duckdb.connect(str(database), read_only=True) as connection:
-        return connection.sql(query).fetchall()
-
-
-def released(shop: Shop, query: str) -> list[tuple]:
-    return rows(shop.serving / "current" / "tessera.duckdb", query)
 
 
 def ask(shop: Shop, customers: tuple[int, ...], reason: str = "asked for it on 9 April") -> str:

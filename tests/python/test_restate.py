@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
-from conftest import NEXT_DAY, PUBLISHED, Shop
+from conftest import NEXT_DAY, PUBLISHED, Shop, released, rows
 from shop import HISTORY_START, LATE_CUSTOMERS, LATE_DAY, add_late_rows, write_shop
 
 from flows.backfill import backfill
@@ -21,15 +21,6 @@ from flows.steps.run import Run
 
 LAST = date(2024, 4, 12)
 ONE_DAY = timedelta(days=1)
-
-
-def rows(database: Path, query: str) -> list[tuple]:
-    with duckdb.connect(str(database), read_only=True) as connection:
-        return connection.sql(query).fetchall()
-
-
-def released(shop: Shop, query: str) -> list[tuple]:
-    return rows(shop.serving / "current" / "tessera.duckdb", query)
 
 
 def published_marts(shop: Shop, last: date) -> dict[str, list[tuple]]:
