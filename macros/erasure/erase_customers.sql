@@ -12,6 +12,8 @@
         ['as_of_date', 'segmentation', 'segment'],
         ['customers', 'entered', 'exited', 'joined', adapter.quote('left'), 'net_sales_30d', 'orders_30d'])) -%}
     {%- do run_query(forget_empty_segments()) -%}
+    {#- Of days whose features are no longer kept the sales are not subtracted: they must not be those of one customer. -#}
+    {%- do run_query('update ' ~ ref('fct_segment_daily') ~ ' set net_sales_30d = 0, orders_30d = 0 where customers = 0') -%}
     {%- do run_query(subtract(ref('fct_segment_migrations'), lost_migrations(),
         ['period', 'period_start', 'segmentation', 'from_segment', 'to_segment'], ['customers'])) -%}
     {%- do run_query('delete from ' ~ ref('fct_segment_migrations') ~ ' where customers = 0') -%}
