@@ -25,7 +25,7 @@ QUOTING = {
     "checks.input_problems": "example",
 }
 WORD = r"[^\s,;()./]+"
-QUOTED = re.compile(rf"\b(?:customer|customer_id|share|such as) ({WORD})")
+QUOTED = re.compile(rf"\b(?:customer|customer_id|share|such as) (?=({WORD}))")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from shop import HISTORY_START, TAKEN_OUT, take_out
 from flows.daily import daily
 from flows.erase import erase
 from flows.steps.dbt import dbt_arguments, run_dbt
-from flows.steps.erasure import QUOTING, Erasure, find_customers, read_customers
+from flows.steps.erasure import QUOTED, QUOTING, Erasure, find_customers, read_customers
 from flows.steps.errors import RunStopped
 from flows.steps.operations_log import log_run, read_runs
 from flows.steps.pipeline import tidy
@@ -203,6 +203,20 @@ def test_keys_are_read_one_a_line(lines: list[str], key_type: str, read: tuple |
     else:
         with pytest.raises(RunStopped, match=read):
             read_customers(lines, key_type)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("1 of 1 row: unknown_customer 1 (example unknown_customer: order 5, customer 777, source files)", ["777"]),
+        ("2 rows share 777/seg_value; 2 rows share C-8/seg_value", ["777", "C-8"]),
+        ("60 of 1,200 rows, such as 777", ["777"]),
+        ("9 of 20 rows, such as customer_id 777 (segmentation seg_value)", ["customer_id", "777"]),
+        ("777 rows", []),
+    ],
+)
+def test_keys_are_found_where_checks_quote_them(text: str, keys: list[str]) -> None:
+    assert QUOTED.findall(text) == keys
 
 
 def test_the_file_of_the_warehouse_does_not_keep_what_was_deleted_from_it(tmp_path: Path) -> None:
