@@ -22,6 +22,8 @@ from flows.steps.operations_log import log_run, read_runs
 from flows.steps.pipeline import tidy
 from flows.steps.project import Project
 from flows.steps.release import list_releases
+from flows.steps.rewrite import Rewrite
+from flows.steps.run import Run
 from flows.steps.window import Window
 
 ONE_DAY = timedelta(days=1)
@@ -183,6 +185,35 @@ def test_releases_that_a_killed_erasure_did_not_remove_go_with_the_next_run(shop
     log_run(shop.warehouse, replace(run, kind="erase"))
     tidy(Project())
     assert list_releases(shop.serving) == [(shop.serving / "current").resolve()]
+
+
+def test_asking_again_finishes_an_erasure_that_was_killed_around_its_switch(shop: Shop) -> None:
+    """It said that there was nothing to erase, while readers still saw the release with the customers."""
+    first = (shop.serving / "current").resolve()
+    (run,) = read_runs(shop.warehouse)
+    erasure = replace(run, run_id="29990101T000000Z", kind="erase", status="releasing")
+    waiting = shutil.copytree(first, first.with_name(f"{PUBLISHED}-{erasure.run_id}"))
+    (shop.serving / ".next").symlink_to(Path("releases") / waiting.name)
+    # Its copy, with the customers gone, is the warehouse already.
+    log_run(shop.warehouse, erasure)
+    assert ask(shop, (99999,)).startswith("Nothing to erase")
+    assert list_releases(shop.serving) == [waiting]
+    assert (shop.serving / "current").resolve() == waiting
+
+
+def test_an_erasure_that_was_overtaken_or_interrupted_late_says_what_is_true(shop: Shop) -> None:
+    project = Project(overrides=yaml.safe_load(shop.vars))
+    rewrite = Rewrite(project.warehouse, "to see")
+    earlier = Window(PUBLISHED - ONE_DAY, PUBLISHED - ONE_DAY, HISTORY_START)
+    overtaken = Run(replace(project, warehouse=rewrite.copy), earlier, "erase", rewrite=rewrite)
+    with pytest.raises(RunStopped, match="A day was published while this began"):
+        overtaken.begin()
+    # Readers have its release: that it was interrupted afterwards must not hide it from the next run.
+    published = Run(project, replace(earlier, first=PUBLISHED, last=PUBLISHED), "erase", rewrite=rewrite)
+    published.log("released", "Erased 7 customers")
+    published.end("interrupted", "Stopped from outside")
+    last = max(read_runs(shop.warehouse), key=lambda each: each.run_id)
+    assert (last.run_id, last.status, last.message) == (published.run_id, "released", "Erased 7 customers")
 
 
 @pytest.mark.parametrize(
