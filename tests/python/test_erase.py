@@ -258,8 +258,9 @@ def test_the_file_of_the_warehouse_does_not_keep_what_was_deleted_from_it(tmp_pa
             connection.execute(f"create table {table} ({column} varchar)")
         connection.execute("create schema marts")
         connection.execute("create table marts.customers (customer_id varchar)")
-        connection.execute("insert into marts.customers select 'customer-' || i from range(300000) as numbers (i)")
+        # In the middle of the file, whose end is cut off where it is free.
         connection.execute("insert into marts.customers values ('forget-me-4711')")
+        connection.execute("insert into marts.customers select 'customer-' || i from range(300000) as numbers (i)")
         connection.execute("create view marts.everybody as from tessera.marts.customers")
     erasure.begin()
     with duckdb.connect(str(erasure.copy)) as connection:
