@@ -2,7 +2,10 @@
     then out of every table with a customer_id. A run-operation of flows.erase, which works on a copy of the warehouse and
     builds the tables of the last day anew afterwards.
 
-    Stops where a source still delivers one of them: the next run would bring them back. -#}
+    Stops where a source still delivers one of them: the next run would bring them back.
+
+    Each statement commits itself. dbt ends a run-operation without a commit, so nothing here may begin a transaction, as
+    load_relation does. -#}
 {% macro erase_customers() -%}
     {%- do attach_sources() -%}
     {%- do stop_where_delivered() -%}
