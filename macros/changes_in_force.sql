@@ -1,12 +1,12 @@
 {#- A select: the row of the log of measure changes that says how a customer was on each
     of `days` (as_of_date, key_frame): as_of_date, customer_id, measured_on. The key frame
     has everybody, so that nothing before it is read. -#}
-{% macro changes_in_force(measure_changes) -%}
+{% macro changes_in_force(measure_changes, days='days') -%}
     select
         days.as_of_date,
         measure_changes.customer_id,
         max(measure_changes.measured_on) as measured_on
-    from days
+    from {{ days }} as days
     inner join {{ measure_changes }} as measure_changes
         on
             days.key_frame = measure_changes.key_frame

@@ -44,6 +44,7 @@ def macros(
     models: Mapping[str, Mapping[str, Any]] | None = None,
     root: Path = ROOT,
     relation: Callable[[str], str] = lambda name: name,
+    adapter: Mapping[str, Callable] | None = None,
     **extra: Any,
 ) -> Any:
     """All macros of the project as attributes, for DuckDB.
@@ -56,6 +57,7 @@ def macros(
         models: segmentations in place of those of the project, as {name: what its YAML says under segmentation}.
         root: the checkout whose macros, vars and YAML are read.
         relation: what ref() gives for the name of a model.
+        adapter: what else dbt's adapter can do.
         extra: other globals.
     """
     known = yaml.safe_load((root / "dbt_project.yml").read_text())["vars"] | dict(variables or {})
@@ -81,7 +83,7 @@ def macros(
         "graph": {"nodes": graph_nodes(root, models)},
         "local_md5": lambda text: hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(),
         "tojson": json.dumps,
-        "adapter": SimpleNamespace(dispatch=dispatch),
+        "adapter": SimpleNamespace(**{"dispatch": dispatch} | dict(adapter or {})),
         "dbt": SimpleNamespace(type_string=lambda: "varchar", listagg=_listagg, date_trunc=_date_trunc),
         "ref": relation,
         "model": model,

@@ -1,25 +1,28 @@
-{{ config(
-    materialized='incremental',
-    tags='every_day',
-    incremental_strategy='append',
-    on_schema_change='append_new_columns',
-    pre_hook="{{ forget_all_but_the_day_before('as_of_date') }}"
-) }}
+{{ config(materialized='view') }}
 
--- The days of the run, and the day before it, which the run before has left here
--- unless this one builds old days again.
+-- The days of the run, and the day before it.
 with days as (
 
     select * from {{ ref('measured_days') }}
     where as_of_date between {{ first_date(-1) }} and {{ last_date() }}
-    {%- if is_incremental() %}
-        and as_of_date not in (select kept.as_of_date from {{ this }} as kept)
-    {%- endif %}
 
 ),
 
 measures as (
-    {{ measures_of_days() }}
+
+    select
+        days.as_of_date,
+        in_force.customer_id,
+        in_force.{{ measure_columns() | join(',\n        in_force.') }}
+    from days
+    inner join {{ measures_in_force_of(ref('measure_changes')) }} as in_force
+        on
+            days.key_frame = in_force.key_frame
+            and days.as_of_date >= in_force.measured_on
+            and days.as_of_date < in_force.valid_to
+    where
+        in_force.first_seen_date <= days.as_of_date
+        and (in_force.closed_date is null or in_force.closed_date > days.as_of_date)
 
 )
 

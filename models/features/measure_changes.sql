@@ -3,7 +3,8 @@
     tags='every_day',
     incremental_strategy='append',
     on_schema_change='append_new_columns',
-    pre_hook=["{{ forget('measured_on') }}", "{{ forget_old_features('measured_on') }}"]
+    pre_hook=["{{ forget('measured_on') }}", "{{ forget_old_features('measured_on') }}", "{{ rewind_measures() }}"],
+    post_hook="{{ advance_measures() }}"
 ) }}
 
 {%- set window = run_window() %}
@@ -34,33 +35,20 @@ measured_days as (
 ),
 
 {% if is_incremental() -%}
-days as (
-    {{ carried_day(ref('measured_days')) }}
-
-),
-
-in_force as (
-    {{ changes_in_force(this) }}
-
-),
-
 -- How customers were the day before the run, in what can change without activity.
 stored as (
 
     select
         in_force.customer_id,
-        in_force.measured_on,
-        measure_changes.closed_date,
-        measure_changes.first_seen_date,
-        measure_changes.first_order_date,
-        measure_changes.last_response_date,
-        measure_changes.contacts_365d,
-        measure_changes.responses_365d
-    from in_force
-    inner join {{ this }} as measure_changes
-        on
-            in_force.customer_id = measure_changes.customer_id
-            and in_force.measured_on = measure_changes.measured_on
+        in_force.closed_date,
+        in_force.first_seen_date,
+        in_force.first_order_date,
+        in_force.last_response_date,
+        in_force.contacts_365d,
+        in_force.responses_365d
+    from {{ measures_in_force_of(this) }} as in_force
+    inner join ({{ carried_day(ref('measured_days')) }}) as carried_day
+        on in_force.key_frame = carried_day.key_frame
 
 ),
 
@@ -186,7 +174,6 @@ carried_customers as (
 
     select
         stored.customer_id,
-        stored.measured_on,
         {%- if window.first.day == 1 %}
         customers.closed_date
     from stored
@@ -223,13 +210,11 @@ carried as (
         carried_customers.customer_id,
         carried_customers.closed_date,
         {%- for column in measure_columns() %}
-        measure_changes.{{ column }}{{ ',' if not loop.last }}
+        in_force.{{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
     from carried_customers
-    inner join {{ this }} as measure_changes
-        on
-            carried_customers.customer_id = measure_changes.customer_id
-            and carried_customers.measured_on = measure_changes.measured_on
+    inner join {{ measures_in_force_of(this) }} as in_force
+        on carried_customers.customer_id = in_force.customer_id
 
 ),
 

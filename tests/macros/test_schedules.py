@@ -165,7 +165,7 @@ class Runs:
             env_var=lambda name, default=None: self.environment.get(name, default),
             is_incremental=lambda: self.was_there,
             this=self,
-            adapter=SimpleNamespace(dispatch=self.dispatch, quote=lambda name: f'"{name}"'),
+            adapter={"quote": lambda name: f'"{name}"'},
             dbt=SimpleNamespace(
                 type_string=lambda: "varchar",
                 listagg=lambda what, separator, order: f"string_agg({what}, {separator} {order})",
@@ -203,9 +203,6 @@ class Runs:
     def configure(self, **settings: Any) -> str:
         self.settings = settings
         return ""
-
-    def dispatch(self, name: str, _package: str) -> Any:
-        return getattr(self.known, f"duckdb__{name}", None) or getattr(self.known, f"default__{name}")
 
     def exists(self, table: str) -> bool:
         return bool(self.connection.sql(f"from duckdb_tables() where table_name = '{table}'"))

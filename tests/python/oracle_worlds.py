@@ -272,7 +272,9 @@ def amend(facts: Facts, kind: str, published: date, random: Random) -> Facts:
         gone = (
             {each.customer_id for each in facts.transactions} - {each.customer_id for each in facts.customers} - {None}
         )
-        back = Customer(random.choice(sorted(each for each in gone if each is not None)), first_seen_date=HISTORY_START)
+        if not gone:
+            return facts
+        back = Customer(random.choice(sorted(gone)), first_seen_date=HISTORY_START)
         return replace(facts, customers=(*facts.customers, back))
     if kind == "customer delivered late":
         newcomer = replace(customer, customer_id=1000 + random.randrange(1000), closed_date=None)

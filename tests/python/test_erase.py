@@ -144,6 +144,12 @@ def test_erased_customers_are_nowhere_and_what_is_left_adds_up(shop: Shop, capsy
     subtracted = {table: rows(shop.warehouse, query) for table, query in logged.items()}
     whole = Window(HISTORY_START, PUBLISHED, HISTORY_START)
     project = Project(overrides=yaml.safe_load(shop.vars))
+    with duckdb.connect(str(shop.warehouse)) as connection:
+        connection.execute(
+            "create or replace table features.measures_in_force as "
+            "select *, lead(measured_on, 1, date '9999-12-31') over (partition by customer_id order by measured_on) "
+            "as valid_to from features.measure_changes"
+        )
     models = ("customer_measures", "recent_spells", "segmentation_moves", "fct_segment_daily", "fct_segment_migrations")
     run_dbt(dbt_arguments("run", project, select=models), project, whole, print)
     assert {table: rows(shop.warehouse, query) for table, query in logged.items()} == subtracted

@@ -38,6 +38,16 @@ MODELS = (
 HOOK = re.compile(r"\{\{ (\w+)\((?:'(\w+)')?\) \}\}")
 
 
+class Relation(str):
+    """A table or view as dbt names it."""
+
+    __slots__ = ()
+
+    def incorporate(self, path: Mapping[str, str]) -> "Relation":
+        """Another one of the same schema."""
+        return Relation(f"main.{path['identifier']}")
+
+
 @dataclass
 class _State:
     """What dbt would tell a model that it builds."""
@@ -50,9 +60,9 @@ class _State:
     def __str__(self) -> str:
         return f"main.{self.model}"
 
-    def incorporate(self, path: Mapping[str, str]) -> str:
-        """The name of another table of the same schema."""
-        return f"main.{path['identifier']}"
+    def incorporate(self, path: Mapping[str, str]) -> Relation:
+        """Another table of the same schema."""
+        return Relation(self).incorporate(path)
 
     def configure(self, **settings: Any) -> str:
         """What a model says in config()."""
@@ -73,13 +83,14 @@ class Warehouse:
         self.macros = macros(
             models={},
             # With their schema, as in dbt, tables are not taken for expressions of the same name.
-            relation=lambda name: f"main.{name}",
+            relation=lambda name: Relation(f"main.{name}"),
             var=self.state.variables.__getitem__,
             this=self.state,
             config=self.state.configure,
             is_incremental=lambda: self.state.exists,
             load_cached_relation=lambda name: name if self._exists(name.removeprefix("main.")) else None,
             dbt=SimpleNamespace(type_string=lambda: "varchar", date_spine=_date_spine),
+            adapter={"get_columns_in_relation": self._columns},
         )
 
     def run(self, facts: Facts, first: date, last: date) -> None:
@@ -119,18 +130,27 @@ class Warehouse:
         kind = settings.get("materialized", "view" if path.startswith("conformed") else "table")
         if kind != "incremental" or not self.state.exists:
             self.connection.execute(f"create or replace {'view' if kind == 'view' else 'table'} {name} as {sql}")
+            self._run_hooks("post_hook")
             return
-        hooks = settings.get("pre_hook", [])
-        for macro, argument in HOOK.findall("".join(hooks)):
-            statement = getattr(self.macros, macro)(*([argument] if argument else []))
-            if statement.strip():
-                self.connection.execute(statement)
+        self._run_hooks("pre_hook")
         # As dbt does it: what is appended is worked out first.
         self.connection.execute(f"create or replace temporary table appended as {sql}")
         if "unique_key" in settings:
             keys = ", ".join(settings["unique_key"])
             self.connection.execute(f"delete from {name} where ({keys}) in (select ({keys}) from appended)")
         self.connection.execute(f"insert into {name} by name from appended")
+        self._run_hooks("post_hook")
+
+    def _run_hooks(self, when: str) -> None:
+        for macro, argument in HOOK.findall("".join(self.state.settings.get(when, []))):
+            statement = getattr(self.macros, macro)(*([argument] if argument else []))
+            if statement.strip():
+                self.connection.execute(statement)
+
+    def _columns(self, table: Relation | _State) -> list[SimpleNamespace]:
+        query = "select column_name from duckdb_columns() where table_name = $name order by column_index"
+        found = self.connection.execute(query, {"name": str(table).removeprefix("main.")}).fetchall()
+        return [SimpleNamespace(name=column) for (column,) in found]
 
     def _exists(self, name: str) -> bool:
         query = "select count(*) from duckdb_tables() where table_name = $name"
