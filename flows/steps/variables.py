@@ -38,6 +38,11 @@ def _wanted(root: Path) -> Iterator[tuple[str, str, Callable[[Any], bool]]]:
         "a list of models in models/segmentations",
         lambda value: isinstance(value, list) and bool(value) and set(value) <= models,
     )
+    yield (
+        "cross_sell_segmentation",
+        "a model in models/segmentations, or null",
+        lambda value: value is None or value in models,
+    )
     for name in ("releases_kept", "chunk_customer_days"):
         yield name, "a whole number above 0", _is_count
     yield "release_grace_minutes", "a whole number, at least 0", lambda value: value == 0 or _is_count(value)

@@ -24,15 +24,12 @@ def render(path: str, last_date: date, **variables: Any) -> str:
         generate_series=lambda number: f"select unnest(range(1, {number} + 1)) as generated_number",
     )
     return jinja2.Template((ROOT / "models" / path).read_text()).render(
+        **vars(known),
         ref=lambda name: name,
         var=variables.__getitem__,
         config=lambda **_settings: "",
         dbt=dbt,
         adapter=SimpleNamespace(quote=lambda name: f'"{name}"'),
-        cents=known.cents,
-        days_between=known.days_between,
-        add_days=known.add_days,
-        last_date=known.last_date,
     )
 
 

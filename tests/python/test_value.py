@@ -404,3 +404,45 @@ def test_cross_sell_is_what_others_in_the_segment_buy() -> None:
     assert (a["penetration"], a["lift"]) == (0.5, pytest.approx(0.5 / 0.375, abs=1e-6))
     assert (a["average_net_sales_365d"], a["potential_net_sales_365d"]) == (30, 30)
     assert (b["buyers"], b["penetration"], b["potential_net_sales_365d"]) == (1, 0.25, 9)
+
+
+def test_a_customer_is_offered_what_is_worth_most_of_what_they_lack() -> None:
+    baskets = {
+        # Of segment a everybody buys bread (10), three buy wine (100 each, so 75), two books (10 each, so 5).
+        **{1: {"bread": 1_000, "wine": 10_000, "books": 1_000}, 2: {"bread": 1_000, "wine": 10_000}},
+        **{3: {"wine": 10_000, "bread": 1_000, "books": 1_000}, 4: {"bread": 1_000}},
+        # 5 is like nobody else, 6 and 7 buy nothing, 8 brought it back.
+        **{5: {"tea": 500}, 8: {"wine": 0}},
+    }
+    segments = [*[(n, "seg", "a") for n in (1, 2, 3, 4)], (5, "seg", "b"), (6, "seg", "b"), (7, "seg", "c")]
+    tables = {
+        "customer_category_days": (
+            "customer_id bigint, category varchar, activity_date date, net_cents double",
+            [(who, what, TODAY, cents) for who, basket in baskets.items() for what, cents in basket.items()],
+        ),
+        "customer_segments": (
+            "as_of_date date, customer_id bigint, segmentation varchar, segment varchar",
+            [(TODAY, *row) for row in [*segments, (8, "seg", "b"), *((n, "other", "x") for n in range(1, 9))]],
+        ),
+    }
+    cross_sell = run(render("marts/value/fct_cross_sell.sql", TODAY), tables)
+    columns = "segmentation varchar, segment varchar, category varchar, penetration double, lift double, "
+    names = [column.split()[0] for column in columns.strip(", ").split(", ")] + ["average_net_sales_365d"]
+    tables["fct_cross_sell"] = (
+        columns + "average_net_sales_365d double",
+        [[row[name] for name in names] for row in cross_sell],
+    )
+    offers = run(render("marts/value/fct_customer_cross_sell.sql", TODAY, cross_sell_segmentation="seg"), tables)
+    found = {
+        row["customer_id"]: (row["segment"], row["category"], float(row["expected_net_sales_365d"])) for row in offers
+    }
+    # 1 and 3 buy all that a buys, 5 all that b buys; nobody in c buys anything.
+    assert found == {
+        2: ("a", "books", 5.0),
+        4: ("a", "wine", 75.0),
+        6: ("b", "tea", pytest.approx(5 / 3, abs=0.01)),
+        8: ("b", "tea", pytest.approx(5 / 3, abs=0.01)),
+    }
+    assert {row["segmentation"] for row in offers} == {"seg"}
+    nobody = render("marts/value/fct_customer_cross_sell.sql", TODAY, cross_sell_segmentation=None)
+    assert run(nobody, tables) == []

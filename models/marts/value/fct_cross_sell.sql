@@ -4,22 +4,8 @@ with customer_segments as (
 
 ),
 
--- What a customer spent on a category in the last 365 days; returns alone are no purchase.
 category_buyers as (
-
-    select
-        customer_id,
-        category,
-        sum(net_cents) as net_cents
-    from {{ ref('customer_category_days') }}
-    where
-        category is not null
-        and activity_date > {{ last_date(-365) }}
-        and activity_date <= {{ last_date() }}
-    group by
-        customer_id,
-        category
-    having sum(net_cents) > 0
+    {{ category_buyers() }}
 
 ),
 

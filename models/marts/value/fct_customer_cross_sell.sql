@@ -1,0 +1,88 @@
+with customer_segments as (
+
+    select * from {{ ref('customer_segments') }}
+    where segmentation = {{ sql_text(var('cross_sell_segmentation')) }}
+
+),
+
+fct_cross_sell as (
+
+    select * from {{ ref('fct_cross_sell') }}
+
+),
+
+-- What is worth most where somebody like them buys it: the places of categories in a segment.
+places as (
+
+    select
+        *,
+        cast(penetration * average_net_sales_365d as decimal(18, 2)) as expected_net_sales_365d,
+        row_number() over (
+            partition by segmentation, segment
+            order by penetration * average_net_sales_365d desc, category
+        ) as place
+    from fct_cross_sell
+
+),
+
+category_buyers as (
+    {{ category_buyers() }}
+
+),
+
+bought_places as (
+
+    select
+        customer_segments.customer_id,
+        customer_segments.segmentation,
+        places.place,
+        row_number() over (
+            partition by customer_segments.customer_id, customer_segments.segmentation
+            order by places.place
+        ) as number_bought
+    from customer_segments
+    inner join category_buyers
+        on customer_segments.customer_id = category_buyers.customer_id
+    inner join places
+        on
+            customer_segments.segmentation = places.segmentation
+            and customer_segments.segment = places.segment
+            and category_buyers.category = places.category
+
+),
+
+-- Who buys the first so many categories without a gap lacks the next one.
+without_a_gap as (
+
+    select
+        customer_id,
+        segmentation,
+        count(*) as categories
+    from bought_places
+    where place = number_bought
+    group by
+        customer_id,
+        segmentation
+
+)
+
+select
+    customer_segments.as_of_date,
+    customer_segments.customer_id,
+    customer_segments.segmentation,
+    customer_segments.segment,
+    places.category,
+    places.penetration,
+    places.lift,
+    places.average_net_sales_365d,
+    places.expected_net_sales_365d
+from customer_segments
+left join without_a_gap
+    on
+        customer_segments.customer_id = without_a_gap.customer_id
+        and customer_segments.segmentation = without_a_gap.segmentation
+inner join places
+    on
+        customer_segments.segmentation = places.segmentation
+        and customer_segments.segment = places.segment
+        and coalesce(without_a_gap.categories, 0) + 1 = places.place
