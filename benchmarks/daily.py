@@ -35,9 +35,15 @@ DAY_BEFORE = LAST_DATE - timedelta(days=1)
 SLICE_DAYS = 60
 FEW_CUSTOMERS = 100
 
-# What the hand-written script computes too. The models of segmentations are views: the first to read them is
-# raw_segment_entries, which also compares each customer's segments with those of the day before.
-COMPARED = ("path:models/features", "path:models/segmentations", "segment_states", "raw_segment_entries")
+# What the hand-written script computes too: not the fits of expected sales and the units of fits, which are features as
+# well. The models of segmentations are views: the first to read them is raw_segment_entries, which also compares each
+# customer's segments with those of the day before.
+COMPARED = (
+    *("customer_category_days", "late_customer_days", "customer_days"),
+    *("measured_days", "measure_changes", "customer_measures", "customer_measures_history"),
+    *("score_cut_points", "customer_features", "customer_features_history"),
+    *("path:models/segmentations", "segment_states", "raw_segment_entries"),
+)
 COMPARED_STEP = "features and segments"
 
 CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 130)

@@ -29,11 +29,9 @@
             );
         update {{ in_force }}
         set valid_to = cast('9999-12-31' as date)
-        where valid_to < cast('9999-12-31' as date)
-        {%- if keeps_columns_of(in_force, this) %};
+        where valid_to < cast('9999-12-31' as date);
         insert into {{ in_force }}
         {{ missing_in_force(this, in_force) }}
-        {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 
@@ -65,8 +63,9 @@
             valid_to = replacing.replaced_on
 {%- endmacro %}
 
-{#- Whether the rows in force have the columns of the log, and in their order; a feature
-    more or less has them made anew. -#}
+{#- Whether the rows in force have the columns of the log, and in their order; where the log
+    got a new one, they are made anew. Both must exist: dbt's adapter rolls back what the
+    hooks have done so far when it is asked about a table that does not. -#}
 {% macro keeps_columns_of(in_force, log) -%}
     {%- set wanted = adapter.get_columns_in_relation(log) | map(attribute='name') | list + ['valid_to'] -%}
     {{ return(adapter.get_columns_in_relation(in_force) | map(attribute='name') | list == wanted) }}

@@ -42,6 +42,10 @@
             {%- do missing.append(node.name) -%}
         {%- endif -%}
     {%- endfor -%}
+    {%- set in_force = measures_in_force_of(ref('measure_changes')) -%}
+    {%- if in_force.schema ~ '.' ~ in_force.identifier not in tables -%}
+        {%- do missing.append(in_force.identifier) -%}
+    {%- endif -%}
     {%- if missing -%}
         {{ exceptions.raise_compiler_error(
             'The warehouse was built by an earlier version, without ' ~ (missing | sort | join(', ')) ~ '. '

@@ -8,6 +8,10 @@
 ) }}
 
 {%- set window = run_window() %}
+{%- set columns_kept = [] %}
+{%- if is_incremental() %}
+{%- set columns_kept = adapter.get_columns_in_relation(this) | map(attribute='name') | list %}
+{%- endif %}
 
 with customers as (
 
@@ -209,8 +213,9 @@ carried as (
         {{ first_date() }} as measured_on,
         carried_customers.customer_id,
         carried_customers.closed_date,
+        {#- A feature that the log does not have yet: then nobody is carried on. -#}
         {%- for column in measure_columns() %}
-        in_force.{{ column }}{{ ',' if not loop.last }}
+        {{ 'in_force.' if column in columns_kept else 'null as ' }}{{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
     from carried_customers
     inner join {{ measures_in_force_of(this) }} as in_force

@@ -135,3 +135,48 @@ def test_a_run_that_finds_nothing_to_carry_on_begins_with_a_key_frame(reason: st
     assert {row["customer_id"]: row["orders_365d"] for row in told} == {
         row["customer_id"]: row["orders_365d"] for row in expected
     }
+
+
+@pytest.mark.parametrize("days_later", [0, 1])
+def test_rows_in_force_that_are_lost_are_made_again(days_later: int) -> None:
+    facts = make_facts(Outline(customers=12, days=60, seed=1))
+    last = HISTORY_START + 10 * ONE_DAY
+    day = last + days_later * ONE_DAY
+    warehouse, control = (Warehouse(history_start=str(HISTORY_START)) for _ in range(2))
+    for each in (warehouse, control):
+        each.run(facts, HISTORY_START, last)
+    # As in a warehouse that was built before there was such a table.
+    warehouse.connection.execute("drop table measures_in_force")
+    # Somebody has gone since: that is seen by who was there the day before.
+    left = replace(facts, customers=facts.customers[1:])
+
+    for each in (warehouse, control):
+        each.run(left, day, day)
+
+    for table in ("customer_measures", "measure_changes", "measures_in_force"):
+        told = warehouse.rows(f"from {table} order by all")
+        assert told == control.rows(f"from {table} order by all")
+        assert told
+    assert {row["as_of_date"] for row in warehouse.rows("from customer_measures")} == {day - ONE_DAY, day}
+
+
+def test_a_feature_more_begins_with_everybody() -> None:
+    facts = make_facts(Outline(customers=12, days=60, seed=1))
+    days = [HISTORY_START + number * ONE_DAY for number in (10, 11, 12)]
+    warehouse, control = (Warehouse(history_start=str(HISTORY_START)) for _ in range(2))
+    for each in (warehouse, control):
+        each.run(facts, HISTORY_START, days[0])
+    # As in a warehouse that was built before there was this feature.
+    for table in ("measure_changes", "measures_in_force"):
+        warehouse.connection.execute(f"alter table {table} drop column longest_pause_90d")
+    warehouse.connection.execute("update measured_days set measures_version = 'older'")
+
+    for day in days[1:]:
+        for each in (warehouse, control):
+            each.run(facts, day, day)
+        query = f"from customer_measures where as_of_date = '{day}' order by all"
+        assert warehouse.rows(query) == control.rows(query)
+        assert warehouse.rows(query)
+    # The day before the first of these was measured without it.
+    history = warehouse.rows(f"select longest_pause_90d from customer_measures_history where as_of_date = '{days[0]}'")
+    assert {row["longest_pause_90d"] for row in history} == {None}

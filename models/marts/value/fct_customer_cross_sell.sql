@@ -11,17 +11,25 @@ fct_cross_sell as (
 
 ),
 
--- What is worth most where somebody like them buys it: the places of categories in a segment.
+expected as (
+
+    select
+        *,
+        cast(penetration * average_net_sales_365d as decimal(18, 2)) as expected_net_sales_365d
+    from fct_cross_sell
+
+),
+
+-- What is worth most comes first: the places of categories in a segment.
 places as (
 
     select
         *,
-        cast(penetration * average_net_sales_365d as decimal(18, 2)) as expected_net_sales_365d,
         row_number() over (
             partition by segmentation, segment
-            order by penetration * average_net_sales_365d desc, category
+            order by expected_net_sales_365d desc, category asc
         ) as place
-    from fct_cross_sell
+    from expected
 
 ),
 
