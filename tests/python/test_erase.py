@@ -169,6 +169,7 @@ def test_an_erasure_is_refused_where_it_would_publish_more_than_less_customers(s
     take_out(shop.files, TAKEN_OUT)
     change = {
         "without customer_days": "drop table features.customer_days",
+        "without customer_days, measures_in_force": "drop table features.measures_in_force",
         "The rules of this checkout are not those of the release": "update operations.runs set rule_versions = '{}'",
         "has days up to 2024-04-10": "insert into history.segmentation_days values ('2024-04-10', '', '')",
     }
