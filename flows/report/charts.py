@@ -1,7 +1,10 @@
 """Charts of the report, drawn by Altair and turned into SVG without a browser."""
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from html import escape
 
 import altair as alt
@@ -16,6 +19,24 @@ PALETTE = (
 INK, MUTED, GRID = "#1d2733", "#55606c", "#e3e6ea"
 FONT = "system-ui, -apple-system, Segoe UI, Roboto, sans-serif"
 DAYS_DRAWN = 160
+# The name of a layer that is there for the pointer alone.
+UNSEEN = "unseen"
+_INTERACTIVE = ContextVar("interactive", default=False)
+
+
+@contextmanager
+def interactive() -> Iterator[None]:
+    """Within it every chart carries what it was drawn from, for a page that draws it again and answers the pointer."""
+    token = _INTERACTIVE.set(True)
+    try:
+        yield
+    finally:
+        _INTERACTIVE.reset(token)
+
+
+def script() -> str:
+    """Vega, Vega-Lite and Vega-Embed, which an interactive page needs."""
+    return vl_convert.javascript_bundle()
 
 
 def colours(names: Sequence[str]) -> dict[str, str]:
@@ -26,7 +47,7 @@ def colours(names: Sequence[str]) -> dict[str, str]:
     }
 
 
-def svg(chart: alt.Chart | alt.LayerChart | alt.FacetChart, text: str) -> str:
+def svg(chart: alt.LayerChart, text: str) -> str:
     """A chart as SVG that says what it shows and scales with the page.
 
     Args:
@@ -43,15 +64,22 @@ def svg(chart: alt.Chart | alt.LayerChart | alt.FacetChart, text: str) -> str:
         .configure_header(labelFont=FONT, titleFont=FONT, labelFontSize=12, labelColor=INK)
         .configure_legend(labelFont=FONT, titleFont=FONT, labelFontSize=12, labelColor=INK)
     )  # fmt: skip
-    drawn = vl_convert.vegalite_to_svg(configured.to_json())
+    whole = configured.to_dict()
+    seen = [layer for layer in whole["layer"] if layer.get("name") != UNSEEN]
+    drawn = vl_convert.vegalite_to_svg(whole | {"layer": seen})
     width = float(re.search(r'width="([\d.]+)"', drawn).group(1))
     # The reader hears one text, not every tick.
     drawn = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", drawn)
     head = f'<svg role="img" aria-label="{escape(text)}" style="max-width:{width * 1.15:.0f}px"'
-    return re.sub(r'<svg [^>]*?class="marks" width="[\d.]+" height="[\d.]+"', head, drawn, count=1)
+    picture = re.sub(r'<svg [^>]*?class="marks" width="[\d.]+" height="[\d.]+"', head, drawn, count=1)
+    if not _INTERACTIVE.get():
+        return picture
+    # "</" would end the script.
+    drawn_from = json.dumps(whole, separators=(",", ":")).replace("</", r"<\/")
+    return f'{picture}<script type="application/json">{drawn_from}</script>'
 
 
-def sizes_over_time(daily: pd.DataFrame, order: Sequence[str], labels: dict[str, str]) -> alt.Chart:
+def sizes_over_time(daily: pd.DataFrame, order: Sequence[str], labels: dict[str, str]) -> alt.LayerChart:
     """Customers by day, stacked in the order of the rules.
 
     Args:
@@ -68,9 +96,8 @@ def sizes_over_time(daily: pd.DataFrame, order: Sequence[str], labels: dict[str,
     data["place"] = data["segment"].map({name: place for place, name in enumerate(order)})
     data["label"] = data["segment"].map(labels)
     palette = colours(order)
-    return (
+    stacked = (
         alt.Chart(data[["day", "customers", "place", "label"]])
-        .mark_area(opacity=0.92, stroke="white", strokeWidth=0.6)
         .encode(
             x=alt.X("day:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(tickCount=8, grid=False)),
             y=alt.Y("customers:Q", title="customers", stack="zero", axis=alt.Axis(tickCount=5, format=",d")),
@@ -83,6 +110,11 @@ def sizes_over_time(daily: pd.DataFrame, order: Sequence[str], labels: dict[str,
         )
         .properties(width=780, height=300)
     )
+    areas = stacked.mark_area(opacity=0.92, stroke="white", strokeWidth=0.6)
+    # An area is one mark for all its days, of which the pointer would find the first.
+    told = [alt.Tooltip("day:T"), alt.Tooltip("label:N", title="segment"), alt.Tooltip("customers:Q", format=",d")]
+    bars = stacked.mark_bar(opacity=0, width=780 / max(len(kept), 1)).encode(tooltip=told)
+    return areas + bars.properties(name=UNSEEN)
 
 
 def sparkline(values: Sequence[float], colour: str, text: str) -> str:
@@ -124,7 +156,9 @@ def lorenz(points: pd.DataFrame) -> alt.LayerChart:
     equal = alt.Chart(pd.DataFrame({"customers": [0.0, 1.0], "value": [0.0, 1.0]})).mark_line(
         color=MUTED, strokeDash=[4, 4], strokeWidth=1
     )
-    return (curve.encode(x=x, y=y) + equal.encode(x=x, y=y)).properties(width=420, height=300)
+    told = [alt.Tooltip("customers:Q", format=".0%"), alt.Tooltip("value:Q", title="net sales", format=".1%")]
+    points = alt.Chart(data).mark_point(opacity=0, size=120).encode(x=x, y=y, tooltip=told).properties(name=UNSEEN)
+    return (curve.encode(x=x, y=y) + equal.encode(x=x, y=y) + points).properties(width=420, height=300)
 
 
 def drift(rows: pd.DataFrame) -> alt.LayerChart:
@@ -142,6 +176,7 @@ def drift(rows: pd.DataFrame) -> alt.LayerChart:
             x=alt.X("psi:Q", title="population stability index", axis=alt.Axis(tickCount=5)),
             y=y,
             color=alt.condition("datum.drifted", alt.value(PALETTE[1]), alt.value("#9aa5b1")),
+            tooltip=[alt.Tooltip("psi:Q", format=".3f"), alt.Tooltip("limit:Q", title="chance alone", format=".3f")],
         )
     )
     limits = alt.Chart(data).mark_tick(color=INK, thickness=2, size=18).encode(x="limit:Q", y=y)
@@ -165,6 +200,7 @@ def retention(rows: pd.DataFrame) -> alt.LayerChart:
             x=x,
             y=y,
             color=alt.Color("share:Q", scale=alt.Scale(domain=[0, 1], range=["#f4f6f8", PALETTE[0]]), legend=None),
+            tooltip=[alt.Tooltip("cohort:O"), alt.Tooltip("months:O"), alt.Tooltip("share:Q", format=".1%")],
         )
     )
     texts = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from flows.report import lifecycle, segmentation, value, watch, words
+from flows.report import charts, lifecycle, segmentation, value, watch, words
 from flows.report.marts import LEFT, MONTH, NEW, Marts
 
 
@@ -23,7 +23,13 @@ class Earlier:
     is_release: bool
 
 
-def write(marts_file: Path, folder: Path, name: str, previous_as_of: date | None) -> Path:
+def write_interactive(marts_file: Path, folder: Path, name: str, previous_as_of: date | None) -> Path:
+    """Write the report with charts that answer the pointer, by scripts that it carries; else as write() does."""
+    with charts.interactive():
+        return write(marts_file, folder, name, previous_as_of, charts.script())
+
+
+def write(marts_file: Path, folder: Path, name: str, previous_as_of: date | None, script: str | None = None) -> Path:
     """Write the report of a release into `folder`; returns its file.
 
     Args:
@@ -31,6 +37,7 @@ def write(marts_file: Path, folder: Path, name: str, previous_as_of: date | None
         folder: where index.html goes; made if it is missing.
         name: what the release is called.
         previous_as_of: the day that the release before it shows, or None where there is none.
+        script: what draws the charts again in the browser, if anything does.
     """
     marts = Marts(marts_file)
     earlier = _earlier(marts, previous_as_of)
@@ -55,6 +62,7 @@ def write(marts_file: Path, folder: Path, name: str, previous_as_of: date | None
         alerts=watch.alerts(marts),
         drift=watch.drift(marts),
         checks=watch.checks(marts),
+        script=script,
     )
     marts.connection.close()
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,10 @@ import pytest
 from conftest import PUBLISHED, Shop
 
 from flows.report import charts, page, sankey, words
+from flows.report.__main__ import report_of
 from flows.report.marts import Marts
+from flows.steps.errors import RunStopped
+from flows.steps.project import Project
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -179,6 +182,43 @@ def luminance(colour: str) -> float:
 def test_colours_stand_out_from_their_ground(colour: str, ground: str, least: float) -> None:
     light, dark = sorted((luminance(colour), luminance(ground)), reverse=True)
     assert (light + 0.05) / (dark + 0.05) >= least
+
+
+def test_charts_of_the_interactive_report_answer_the_pointer(browser: object, release: Path, tmp_path: Path) -> None:
+    serving = release.parent.parent
+    file = Path(report_of(tmp_path, interactive=True, project=Project(serving=serving)))
+    assert file.stat().st_size < 2_000_000
+    opened = browser.new_page(viewport={"width": 1200, "height": 900})
+    said: list[str] = []
+    opened.on("console", lambda message: said.append(message.text))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.on("request", lambda request: said.append(request.url))
+    opened.goto(file.as_uri())
+    charts_drawn = opened.locator('script[type="application/json"]').count()
+    assert charts_drawn > 5
+    opened.wait_for_function(f"document.querySelectorAll('.live svg[role=img]').length === {charts_drawn}")
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 1200
+    picture = opened.locator("#seg_lifecycle .live svg").first
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
+    opened.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.6 * box["height"])
+    opened.wait_for_selector("#vg-tooltip-element.visible")
+    tooltip = opened.inner_text("#vg-tooltip-element")
+    assert "segment" in tooltip
+    assert "customers" in tooltip
+    assert len(picture.get_attribute("aria-label")) > 20
+    opened.close()
+    assert said == [file.as_uri()]
+
+
+def test_a_report_is_written_again_as_it_is_in_its_release(release: Path, tmp_path: Path) -> None:
+    serving = release.parent.parent
+    file = Path(report_of(tmp_path, release.name, project=Project(serving=serving)))
+    assert file.read_text() == (release / "report" / "index.html").read_text()
+    with pytest.raises(RunStopped, match="There is no release 2000-01-01"):
+        report_of(tmp_path, "2000-01-01", project=Project(serving=serving))
+    with pytest.raises(RunStopped, match="which never change"):
+        report_of(release / "report", project=Project(serving=serving))
 
 
 def test_it_compares_with_the_release_before_it_where_there_is_one(release: Path, tmp_path: Path) -> None:
