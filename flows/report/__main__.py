@@ -37,15 +37,17 @@ def report_of(folder: Path, name: str | None = None, interactive: bool = False, 
     releases = list_releases(serving)
     current = current_release(serving)
     chosen = [each for each in releases if (each.name == name if name else each == current)]
+    if not releases:
+        raise RunStopped(f"There is no release yet in {serving / 'releases'}. Make one: python -m flows.daily.")
     if not chosen:
-        known = ", ".join(each.name for each in releases) or "none"
-        raise RunStopped(f"There is no release {name or 'yet'} in {serving / 'releases'}. There are: {known}.")
+        known = ", ".join(each.name for each in releases)
+        raise RunStopped(f"There is no release {name} in {serving / 'releases'}. There are: {known}.")
     if folder.resolve().is_relative_to((serving / "releases").resolve()):
         raise RunStopped(f"{folder} lies among the releases, which never change. Name another folder.")
     (release,) = chosen
-    before = [each for each in releases if releases.index(each) < releases.index(release)]
-    write = page.write_interactive if interactive else page.write
-    return str(write(release / "tessera.duckdb", folder, release.name, _as_of(before[-1]) if before else None))
+    before = releases[: releases.index(release)]
+    as_of_before = _as_of(before[-1]) if before else None
+    return str(page.write(release / "tessera.duckdb", folder, release.name, as_of_before, interactive))
 
 
 def _as_of(release: Path) -> date:

@@ -25,9 +25,9 @@ _INTERACTIVE = ContextVar("interactive", default=False)
 
 
 @contextmanager
-def interactive() -> Iterator[None]:
-    """Within it every chart carries what it was drawn from, for a page that draws it again and answers the pointer."""
-    token = _INTERACTIVE.set(True)
+def drawn_for(interactive: bool) -> Iterator[None]:
+    """Within it charts carry, or do not, what they were drawn from: a page with script() then answers the pointer."""
+    token = _INTERACTIVE.set(interactive)
     try:
         yield
     finally:

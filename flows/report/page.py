@@ -23,13 +23,7 @@ class Earlier:
     is_release: bool
 
 
-def write_interactive(marts_file: Path, folder: Path, name: str, previous_as_of: date | None) -> Path:
-    """Write the report with charts that answer the pointer, by scripts that it carries; else as write() does."""
-    with charts.interactive():
-        return write(marts_file, folder, name, previous_as_of, charts.script())
-
-
-def write(marts_file: Path, folder: Path, name: str, previous_as_of: date | None, script: str | None = None) -> Path:
+def write(marts_file: Path, folder: Path, name: str, previous_as_of: date | None, interactive: bool = False) -> Path:
     """Write the report of a release into `folder`; returns its file.
 
     Args:
@@ -37,7 +31,7 @@ def write(marts_file: Path, folder: Path, name: str, previous_as_of: date | None
         folder: where index.html goes; made if it is missing.
         name: what the release is called.
         previous_as_of: the day that the release before it shows, or None where there is none.
-        script: what draws the charts again in the browser, if anything does.
+        interactive: whether charts answer the pointer, by scripts that the page carries.
     """
     marts = Marts(marts_file)
     earlier = _earlier(marts, previous_as_of)
@@ -48,22 +42,23 @@ def write(marts_file: Path, folder: Path, name: str, previous_as_of: date | None
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("index.html.j2").render(
-        name=name,
-        as_of=words.day(marts.as_of),
-        earlier=earlier,
-        earlier_day=words.day(earlier.as_of),
-        population=words.population(marts, earlier.as_of),
-        changes=words.changes(marts, earlier.as_of),
-        tiles=_tiles(marts),
-        segmentations=[segmentation.section(marts, row) for row in marts.segmentations.itertuples()],
-        value=value.section(marts),
-        lifecycle=lifecycle.section(marts),
-        alerts=watch.alerts(marts),
-        drift=watch.drift(marts),
-        checks=watch.checks(marts),
-        script=script,
-    )
+    with charts.drawn_for(interactive):
+        page = environment.get_template("index.html.j2").render(
+            name=name,
+            as_of=words.day(marts.as_of),
+            earlier=earlier,
+            earlier_day=words.day(earlier.as_of),
+            population=words.population(marts, earlier.as_of),
+            changes=words.changes(marts, earlier.as_of),
+            tiles=_tiles(marts),
+            segmentations=[segmentation.section(marts, row) for row in marts.segmentations.itertuples()],
+            value=value.section(marts),
+            lifecycle=lifecycle.section(marts),
+            alerts=watch.alerts(marts),
+            drift=watch.drift(marts),
+            checks=watch.checks(marts),
+            script=charts.script() if interactive else None,
+        )
     marts.connection.close()
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "index.html"

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -43,13 +44,20 @@ def browser() -> Iterator[object]:
 
 @pytest.fixture
 def tab(browser: object, release: Path) -> Iterator[object]:
-    """The report in a tab; it fails the test if the page logs or loads anything."""
+    """The report in a tab."""
+    with opened_quietly(browser, release / "report" / "index.html") as opened:
+        yield opened
+
+
+@contextmanager
+def opened_quietly(browser: object, file: Path) -> Iterator[object]:
+    """A page in a tab; it fails the test if the page logs or loads anything."""
     opened = browser.new_page(viewport={"width": 1200, "height": 900})
     said: list[str] = []
     opened.on("console", lambda message: said.append(message.text))
     opened.on("pageerror", lambda error: said.append(str(error)))
     opened.on("request", lambda request: said.append(request.url))
-    address = (release / "report" / "index.html").as_uri()
+    address = file.as_uri()
     opened.goto(address)
     yield opened
     assert said == [address]
@@ -188,27 +196,20 @@ def test_charts_of_the_interactive_report_answer_the_pointer(browser: object, re
     serving = release.parent.parent
     file = Path(report_of(tmp_path, interactive=True, project=Project(serving=serving)))
     assert file.stat().st_size < 2_000_000
-    opened = browser.new_page(viewport={"width": 1200, "height": 900})
-    said: list[str] = []
-    opened.on("console", lambda message: said.append(message.text))
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    opened.on("request", lambda request: said.append(request.url))
-    opened.goto(file.as_uri())
-    charts_drawn = opened.locator('script[type="application/json"]').count()
-    assert charts_drawn > 5
-    opened.wait_for_function(f"document.querySelectorAll('.live svg[role=img]').length === {charts_drawn}")
-    assert opened.evaluate("document.documentElement.scrollWidth") <= 1200
-    picture = opened.locator("#seg_lifecycle .live svg").first
-    picture.scroll_into_view_if_needed()
-    box = picture.bounding_box()
-    opened.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.6 * box["height"])
-    opened.wait_for_selector("#vg-tooltip-element.visible")
-    tooltip = opened.inner_text("#vg-tooltip-element")
-    assert "segment" in tooltip
-    assert "customers" in tooltip
-    assert len(picture.get_attribute("aria-label")) > 20
-    opened.close()
-    assert said == [file.as_uri()]
+    with opened_quietly(browser, file) as opened:
+        charts_drawn = opened.locator('script[type="application/json"]').count()
+        assert charts_drawn > 5
+        opened.wait_for_function(f"document.querySelectorAll('.live svg[role=img]').length === {charts_drawn}")
+        assert opened.evaluate("document.documentElement.scrollWidth") <= 1200
+        picture = opened.locator("#seg_lifecycle .live svg").first
+        assert len(picture.get_attribute("aria-label")) > 20
+        picture.scroll_into_view_if_needed()
+        box = picture.bounding_box()
+        opened.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.6 * box["height"])
+        opened.wait_for_selector("#vg-tooltip-element.visible")
+        tooltip = opened.inner_text("#vg-tooltip-element")
+        assert "segment" in tooltip
+        assert "customers" in tooltip
 
 
 def test_a_report_is_written_again_as_it_is_in_its_release(release: Path, tmp_path: Path) -> None:
@@ -219,6 +220,8 @@ def test_a_report_is_written_again_as_it_is_in_its_release(release: Path, tmp_pa
         report_of(tmp_path, "2000-01-01", project=Project(serving=serving))
     with pytest.raises(RunStopped, match="which never change"):
         report_of(release / "report", project=Project(serving=serving))
+    with pytest.raises(RunStopped, match=r"There is no release yet .* python -m flows\.daily"):
+        report_of(tmp_path, project=Project(serving=tmp_path))
 
 
 def test_it_compares_with_the_release_before_it_where_there_is_one(release: Path, tmp_path: Path) -> None:
