@@ -22,8 +22,8 @@ CENSORED = [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35]
 def stay(
     customer: int, days: int, ended: bool, segment: str = "ill", previous: str | None = "well", after: str = "well"
 ) -> list[Any]:
-    """A stay of so many days: over, or open on TODAY."""
-    begin = date(2024, 2, 1) if ended else TODAY + DAY - timedelta(days=days)
+    """A stay of so many days: over, or not over yet after so many, on TODAY."""
+    begin = date(2024, 2, 1) if ended else TODAY - timedelta(days=days)
     end = begin + timedelta(days=days) if ended else FOREVER
     return [customer, "seg", segment, previous, after if ended else None, begin, end, not ended]
 
@@ -82,6 +82,19 @@ def test_dwell_has_no_median_where_half_of_the_stays_last() -> None:
     found = curve(dwell([stay(1, 3, True), stay(2, 5, False), stay(3, 9, False)]), "ill")
     assert found[9]["survival"] == pytest.approx(2 / 3, abs=1e-6)
     assert found[9]["median_days"] is None
+
+
+def test_nobody_who_came_today_is_known_to_have_stayed_a_day() -> None:
+    """Of two stays that began yesterday one ended today; two that began today might end tomorrow, for all we know.
+
+    These once counted as stays that had lasted a day, and half of the stays that last a day became three quarters.
+    """
+    ended = [1, "seg", "ill", "well", "well", TODAY - DAY, TODAY, False]
+    found = curve(dwell([ended, stay(2, 1, False), stay(3, 0, False), stay(4, 0, False)]), "ill")
+    assert {days: (row["at_risk"], row["exits"], row["censored"], row["survival"]) for days, row in found.items()} == {
+        0: (4, 0, 2, 1.0),
+        1: (2, 1, 1, 0.5),
+    }
 
 
 def test_dwell_leaves_out_stays_whose_beginning_nobody_saw() -> None:

@@ -1,4 +1,5 @@
-{%- set end = 'least(fct_segment_spells.valid_to, ' ~ last_date(1) ~ ')' %}
+{#- A stay that is open has lasted longer than to the last day: on the next, which nobody has seen, it may be over. -#}
+{%- set end = 'least(fct_segment_spells.valid_to, ' ~ last_date() ~ ')' %}
 {%- set days = days_between('fct_segment_spells.valid_from', end) %}
 
 with segmentation_days as (
@@ -76,7 +77,7 @@ left_out as (
 ),
 
 -- Every curve begins with all stays at 0 days.
-points as (
+known_points as (
 
     select
         segmentation,
@@ -88,7 +89,7 @@ points as (
     from stays_with_all
     where not is_left_out
     union all
-    select
+    select distinct
         segmentation,
         segment,
         0 as days,
@@ -97,9 +98,23 @@ points as (
         0 as censored
     from stays_with_all
     where not is_left_out
+
+),
+
+points as (
+
+    select
+        segmentation,
+        segment,
+        days,
+        sum(exits) as exits,
+        sum(departures) as departures,
+        sum(censored) as censored
+    from known_points
     group by
         segmentation,
-        segment
+        segment,
+        days
 
 ),
 
