@@ -281,7 +281,7 @@ class Worlds:
     def opened(self, world: int) -> list[str]:
         """The kinds of the alerts that were opened in a world."""
         self.connection.execute("alter table fct_alert_tests rename to tests_of_all")
-        self.create("fct_alert_tests", f"from tests_of_all where world = {world}")
+        self.create("fct_alert_tests", f"select * exclude (world, day) from tests_of_all where world = {world}")
         found = self.connection.sql(
             f"select kind from ({self.sql('marts/alerts/fct_alerts.sql', FIRST_DAY, LAST_DAY)})"
         )

@@ -1,5 +1,6 @@
 {#- A select: who bought in which category in the 365 days up to the run's last day, and
-    for how many cents. Returns alone are no purchase. -#}
+    for how many cents. Returns alone are no purchase; categories that nobody is offered
+    (vars: cross_sell_excluded_categories) are left out. -#}
 {% macro category_buyers() -%}
     select
         customer_id,
@@ -8,6 +9,9 @@
     from {{ ref('customer_category_days') }}
     where
         category is not null
+        {%- for category in var('cross_sell_excluded_categories') %}
+        and category <> {{ sql_text(category) }}
+        {%- endfor %}
         and activity_date > {{ last_date(-365) }}
         and activity_date <= {{ last_date() }}
     group by

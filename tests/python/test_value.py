@@ -359,6 +359,11 @@ def test_backtest_holds_three_forecasts_against_what_came() -> None:
     # Orders do not reach back a year: the 91 days before come again, 82, 91 and 0.
     assert (season["season_days"], season["forecast_net_sales"]) == (91, 173)
     assert season["rank_correlation"] == 0.5
+    # The second, who came 90 days before, is new; the others came 181 days before.
+    assert {row["new_customers"] for row in found.values()} == {1}
+    new = [(row["new_actual_net_sales"], row["new_forecast_net_sales"]) for row in (model, past, season)]
+    assert new == [(10, 30), (10, 91), (10, 91)]
+    assert (model["new_total_bias"], model["new_mean_absolute_error"]) == (2, 20)
 
 
 def test_seasonal_forecast_repeats_the_year_before_where_it_is_known() -> None:
@@ -426,13 +431,17 @@ def test_a_customer_is_offered_what_is_worth_most_of_what_they_lack() -> None:
         ),
     }
     cross_sell = run(render("marts/value/fct_cross_sell.sql", TODAY), tables)
-    columns = "segmentation varchar, segment varchar, category varchar, penetration double, lift double, "
+    columns = "segmentation varchar, segment varchar, category varchar, buyers bigint, penetration double, lift double, "
     names = [column.split()[0] for column in columns.strip(", ").split(", ")] + ["average_net_sales_365d"]
     tables["fct_cross_sell"] = (
         columns + "average_net_sales_365d double",
         [[row[name] for name in names] for row in cross_sell],
     )
-    offers = run(render("marts/value/fct_customer_cross_sell.sql", TODAY, cross_sell_segmentation="seg"), tables)
+    def offered(**variables: object) -> list[Row]:
+        variables = {"cross_sell_segmentation": "seg", "cross_sell_minimum_buyers": 1, **variables}
+        return run(render("marts/value/fct_customer_cross_sell.sql", TODAY, **variables), tables)
+
+    offers = offered()
     found = {
         row["customer_id"]: (row["segment"], row["category"], float(row["expected_net_sales_365d"])) for row in offers
     }
@@ -444,5 +453,21 @@ def test_a_customer_is_offered_what_is_worth_most_of_what_they_lack() -> None:
         8: ("b", "tea", pytest.approx(5 / 3, abs=0.01)),
     }
     assert {row["segmentation"] for row in offers} == {"seg"}
-    nobody = render("marts/value/fct_customer_cross_sell.sql", TODAY, cross_sell_segmentation=None)
-    assert run(nobody, tables) == []
+    # Two who bought books and one who bought tea are too few to speak for their segments.
+    assert {(row["customer_id"], row["category"]) for row in offered(cross_sell_minimum_buyers=3)} == {(4, "wine")}
+    assert offered(cross_sell_segmentation=None) == []
+
+
+def test_what_may_not_be_offered_is_left_out() -> None:
+    tables = {
+        "customer_category_days": (
+            "customer_id bigint, category varchar, activity_date date, net_cents double",
+            [(1, "wine", TODAY, 1_000), (1, "it's gas", TODAY, 9_000), (2, "it's gas", TODAY, 9_000)],
+        ),
+        "customer_segments": (
+            "customer_id bigint, segmentation varchar, segment varchar",
+            [(1, "seg", "a"), (2, "seg", "a")],
+        ),
+    }
+    rendered = render("marts/value/fct_cross_sell.sql", TODAY, cross_sell_excluded_categories=["it's gas"])
+    assert [row["category"] for row in run(rendered, tables)] == ["wine"]

@@ -1,4 +1,6 @@
 {%- set holdout_days = var('value_holdout_days') %}
+{#- As many days as expectations are made for: who has been a customer for fewer is new. -#}
+{%- set new_days = 180 %}
 
 -- Who was known at the day from which the forecasts are made, with what the model expected of them.
 with customer_expectations as (
@@ -89,6 +91,7 @@ forecast_customers as (
 
     select
         customer_repeats.customer_id,
+        customer_repeats.age_days < {{ new_days }} as is_new,
         coalesce(holdout_sales.net_cents, 0) as actual_cents,
         customer_expectations.expected_net_cents as model_cents,
         round(customer_repeats.net_cents / (customer_repeats.age_days + 1) * {{ holdout_days }}) as past_cents,
@@ -109,6 +112,7 @@ forecasts as (
     select
         'bg_nbd_gamma_gamma' as forecaster,
         customer_id,
+        is_new,
         actual_cents,
         model_cents as forecast_cents
     from forecast_customers
@@ -116,6 +120,7 @@ forecasts as (
     select
         'past_spend' as forecaster,
         customer_id,
+        is_new,
         actual_cents,
         past_cents as forecast_cents
     from forecast_customers
@@ -123,6 +128,7 @@ forecasts as (
     select
         'seasonal_naive' as forecaster,
         customer_id,
+        is_new,
         actual_cents,
         season_cents as forecast_cents
     from forecast_customers
@@ -134,6 +140,7 @@ ranked as (
 
     select
         forecaster,
+        is_new,
         actual_cents,
         forecast_cents,
         rank() over (
@@ -157,6 +164,10 @@ errors as (
         sum(forecast_cents) as forecast_cents,
         sum(abs(forecast_cents - actual_cents)) as absolute_cents,
         sum(power(forecast_cents / 100 - actual_cents / 100, 2)) as squares,
+        sum(case when is_new then 1 else 0 end) as new_customers,
+        sum(case when is_new then actual_cents else 0 end) as new_actual_cents,
+        sum(case when is_new then forecast_cents else 0 end) as new_forecast_cents,
+        sum(case when is_new then abs(forecast_cents - actual_cents) else 0 end) as new_absolute_cents,
         corr(forecast_rank, actual_rank) as rank_correlation
     from ranked
     group by forecaster
@@ -177,6 +188,11 @@ select
     round(errors.forecast_cents / nullif(errors.actual_cents, 0) - 1, 6) as total_bias,
     round(errors.absolute_cents / 100 / errors.customers, 2) as mean_absolute_error,
     round(sqrt(errors.squares / errors.customers), 2) as root_mean_squared_error,
-    case when not isnan(errors.rank_correlation) then round(errors.rank_correlation, 6) end as rank_correlation
+    case when not isnan(errors.rank_correlation) then round(errors.rank_correlation, 6) end as rank_correlation,
+    cast(errors.new_customers as bigint) as new_customers,
+    cast(errors.new_actual_cents / 100 as decimal(18, 2)) as new_actual_net_sales,
+    cast(errors.new_forecast_cents / 100 as decimal(18, 2)) as new_forecast_net_sales,
+    round(errors.new_forecast_cents / nullif(errors.new_actual_cents, 0) - 1, 6) as new_total_bias,
+    round(errors.new_absolute_cents / 100 / nullif(errors.new_customers, 0), 2) as new_mean_absolute_error
 from errors
 cross join seasons
