@@ -44,7 +44,7 @@ def _wanted(root: Path) -> Iterator[tuple[str, str, Callable[[Any], bool]]]:
         lambda value: value is None or value in models,
     )
     yield "cross_sell_excluded_categories", "a list of categories", lambda value: isinstance(value, list)
-    for name in ("releases_kept", "chunk_customer_days", "cross_sell_minimum_buyers"):
+    for name in ("releases_kept", "chunk_customer_days", "cross_sell_minimum_buyers", "typical_customer_alike"):
         yield name, "a whole number above 0", _is_count
     yield "release_grace_minutes", "a whole number, at least 0", lambda value: value == 0 or _is_count(value)
     for name in ("logs_kept_days", "runs_kept_days", "features_kept_days"):

@@ -1,4 +1,4 @@
--- The typical customer of every segment with customers is one of them.
+-- The typical customer of every segment is one of its customers; too few have none.
 select
     customer_segments.segmentation,
     customer_segments.segment
@@ -11,4 +11,6 @@ left join {{ ref('fct_segment_typical_customers') }} as typical_customers
 group by
     customer_segments.segmentation,
     customer_segments.segment
-having count(typical_customers.customer_id) <> 1
+having
+    count(typical_customers.customer_id)
+    <> case when count(*) >= {{ var('typical_customer_alike') }} then 1 else 0 end

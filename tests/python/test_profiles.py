@@ -67,8 +67,13 @@ def graph(claims: dict[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def sql_of(mart: str) -> str:
-    variables = {"first_date": str(TODAY), "last_date": str(TODAY), "segmentations": ["seg_x"]}
+def sql_of(mart: str, alike: int) -> str:
+    variables = {
+        "first_date": str(TODAY),
+        "last_date": str(TODAY),
+        "segmentations": ["seg_x"],
+        "typical_customer_alike": alike,
+    }
     return macros(variables=variables, dbt=DBT, graph=graph(CLAIMS)).render(f"marts/profiles/{mart}.sql")
 
 
@@ -95,7 +100,9 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def profile(connection: duckdb.DuckDBPyConnection, customers: Sequence[Customer]) -> dict[str, list[Row]]:
+def profile(
+    connection: duckdb.DuckDBPyConnection, customers: Sequence[Customer], alike: int = 1
+) -> dict[str, list[Row]]:
     """The rows of all marts, for customers with the keys 1, 2, and so on."""
     connection.execute("truncate customer_segments; truncate fct_customer_features")
     for number, (segment, orders, share, days, band, member) in enumerate(customers, start=1):
@@ -111,7 +118,7 @@ def profile(connection: duckdb.DuckDBPyConnection, customers: Sequence[Customer]
         )
     found = {}
     for mart in MARTS:
-        connection.execute(f"create or replace table {mart} as {sql_of(mart)}")
+        connection.execute(f"create or replace table {mart} as {sql_of(mart, alike)}")
         result = connection.sql(f"from {mart}")
         found[mart] = [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
     return found
@@ -183,7 +190,7 @@ def test_the_typical_customer_in_words_beside_the_persona(connection: duckdb.Duc
     # The second has the medians of a: 4 orders, 0.5, 3 days. Protected attributes are not told.
     assert (a["customer_id"], a["distance"], a["customers"], a["persona"]) == (2, 0, 3, "Old hand.")
     assert a["description"] == (
-        "Known for 400 days, last order 3 days ago, 2 orders in 30 days and 4 in 365 for 84.50, 42.25 each, 50 % off, "
+        "Known for 400 days, last order 3 days ago, 2 orders in 30 days and 4 in 365 for about 85, 42 each, 50 % off, "
         "most on WINE; age band 65+; is member true"
     )
     # Half of b have a share and an age, so these are typical, and who lacks them is two units away.
@@ -193,6 +200,41 @@ def test_the_typical_customer_in_words_beside_the_persona(connection: duckdb.Duc
 def test_a_customer_who_never_ordered_is_told_as_such(connection: duckdb.DuckDBPyConnection) -> None:
     (row,) = profile(connection, [("a", 0, None, None, None, None)])["fct_segment_typical_customers"]
     assert row["description"] == "Known for 400 days, never ordered, most on WINE"
+
+
+def test_nobody_is_told_by_what_only_they_are(connection: duckdb.DuckDBPyConnection) -> None:
+    """The report once told of typical customers what only they were, and of the only member of a segment everything."""
+    customers: list[Customer] = [
+        *[("a", 4, 0.5, 3, "65+", True)] * 3,
+        *[("a", 4, 0.5, 3, "65+", False)] * 2,
+        *[("b", 9, 0.5, 3, "65+", True)] * 2,
+        ("b", 9, 0.5, 3, "19-24", True),
+    ]
+
+    def endings(alike: int) -> dict[str, str]:
+        rows = profile(connection, customers, alike)["fct_segment_typical_customers"]
+        return {row["segment"]: row["description"].split("off")[1] for row in rows}
+
+    # Seven are 65 or older, five of them members; wine is what all buy most.
+    assert endings(5) == {"a": ", most on WINE; age band 65+; is member true"}
+    assert endings(3) == {"a": ", most on WINE; age band 65+; is member true"} | {
+        "b": ", most on WINE; age band 65+; is member true"
+    }
+    connection.execute("update fct_customer_features set top_category_365d = 'BEER' where customer_id > 2")
+    (row,) = connection.sql(f"select description from ({sql_of('fct_segment_typical_customers', 5)})").fetchall()
+    # Two of those with wine are too few to say so; what follows is of those who share the wine as well.
+    assert row[0].split("off")[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("amount", "told"),
+    [(0, "0"), (7.4, "7"), (84.5, "85"), (995, "1000"), (3962.63, "4000"), (1234567, "1200000"), (-84.5, "-85")],
+)
+def test_money_is_told_to_two_figures(connection: duckdb.DuckDBPyConnection, amount: float, told: str) -> None:
+    profile(connection, [("a", 4, 0.5, 3, None, None)])
+    connection.execute("update fct_customer_features set net_sales_365d = ?", [amount])
+    (row,) = connection.sql(f"select description from ({sql_of('fct_segment_typical_customers', 1)})").fetchall()
+    assert f"in 365 for about {told}, " in row[0]
 
 
 def test_of_equally_near_customers_the_one_with_the_first_key_is_typical(connection: duckdb.DuckDBPyConnection) -> None:

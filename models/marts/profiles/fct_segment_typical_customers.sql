@@ -1,5 +1,7 @@
 {%- set features = profiled_features() if execute else {} -%}
-{%- set attributes = profiled_attributes(with_protected=false) if execute else {} -%}
+{#- What is told beside numbers, the category first. -#}
+{%- set attributes = {'top_category_365d': 'customer_features.top_category_365d'} -%}
+{%- do attributes.update(profiled_attributes(with_protected=false) if execute else {}) -%}
 
 with customer_features as (
 
@@ -105,12 +107,37 @@ typical_customers as (
             nearest.segmentation = distances.segmentation
             and nearest.segment = distances.segment
             and nearest.distance = distances.distance
+    -- Among fewer the typical one would be somebody whom those who know the segment know.
+    where nearest.customers >= {{ var('typical_customer_alike') }}
     group by
         nearest.segmentation,
         nearest.segment,
         nearest.customers,
         nearest.distance,
         nearest.mean_distance
+
+),
+
+-- How many customers of all have the first attributes of the typical one, the first two, and so on. An attribute that
+-- the typical one lacks is not told.
+sharing as (
+
+    select
+        {%- set alike = namespace(sql='1 = 1') %}
+        {%- for attribute in attributes %}
+        {%- set same = 'typical_features.' ~ attribute ~ ' = customer_features.' ~ attribute %}
+        {%- set alike.sql = alike.sql ~ ' and (' ~ same ~ ' or typical_features.' ~ attribute ~ ' is null)' %}
+        count(case when {{ alike.sql }} then 1 end) as {{ attribute }}_customers,
+        {%- endfor %}
+        typical_customers.segmentation,
+        typical_customers.segment
+    from typical_customers
+    inner join customer_features as typical_features
+        on typical_customers.customer_id = typical_features.customer_id
+    cross join customer_features
+    group by
+        typical_customers.segmentation,
+        typical_customers.segment
 
 )
 
@@ -127,6 +154,10 @@ select
 from typical_customers
 inner join customer_features
     on typical_customers.customer_id = customer_features.customer_id
+inner join sharing
+    on
+        typical_customers.segmentation = sharing.segmentation
+        and typical_customers.segment = sharing.segment
 left join dim_segments
     on
         typical_customers.segmentation = dim_segments.segmentation
