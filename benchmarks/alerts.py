@@ -5,8 +5,9 @@ python -m benchmarks.alerts [--months N] [--cases N] [--seed N]
 The models' compiled SQL runs on made-up worlds. The sizes, means and shares of a world are the demo's: the level of
 its days, and their deviations from a moving median, in stretches of four weeks drawn at random, the same for all
 series. Each stretch is faded into the next over a week, so that one day follows another as it did in the demo.
-Customers are drawn anew every week, with replacement, from those of one day. Worlds lie one after the other in time,
-so that one statement judges them all, and no test of one is counted with those of another.
+Customers are drawn anew every week, with replacement, from those of one day, and so are those of the baseline. Worlds
+lie one after the other in time, so that one statement judges them all, and no test of one is counted with those of
+another. Rates of responses, personas and what is outgrown are left out.
 """
 
 import argparse
@@ -19,9 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.rules.macros import macros
-from flows.steps.project import Project
+from flows.steps.project import ROOT, Project
 
-FIRST_WORLD = date(2100, 1, 4)
+FIRST_BASELINE, FIRST_WORLD = date(2000, 1, 3), date(2100, 1, 4)
 MONTH, FOUND_WITHIN, SHIFT = 28, 3, 1.2
 # The demo's days whose deviations are drawn, whole weeks, and the day whose customers are drawn.
 FIRST_DAY, LAST_DAY, POPULATION_DAY = date(2017, 5, 1), date(2017, 12, 3), date(2017, 10, 1)
@@ -33,6 +34,8 @@ GROWTH = 0.01
 CLASSES = {
     0: "below 1.5 %", 1: "1.5 % to 3 %", 2: "3 % to 6 %", 3: "above 6 %", 9: "not judged", None: "all",
 }  # fmt: skip
+# Of what is planted.
+NOTHING = "select 0 as world, '' as kind, '' as segmentation, '' as segment, '' as feature limit 0"
 
 
 class Worlds:
@@ -44,7 +47,9 @@ class Worlds:
         self.seed = seed
         self.connection = duckdb.connect()
         self.connection.execute("set enable_progress_bar = false; set preserve_insertion_order = false")
-        self.connection.execute("set memory_limit = '2GB'")
+        spilled = ROOT / "build" / "bench" / "spilled"
+        spilled.parent.mkdir(parents=True, exist_ok=True)
+        self.connection.execute(f"set memory_limit = '2GB'; set temp_directory = '{spilled}'")
         self.connection.execute(f"attach '{project.warehouse}' as tessera (read_only)")
         self.history = project.vars["alert_usual_days"] + 7 * project.vars["alert_compared_weeks"]
         self._read_demo()
@@ -137,11 +142,9 @@ class Worlds:
         )
         self.create("fct_segment_spells", "from recent_spells")
         self.create("fct_persona_tests", "from tessera.marts.fct_persona_tests where false")
-        self.create("judged_days", "select date '2000-01-03' as as_of_date")
-        self.create("customer_features", "select date '2000-01-03' as as_of_date, * from population")
-        self._set_days("judged_days")
-        day = date(2000, 1, 3)
-        self.create("drift_baselines", self.sql("history/drift_baselines.sql", day, day))
+        self._set_days(f"select 0 as world, date '{FIRST_BASELINE}' as as_of_date")
+        self.create("customer_features", f"select date '{FIRST_BASELINE}' as as_of_date, * from population")
+        self.create("drift_baselines", self.sql("history/drift_baselines.sql", FIRST_BASELINE, FIRST_BASELINE))
         self.create(
             "targets",
             "select distinct segmentation, segment, feature from drift_baselines semi join source_days "
@@ -149,10 +152,12 @@ class Worlds:
         )
 
     def _set_days(self, days: str) -> None:
+        """The days of the next statement, a select of (world, as_of_date): every world has a version of the rules."""
+        self.create("judged_days", days)
         self.create(
             "segmentation_days",
-            "select as_of_date, segmentation, 'v1' as rule_version from (select distinct as_of_date from "
-            f"{days}) cross join (select distinct segmentation from recent_spells)",
+            "select as_of_date, segmentation, 'of world ' || world as rule_version from judged_days "
+            "cross join (select distinct segmentation from recent_spells)",
         )
 
     def judge(self, worlds: int, days: int, planted: str) -> None:
@@ -166,11 +171,13 @@ class Worlds:
         stride = 7 * ((self.history + days) // 7 + 20)
         last = FIRST_WORLD + timedelta(days=stride * worlds)
         seed = self.seed
+        judged = f"day >= {self.history}"
 
         def start(stretch: str) -> str:
             return f"7 * (hash(world, {stretch}, {seed}) % {self.starts})::integer"
 
         self.create("planted", planted)
+        self.create("worlds", f"select range as world from range({worlds})")
         self.create(
             "world_days",
             f"""
@@ -186,10 +193,9 @@ class Worlds:
                 -- The customers of a day are drawn on the first judged day of its week.
                 date '{FIRST_WORLD}' + (world * {stride} + {self.history} + (day - {self.history}) // 7 * 7)::integer
                     as drawn_on
-            from range({worlds}) as worlds (world), range({self.history + days}) as days (day)
+            from worlds, range({self.history + days}) as days (day)
             """,
         )
-        self.create("judged_days", f"select as_of_date from world_days where day >= {self.history}")
         self.create(
             "world_series",
             f"""
@@ -222,14 +228,13 @@ class Worlds:
             "select date '2000-01-01' as as_of_date, '' as segmentation, '' as segment, 0.0::double as response_rate, "
             "0.0::double as response_rate_before, 0.0::double as p_value_of_fall limit 0",
         )
-        self._draw_customers()
-        self.connection.execute("alter table judged_days rename to days_of_tests")
-        self.create(
-            "judged_days", "select distinct drawn_on as as_of_date from world_days where day >= " + str(self.history)
-        )
-        self._set_days("judged_days")
+        # The customers of a baseline are a sample, too, each world's its own.
+        self._draw_customers(f"select world, date '{FIRST_BASELINE}' + world::integer as as_of_date from worlds")
+        last_baseline = FIRST_BASELINE + timedelta(days=worlds - 1)
+        self.create("drift_baselines", self.sql("history/drift_baselines.sql", FIRST_BASELINE, last_baseline))
+        self._draw_customers(f"select distinct world, drawn_on as as_of_date from world_days where {judged}", planted)
         self.create("drawn_drift", self.sql("marts/alerts/fct_segment_drift.sql", FIRST_WORLD, last))
-        self.connection.execute("drop table judged_days; alter table days_of_tests rename to judged_days")
+        self.create("judged_days", f"select as_of_date from world_days where {judged}")
         self.create(
             "fct_segment_drift",
             f"""
@@ -252,8 +257,9 @@ class Worlds:
             f"inner join world_days using (as_of_date) where day >= {self.history}",
         )
 
-    def _draw_customers(self) -> None:
-        """The customers of every judged week, drawn with replacement; what is planted changes their values."""
+    def _draw_customers(self, days: str, planted: str = NOTHING) -> None:
+        """The customers of some days of worlds, drawn with replacement; what is planted changes their values."""
+        self._set_days(days)
         columns = ", ".join(
             f"population.{name} * case when planted.feature = '{name}' and recent_spells.customer_id is not null "
             f"then {SHIFT} else 1 end as {name}"
@@ -262,15 +268,14 @@ class Worlds:
         self.create(
             "customer_features",
             f"""
-            select draws.drawn_on as as_of_date, population.customer_id, {columns}
+            select draws.as_of_date, population.customer_id, {columns}
             from (
-                select distinct world, drawn_on, range as draw,
-                    hash(world, drawn_on, range, {self.seed}) % (select count(*) from population) as place
-                from world_days, range((select count(*) from population))
-                where day >= {self.history}
+                select world, as_of_date,
+                    hash(world, as_of_date, range, {self.seed}) % (select count(*) from population) as place
+                from judged_days, range((select count(*) from population))
             ) as draws
             inner join population using (place)
-            left join (from planted where kind = 'level') as planted using (world)
+            left join (from ({planted}) where kind = 'level') as planted using (world)
             left join recent_spells
                 on population.customer_id = recent_spells.customer_id
                 and planted.segmentation = recent_spells.segmentation
@@ -303,7 +308,7 @@ def main() -> int:
     worlds.judge(
         arguments.months,
         MONTH,
-        "select * from (values (null, '', '', '', '')) as t (world, kind, segmentation, segment, feature) where false",
+        NOTHING,
     )
     false_alerts = [worlds.opened(world) for world in range(arguments.months)]
     tests = worlds.connection.sql("select avg(tests) from fct_alert_tests").fetchone()[0]
