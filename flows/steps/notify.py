@@ -81,7 +81,8 @@ def digest(owner: str, events: Sequence[tuple[Alert, str]], as_of_date: str) -> 
             lines += [title, *(f"- {alert}" for alert in alerts[:MOST_ALERTS])]
         if len(alerts) > MOST_ALERTS:
             lines.append(f"- and {len(alerts) - MOST_ALERTS} more, see the mart fct_alerts")
-    title = f"Segments on {as_of_date}: {len(opened)} new alerts, {len(resolved)} over, for {owner}"
+    alerts = "alert" if len(opened) == 1 else "alerts"
+    title = f"Segments on {as_of_date}: {len(opened)} new {alerts}, {len(resolved)} over, for {owner}"
     return title, "\n".join(lines)
 
 

@@ -40,12 +40,17 @@ def segment_changes(release: Path) -> list[tuple[str, str, int, int | None]]:
 
 
 def moves_of_last_month(release: Path) -> dict[str, int]:
-    """How often customers entered another segment in the last 30 days, by segmentation."""
+    """How often customers went from one segment to another in the last 30 days, by segmentation."""
     with duckdb.connect(str(release / "tessera.duckdb"), read_only=True) as connection:
-        daily = connection.table("marts.fct_segment_daily").select("segmentation, as_of_date, entered")
-        last = daily.aggregate("max(as_of_date)").fetchone()[0]
-        recent = daily.filter(f"as_of_date > date '{last - timedelta(days=30)}'")
-        return dict(recent.aggregate("segmentation, cast(sum(entered) as bigint)").order("1").fetchall())
+        daily = connection.table("marts.fct_segment_migrations").filter("period = 'day'")
+        last = daily.aggregate("max(period_start)").fetchone()[0]
+        # Who stays has a row, too, and so has who joins or leaves.
+        moved = daily.project(
+            "segmentation, period_start, case when from_segment in (to_segment, '(new)') or to_segment = '(left)' "
+            "then 0 else customers end as customers"
+        )
+        recent = moved.filter(f"period_start > date '{last - timedelta(days=30)}'")
+        return dict(recent.aggregate("segmentation, cast(sum(customers) as bigint)").order("1").fetchall())
 
 
 def print_summary(

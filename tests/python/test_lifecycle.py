@@ -261,6 +261,8 @@ def test_lapses_and_returns_counted_by_hand(connection: duckdb.DuckDBPyConnectio
         6: (3, 0, 1, 0, 2),
     }
     by_month = {row["month_start"].month: row for row in rows}
+    # Who was lapsed already when the data began is not seen.
+    assert [month for month, row in by_month.items() if row["has_unknown_past"]] == [3]
     assert by_month[4]["reactivation_rate"] == 1 / 4
     assert by_month[4]["median_days_lapsed"] == 21
     # From April 2 on ten days, the last is April 11: three orders on two days.

@@ -431,12 +431,14 @@ def test_a_customer_is_offered_what_is_worth_most_of_what_they_lack() -> None:
         ),
     }
     cross_sell = run(render("marts/value/fct_cross_sell.sql", TODAY), tables)
-    columns = "segmentation varchar, segment varchar, category varchar, buyers bigint, penetration double, lift double, "
+    columns = "segmentation varchar, segment varchar, category varchar, "
+    columns += "buyers bigint, penetration double, lift double, "
     names = [column.split()[0] for column in columns.strip(", ").split(", ")] + ["average_net_sales_365d"]
     tables["fct_cross_sell"] = (
         columns + "average_net_sales_365d double",
         [[row[name] for name in names] for row in cross_sell],
     )
+
     def offered(**variables: object) -> list[Row]:
         variables = {"cross_sell_segmentation": "seg", "cross_sell_minimum_buyers": 1, **variables}
         return run(render("marts/value/fct_customer_cross_sell.sql", TODAY, **variables), tables)
