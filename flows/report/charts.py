@@ -17,6 +17,8 @@ PALETTE = (
     "#3f7fbf", "#4a5560",
 )  # fmt: skip
 INK, MUTED, GRID = "#1d2733", "#55606c", "#e3e6ea"
+# The darkest ground of a cell: INK is readable on it, and on whatever lies between it and white.
+SHADE = "#9dbde0"
 FONT = "system-ui, -apple-system, Segoe UI, Roboto, sans-serif"
 DAYS_DRAWN = 160
 # The name of a layer that is there for the pointer alone.
@@ -165,7 +167,7 @@ def drift(rows: pd.DataFrame) -> alt.LayerChart:
     """How far distributions lie from their baseline, each beside what chance alone may do.
 
     Args:
-        rows: columns where, psi, limit and drifted, the farthest first.
+        rows: columns where, psi, limit and drifted (coloured), the farthest first.
     """
     data = rows[["where", "psi", "limit", "drifted"]]
     y = alt.Y("where:N", sort=None, title=None, axis=alt.Axis(labelLimit=330, grid=False))
@@ -192,25 +194,16 @@ def retention(rows: pd.DataFrame) -> alt.LayerChart:
         rows: columns cohort (YYYY-MM), months and share (0 to 1).
     """
     x = alt.X("months:O", title="months since the first order", axis=alt.Axis(labelAngle=0, orient="top"))
-    y = alt.Y("cohort:O", title="first order in")
+    y = alt.Y("cohort:O", title="first order in", axis=alt.Axis(titlePadding=14))
     cells = (
         alt.Chart(rows)
         .mark_rect()
         .encode(
             x=x,
             y=y,
-            color=alt.Color("share:Q", scale=alt.Scale(domain=[0, 1], range=["#f4f6f8", PALETTE[0]]), legend=None),
+            color=alt.Color("share:Q", scale=alt.Scale(domain=[0, 1], range=["#f7f9fb", SHADE]), legend=None),
             tooltip=[alt.Tooltip("cohort:O"), alt.Tooltip("months:O"), alt.Tooltip("share:Q", format=".1%")],
         )
     )
-    texts = (
-        alt.Chart(rows)
-        .mark_text(fontSize=11)
-        .encode(
-            x=x,
-            y=y,
-            text=alt.Text("share:Q", format=".0%"),
-            color=alt.condition("datum.share > 0.5", alt.value("#ffffff"), alt.value(INK)),
-        )
-    )
+    texts = alt.Chart(rows).mark_text(fontSize=11, color=INK).encode(x=x, y=y, text=alt.Text("share:Q", format=".0%"))
     return (cells + texts).properties(width=alt.Step(46), height=alt.Step(26))

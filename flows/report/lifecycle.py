@@ -8,6 +8,13 @@ from flows.report.marts import Marts
 
 FOLLOW_UP_DAYS = 90
 COHORTS_SHOWN = 12
+# What who reached a stage has done; one that is not here goes by its name.
+STAGES = {
+    "customer": "First order",
+    "repeat_customer": "Second order",
+    "regular": "Regular",
+    "advocate": "Regular who answers offers",
+}
 
 
 def section(marts: Marts) -> dict[str, object] | None:
@@ -29,17 +36,22 @@ def _funnel(marts: Marts) -> Markup | None:
         [
             {
                 "First seen in": f"{cohort}{' *' if own['has_unknown_past'].any() else ''}",
-                "Customers": int(own["observed_customers"].max()),
+                "Followed": int(own["observed_customers"].max()),
             }
             | {
-                stage.replace("_", " ").capitalize(): own.loc[own["stage"] == stage, "rate_from_start"].iloc[0]
+                STAGES.get(stage, stage.replace("_", " ").capitalize()): _rate(own[own["stage"] == stage].iloc[0])
                 for stage in stages[1:]
             }
             for cohort, own in sorted(rows.groupby("cohort"))[-COHORTS_SHOWN:]
         ]
     )
-    shares = list(table.columns[2:])
-    return Markup(tables.table(table, "funnel", integers=["Customers"], percents=shares, shaded=shares))
+    return Markup(tables.table(table, "funnel", integers=["Followed"], ranges=list(table.columns[2:])))
+
+
+def _rate(row: pd.Series) -> str:
+    """A share with its interval, such as 45% (31 to 60)."""
+    lower, upper = 100 * row["rate_from_start_lower"], 100 * row["rate_from_start_upper"]
+    return f"{row['rate_from_start']:.0%} ({lower:.0f} to {upper:.0f})"
 
 
 def _retention(marts: Marts) -> dict[str, Markup] | None:

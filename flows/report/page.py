@@ -77,16 +77,18 @@ def _tiles(marts: Marts) -> list[tuple[str, str]]:
     one = marts.segmentations["segmentation"].iloc[0]
     today = marts.daily[(marts.daily["segmentation"] == one) & (marts.daily["day"] == marts.as_of)]
     names = set(marts.segmentations["segmentation"])
-    moves = marts.moves("day", marts.days_before(MONTH))
-    moved = moves[
-        moves["segmentation"].isin(names)
-        & (moves["from_segment"] != moves["to_segment"])
-        & (moves["from_segment"] != NEW)
-        & (moves["to_segment"] != LEFT)
+    flows = marts.moves("day", marts.days_before(MONTH))
+    moved = flows[
+        flows["segmentation"].isin(names)
+        & (flows["from_segment"] != flows["to_segment"])
+        & (flows["from_segment"] != NEW)
+        & (flows["to_segment"] != LEFT)
     ]
+    customers, orders = int(today["customers"].sum()), int(today["orders_30d"].sum())
+    moves = int(moved["customers"].sum())
     return [
-        ("customers", f"{int(today['customers'].sum()):,}"),
+        (words.plural(customers, "customer"), f"{customers:,}"),
         ("net sales, 30 days", f"{today['net_sales_30d'].sum():,.0f}"),
-        ("orders, 30 days", f"{int(today['orders_30d'].sum()):,}"),
-        ("moves, 30 days", f"{int(moved['customers'].sum()):,}"),
+        (f"{words.plural(orders, 'order')}, 30 days", f"{orders:,}"),
+        (f"{words.plural(moves, 'move')}, 30 days", f"{moves:,}"),
     ]

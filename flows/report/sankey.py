@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 WIDTH, BAR, GAP, LABEL, TOP = 900, 14, 8, 190, 26
-STAYED = "#c9cdd3"
+UNMOVED = "#c9cdd3"
 LEAST_LABEL = 11
 
 
@@ -21,11 +21,12 @@ def draw(
     """The picture as SVG without scripts or styles of its own.
 
     Args:
-        flows: customers by (from, to); staying is a flow from a name to itself.
+        flows: customers by (from, to); who is in one place at both ends is a flow from a name to itself.
         left: names on the left in order, from the top; names without customers are left out.
         right: the same on the right.
         labels: what people call the names.
-        colours: a colour per name; bands have the colour of where they come from, those of who stayed are grey.
+        colours: a colour per name; bands have the colour of where they come from, those of who did not move
+            are grey.
         titles: what stands above the left and the right side.
         text: what the picture shows, for those who do not see it.
         height: in pixels, without the titles.
@@ -50,20 +51,21 @@ def draw(
             y0, y1 = starts.tops[a] + used_left[a], ends.tops[b] + used_right[b]
             used_left[a] += thick
             used_right[b] += thick
-            title = f"{labels[a]} to {labels[b]}: {customers:,}" if a != b else f"{labels[a]}, stayed: {customers:,}"
+            way = f"{labels[a]} to {labels[b]}" if a != b else f"{labels[a]}, at both ends"
+            title = f"{way}: {customers:,}"
             path = (
                 f"M{x0} {y0:.1f}C{middle:.0f} {y0:.1f} {middle:.0f} {y1:.1f} {x1} {y1:.1f}"
                 f"v{max(thick, 0.6):.1f}C{middle:.0f} {y1 + thick:.1f} {middle:.0f} {y0 + thick:.1f} "
                 f"{x0} {y0 + thick:.1f}Z"
             )
-            fill, opacity = (STAYED, 0.55) if a == b else (colours[a], 0.6)
+            fill, opacity = (UNMOVED, 0.55) if a == b else (colours[a], 0.6)
             bands.append(
                 (
                     a != b,
                     f'<path d="{path}" fill="{fill}" fill-opacity="{opacity}"><title>{escape(title)}</title></path>',
                 )
             )
-    # Moves lie above those who stayed.
+    # Moves lie above those who are where they were.
     drawn = [path for moved, path in sorted(bands, key=lambda band: band[0])]
     drawn += _side(starts, labels, colours, scale, LABEL, "end", LABEL - 8)
     drawn += _side(ends, labels, colours, scale, x1, "start", x1 + BAR + 8)

@@ -1,5 +1,7 @@
 """One segmentation: how large its segments are, who moved, what they are worth, and a card for each."""
 
+from datetime import date
+
 import pandas as pd
 from markupsafe import Markup
 
@@ -10,6 +12,10 @@ TREND_DAYS = 180
 FEATURES_TOLD = 3
 CATEGORIES_TOLD = 3
 PATHS_TOLD = 5
+# Fewer stays than these say nothing of how long others last.
+LEAST_STAYS = 30
+# What fewer customers of a segment bought, or a smaller share of them, is not what is bought there.
+LEAST_BUYERS, LEAST_PENETRATION = 20, 0.05
 
 
 def section(marts: Marts, row: object) -> dict[str, object]:
@@ -34,9 +40,10 @@ def section(marts: Marts, row: object) -> dict[str, object]:
             charts.svg(
                 charts.sizes_over_time(daily, order, labels),
                 f"{label}: customers by segment and day, {words.day(daily['day'].min())} to {words.day(marts.as_of)}. "
-                "The table below has the numbers.",
+                "The table below has the numbers at the ends of the months.",
             )
         ),
+        "months_table": Markup(_months_table(name, daily, shown, labels)),
         "sizes_table": Markup(_sizes_table(marts, name, daily, shown, labels)),
         "value_table": Markup(_value_table(marts, name, shown, labels)),
         "migration": _migration(marts, name, label, order, labels, palette),
@@ -76,6 +83,21 @@ def _sizes_table(marts: Marts, name: str, daily: pd.DataFrame, shown: list[str],
         percents=["Share"],
         money=["Net sales, 30 days"],
     )
+
+
+def _months_table(name: str, daily: pd.DataFrame, shown: list[str], labels: dict[str, str]) -> str:
+    """The sizes on the first day, the last of every month and the last of all."""
+    days = daily["day"].drop_duplicates().sort_values()
+    ends = days.groupby(days.map(lambda day: (day.year, day.month))).max()
+    kept = sorted({days.min(), *ends})
+    sizes = daily[daily["day"].isin(kept)].pivot_table(index="day", columns="segment", values="customers", fill_value=0)
+    table = pd.DataFrame(
+        [
+            {"Day": words.short_day(day)} | {labels[segment]: int(sizes.loc[day, segment]) for segment in shown}
+            for day in kept
+        ]
+    )
+    return tables.table(table, f"months-{name}", integers=list(table.columns[1:]))
 
 
 def _value_table(marts: Marts, name: str, shown: list[str], labels: dict[str, str]) -> str:
@@ -139,15 +161,18 @@ def _projection(marts: Marts, name: str, shown: list[str], labels: dict[str, str
 
 def _paths(marts: Marts, name: str, labels: dict[str, str]) -> list[tuple[str, str, str]]:
     rows = marts.own("fct_life_paths", name).sort_values("place")
-    rows = rows[rows["stays"] > 1].head(PATHS_TOLD)
     return [
         (
-            " → ".join(labels.get(step, step) for step in row.life_path.split(" > ")),
+            _path([labels.get(step, step) for step in row.life_path.split(" > ")]),
             words.count(int(row.customers), "customer"),
             f"{row.customer_share:.1%}",
         )
-        for row in rows.itertuples()
+        for row in rows.head(PATHS_TOLD).itertuples()
     ]
+
+
+def _path(steps: list[str]) -> str:
+    return " → ".join(steps) if len(steps) > 1 else f"{steps[0]}, and never elsewhere"
 
 
 def _migration(
@@ -162,20 +187,21 @@ def _migration(
         (row.from_segment, row.to_segment): int(row.customers) for row in rows.itertuples() if int(row.customers) > 0
     }
     moved = sum(customers for (a, b), customers in flows.items() if a != b)
-    stayed = sum(customers for (a, b), customers in flows.items() if a == b)
-    title = f"{start:%B %Y}"
+    unmoved = sum(customers for (a, b), customers in flows.items() if a == b)
+    before = (start - pd.Timedelta(days=1)).date()
+    last = min((start + pd.offsets.MonthEnd(0)).date(), marts.as_of)
+    days = words.span(before, last)
     text = (
-        f"{label}: where customers moved in {title}. {stayed:,} stayed in their segment, {moved:,} moved, joined or "
+        f"{label}: from where to where, {days}. {unmoved:,} are where they were, {moved:,} are elsewhere, joined or "
         "left. The table below has the numbers."
     )
-    last = min((start + pd.offsets.MonthEnd(0)).date(), marts.as_of)
     picture = sankey.draw(
         flows,
         [*order, NEW],
         [*order, LEFT],
         labels,
         palette,
-        (f"Before {words.day(start.date())}", f"End of {words.day(last)}"),
+        (words.day(before), words.day(last)),
         text,
     )
     froms = [segment for segment in [*order, NEW] if any(a == segment for a, _ in flows)]
@@ -183,17 +209,16 @@ def _migration(
     matrix = pd.DataFrame(
         [
             {"From": labels[a]} | {f"to {labels[b]}": flows.get((a, b), 0) if a != b else pd.NA for b in tos}
-            | {"stayed": flows.get((a, a), 0)}
+            | {"where they were": flows.get((a, a), 0)}
             for a in froms
         ]
     )  # fmt: skip
     columns = [column for column in matrix.columns if column.startswith("to ")]
     matrix[columns] = matrix[columns].astype("Int64")
     return {
-        "title": title,
+        "days": days,
         "picture": Markup(picture),
-        "matrix": Markup(tables.table(matrix, f"moves-{name}", integers=[*columns, "stayed"], shaded=columns)),
-        "moved": moved,
+        "matrix": Markup(tables.table(matrix, f"moves-{name}", integers=[*columns, "where they were"], shaded=columns)),
     }
 
 
@@ -218,7 +243,7 @@ def _card(
         "id": f"{name}-{segment}",
         "label": labels[segment],
         "colour": palette[segment],
-        "customers": f"{size:,}",
+        "customers": size,
         "share": f"{size / total:.1%}",
         "change": words.signed(size - int(month.get(segment, 0))),
         "spark": Markup(
@@ -235,7 +260,7 @@ def _card(
         "approach": _word(about.strategy_approach) if about is not None else None,
         "offer": _word(about.strategy_offer) if about is not None else None,
         "channels": about.strategy_channels if about is not None else None,
-        "stay": _stay(marts, name, segment),
+        "stay": _stay(marts, name, segment, daily["day"].min()),
         "broken": broken.get(segment, []),
         "typical": _typical(marts, name, segment),
         "apart": _apart(marts, name, segment),
@@ -243,22 +268,36 @@ def _card(
     }
 
 
-def _stay(marts: Marts, name: str, segment: str) -> str | None:
+def _stay(marts: Marts, name: str, segment: str, first: date) -> str | None:
     rows = marts.own("fct_segment_dwell", name)
-    rows = rows[rows["segment"] == segment]
-    if rows.empty or not int(rows["at_risk"].max()):
+    # The end of the curve rests on the few stays that are the oldest.
+    rows = rows[(rows["segment"] == segment) & (rows["at_risk"] >= LEAST_STAYS)].sort_values("days")
+    if rows.empty or not rows["days"].iloc[-1]:
         return None
-    median = rows["median_days"].iloc[0]
-    if pd.isna(median):
-        last = rows.sort_values("days").iloc[-1]
-        return f"{last.survival:.0%} of the stays last longer than {words.count(int(last.days), 'day')}"
-    return f"half of the stays are over after {words.count(int(median), 'day')}"
+    last = rows.iloc[-1]
+    stays = int(rows["at_risk"].iloc[0])
+    of = f"Of {stays:,} stays that began after {words.day(first)} "
+    if pd.notna(last.median_days) and last.median_days <= last.days:
+        return of + f"half were over after {words.count(int(last.median_days), 'day')}"
+    over = "none was" if last.survival == 1 else f"{1 - last.survival:.1%} were"
+    return of + f"{over} over after {words.count(int(last.days), 'day')}"
 
 
 def _typical(marts: Marts, name: str, segment: str) -> str | None:
     rows = marts.own("fct_segment_typical_customers", name)
-    rows = rows[rows["segment"] == segment]
-    return None if rows.empty else rows["description"].iloc[0]
+    rows = rows[(rows["segment"] == segment) & rows["description"].notna()]
+    if rows.empty:
+        return None
+    told = [part for part in rows["description"].iloc[0].split("; ") if part not in _said_of_everybody(marts, name)]
+    categories = marts.own("fct_cross_sell", name)["category"].unique()
+    return words.prose("; ".join(told), categories)
+
+
+def _said_of_everybody(marts: Marts, name: str) -> set[str]:
+    """Attributes that have one value for all customers, as typical customers have them in words."""
+    shares = marts.own("fct_segment_attribute_shares", name)
+    same = shares[shares["population_share"] == 1]
+    return {f"{row.attribute.replace('_', ' ')} {row.attribute_value}" for row in same.itertuples()}
 
 
 def _apart(marts: Marts, name: str, segment: str) -> list[str]:
@@ -267,21 +306,24 @@ def _apart(marts: Marts, name: str, segment: str) -> list[str]:
         "difference_rank"
     )
     return [
-        f"{row.feature.replace('_', ' ')} {_short(row.mean)}, all customers {_short(row.population_mean)}"
+        "{} {}, all customers {}".format(words.feature(row.feature), *words.apart(row.mean, row.population_mean))
         for row in rows.itertuples()
+        if pd.notna(row.mean)
     ]
-
-
-def _short(value: float) -> str:
-    """A mean with as many digits as one reads."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}" if abs(value) >= 10 else f"{value:,.2f}"
 
 
 def _cross_sell(marts: Marts, name: str, segment: str) -> list[str]:
     rows = marts.own("fct_cross_sell", name)
-    rows = rows[(rows["segment"] == segment) & (rows["lift"] > 1)]
+    rows = rows[
+        (rows["segment"] == segment)
+        & (rows["lift"] > 1)
+        & (rows["potential_net_sales_365d"] > 0)
+        & (rows["buyers"] >= LEAST_BUYERS)
+        & (rows["penetration"] >= LEAST_PENETRATION)
+    ]
     rows = rows.sort_values(["potential_net_sales_365d", "category"], ascending=[False, True]).head(CATEGORIES_TOLD)
-    return [row.category.capitalize() for row in rows.itertuples()]
+    names = [words.category(name) for name in rows["category"]]
+    return [name[:1].upper() + name[1:] for name in names]
 
 
 def _word(name: str | None) -> str | None:

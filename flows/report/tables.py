@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 from great_tables import GT, loc, style
 
+from flows.report import charts, words
+
 
 def table(
     rows: pd.DataFrame,
@@ -16,29 +18,32 @@ def table(
     figures: Sequence[str] = (),
     money: Sequence[str] = (),
     shaded: Sequence[str] = (),
-    stub: str | None = None,
+    ranges: Sequence[str] = (),
 ) -> str:
     """A frame as an HTML table.
 
     Args:
-        rows: what to show; the first column names the row unless `stub` does.
+        rows: what to show; the first column names the row.
         name: the id of the table, unique on the page.
         integers: columns of whole numbers.
         signed: columns of changes, shown with their sign.
         percents: columns of shares from 0 to 1.
         decimals: columns shown with two decimals.
-        figures: columns shown with three significant digits.
+        figures: columns shown with three significant digits or all whole ones.
         money: columns of amounts, shown without decimals.
         shaded: columns whose cells are the darker the larger they are.
-        stub: the column that names the row.
+        ranges: columns of texts that are numbers to the reader.
     """
+    stub = rows.columns[0]
     shown = (
-        GT(rows, rowname_col=stub or rows.columns[0], id=name)
+        GT(rows, rowname_col=stub, id=name)
+        # Without it the names of the rows have no heading.
+        .tab_stubhead(label=stub)
         .fmt_integer([*integers, *money])
         .fmt_integer(list(signed), force_sign=True)
         .fmt_percent(list(percents), decimals=1)
         .fmt_number(list(decimals), decimals=2)
-        .fmt_number(list(figures), n_sigfig=3)
+        .fmt(words.figure, columns=list(figures))
         .sub_missing(missing_text="–")
         .opt_table_font(font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"])
         .tab_options(
@@ -56,10 +61,10 @@ def table(
         largest = rows[list(shaded)].max(numeric_only=True).max()
         high = max(0.0 if pd.isna(largest) else float(largest), 1e-9)
         shown = shown.data_color(
-            columns=list(shaded), palette=["#ffffff", "#9dbde0"], domain=[0, high], na_color="#ffffff"
+            columns=list(shaded), palette=["#ffffff", charts.SHADE], domain=[0, high], na_color="#ffffff"
         )
-    numbers = [*integers, *signed, *percents, *decimals, *figures, *money]
+    numbers = [*integers, *signed, *percents, *decimals, *figures, *money, *ranges]
     shown = shown.cols_align("right", columns=numbers) if numbers else shown
-    texts = [column for column in rows.columns if column not in numbers and column != (stub or rows.columns[0])]
+    texts = [column for column in rows.columns if column not in numbers and column != stub]
     shown = shown.cols_align("left", columns=texts) if texts else shown
     return shown.tab_style(style.text(align="left", weight="500"), loc.stub()).as_raw_html()

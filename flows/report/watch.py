@@ -6,14 +6,15 @@ from markupsafe import Markup
 from flows.report import charts, tables, words
 from flows.report.marts import Marts
 
+# What an alert says where more was found than expected, and where less.
 KINDS = {
-    "distribution": "distribution has drifted",
-    "size": "size jumps",
-    "level": "average jumps",
-    "share_explained": "divides value less well",
-    "response_rate": "responds less",
-    "persona": "persona no longer fits",
-    "outgrown": "segmentation is outgrown",
+    "distribution": ("distribution has drifted", "distribution has drifted"),
+    "size": ("size rose", "size fell"),
+    "level": ("average rose", "average fell"),
+    "share_explained": ("divides value better", "divides value less well"),
+    "response_rate": ("responds more", "responds less"),
+    "persona": ("persona no longer fits", "persona no longer fits"),
+    "outgrown": ("segmentation is outgrown", "segmentation is outgrown"),
 }
 ALERTS_SHOWN = 10
 FEATURES_LISTED = 2
@@ -24,18 +25,20 @@ def alerts(marts: Marts) -> dict[str, object]:
     """Alerts that are not resolved as tables, a row per kind and segment, the newest first; and how many they are."""
     rows = marts.table("fct_alerts", "state <> 'resolved'")
     rows = rows.sort_values(["score", "segmentation", "segment", "feature"], key=_size, ascending=[False] + [True] * 3)
+    rows["what"] = [KINDS.get(row.kind, (row.kind, row.kind))[row.observed < row.expected] for row in rows.itertuples()]
     # A segment that changes shows it in several features: one row tells of all, the farthest first.
-    together = [own for _, own in rows.groupby(["kind", "segmentation", "segment"], sort=False)]
+    together = [own for _, own in rows.groupby(["kind", "what", "segmentation", "segment"], sort=False)]
     together.sort(key=lambda own: own["first_day"].max(), reverse=True)
     shown = pd.DataFrame(
         [
             {
-                "What": KINDS.get(own["kind"].iloc[0], own["kind"].iloc[0]),
+                "What": own["what"].iloc[0],
                 "Where": _where(marts, own.iloc[0]),
-                "Of what": _listed([feature.replace("_", " ") for feature in own["feature"]]),
+                "Of what": _listed([words.feature(feature) for feature in own["feature"]]),
                 "Found": float(own["observed"].iloc[0]),
                 "Expected": float(own["expected"].iloc[0]),
                 "Since": words.short_day(pd.to_datetime(own["first_day"]).min().date()),
+                "Last seen": words.short_day(pd.to_datetime(own["last_day"]).max().date()),
                 "Owner": own["owner"].iloc[0],
                 "State": " and ".join(sorted(own["state"].unique())),
             }
@@ -44,11 +47,27 @@ def alerts(marts: Marts) -> dict[str, object]:
     )
     return {
         "total": len(rows),
+        "acknowledged": int((rows["state"] == "acknowledged").sum()),
+        "patience": _patience(marts),
         "rows": len(shown),
         "shown": min(len(shown), ALERTS_SHOWN),
         "newest": _alert_table(shown.head(ALERTS_SHOWN), "open-alerts"),
         "older": _alert_table(shown.iloc[ALERTS_SHOWN:], "older-alerts"),
     }
+
+
+def _patience(marts: Marts) -> int | None:
+    """After how many judged days without it an alert is resolved, as the last one shows that was; None before any."""
+    resolved = marts.table("fct_alerts", "resolved_on is not null and kind <> 'persona'")
+    if resolved.empty:
+        return None
+    last = resolved.sort_values(["resolved_on", "alert_id"]).iloc[-1]
+    judged = marts.table(
+        "fct_alert_tests",
+        f"kind = '{last.kind}' and as_of_date > date '{last.last_day.date()}' "
+        f"and as_of_date <= date '{last.resolved_on.date()}'",
+    )
+    return int(judged["as_of_date"].nunique())
 
 
 def _size(column: pd.Series) -> pd.Series:
@@ -68,31 +87,34 @@ def drift(marts: Marts) -> dict[str, object] | None:
     """The features that lie farthest from their baseline on the last day; None without a baseline."""
     rows = marts.table("fct_segment_drift", f"as_of_date = date '{marts.as_of}'")
     rows = rows[rows["baseline_customers"].gt(0) & rows["psi"].notna()]
+    # Of so many tests some come out by chance: the alerts of the day allow for that.
+    keys = ["segmentation", "segment", "feature"]
+    tests = marts.table("fct_alert_tests", f"kind = 'distribution' and as_of_date = date '{marts.as_of}'")
+    rows = rows.merge(tests[[*keys, "is_alert"]], on=keys, how="left")
+    rows["is_alert"] = rows["is_alert"].eq(True)
     if rows.empty:
         return None
     farthest = rows.sort_values(["psi", "segmentation", "segment", "feature"], ascending=[False, True, True, True])
     farthest = farthest.head(DRIFTS_SHOWN)
     shown = pd.DataFrame(
         {
-            "where": [f"{_where(marts, row)}: {row.feature.replace('_', ' ')}" for row in farthest.itertuples()],
+            "where": [f"{_where(marts, row)}: {words.feature(row.feature)}" for row in farthest.itertuples()],
             "psi": farthest["psi"].astype(float).tolist(),
             "limit": farthest["critical_psi"].astype(float).tolist(),
-            "drifted": farthest["is_drifted"].astype(bool).tolist(),
+            "drifted": farthest["is_alert"].tolist(),
             "then": farthest["baseline_mean"].astype(float).tolist(),
             "now": farthest["mean"].astype(float).tolist(),
         }
     )
-    drifted = int(rows["is_drifted"].sum())
-    text = (
-        f"{drifted:,} of {len(rows):,} distributions have drifted from their baseline by more than chance and "
-        "by enough to matter."
-    )
+    text = _drifted(len(rows), int(rows["is_alert"].sum()), int(rows["is_drifted"].sum()))
     table = shown.rename(
         columns={"where": "Where", "psi": "Index", "limit": "By chance below", "then": "Mean then", "now": "Mean now"}
     )
+    table["Drifted"] = ["yes" if drifted else "no" for drifted in shown["drifted"]]
+    baselines = pd.to_datetime(rows["baseline_date"]).dt.date
     return {
         "text": text,
-        "baseline": words.day(pd.to_datetime(farthest["baseline_date"].min()).date()),
+        "baseline": words.span(baselines.min(), baselines.max()),
         "chart": Markup(charts.svg(charts.drift(shown), f"Population stability index of the farthest. {text}")),
         "table": Markup(
             tables.table(
@@ -104,6 +126,16 @@ def drift(marts: Marts) -> dict[str, object] | None:
     }
 
 
+def _drifted(total: int, alerts: int, alone: int) -> str:
+    found = f"{alerts:,} of {total:,} distributions {'has' if alerts == 1 else 'have'}" if alerts else (
+        f"None of {words.count(total, 'distribution')} has"
+    )  # fmt: skip
+    text = f"{found} drifted from the baseline, chance in so many tests allowed for."
+    if alone <= alerts:
+        return text
+    return f"{text} Tested one by one {alone:,} would be called so, but of so many some are by chance."
+
+
 def broken_claims(marts: Marts, segmentation: str) -> dict[str, list[str]]:
     """What personas claim and the data do not bear out, by segment."""
     rows = marts.table("fct_persona_claims", f"holds = false and segmentation = '{segmentation}'")
@@ -111,7 +143,7 @@ def broken_claims(marts: Marts, segmentation: str) -> dict[str, list[str]]:
     told: dict[str, list[str]] = {}
     for row in rows.itertuples():
         claim = f"mostly {row.claimed_value}" if row.claim == "mostly" else f"{row.claim} all customers"
-        told.setdefault(row.segment, []).append(f"{row.feature.replace('_', ' ')} {claim}")
+        told.setdefault(row.segment, []).append(f"{words.feature(row.feature)} {claim}")
     return told
 
 
@@ -123,7 +155,11 @@ def checks(marts: Marts) -> dict[str, object]:
     return {
         "total": len(own),
         "passed": int((own["status"] == "passed").sum()),
-        "others": others[["code", "mart", "description", "observed", "expected"]].to_dict("records"),
+        "others": [
+            {"code": row.code, "mart": row.mart, "description": row.description}
+            | {"observed": words.prose(str(row.observed)), "expected": words.prose(str(row.expected))}
+            for row in others.itertuples()
+        ],
         "suites": own.groupby("suite").agg(total=("code", "size")).reset_index().to_dict("records"),
     }
 

@@ -1,11 +1,17 @@
-"""Says in words what changed since an earlier day."""
+"""Words and figures as people write them, and what changed since an earlier day."""
 
+import math
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
 import pandas as pd
 
 from flows.report.marts import LEFT, NEW, Marts
+
+# Features that are called otherwise than their names read.
+FEATURES = {"tenure_days": "days known"}
 
 
 def day(value: date) -> str:
@@ -18,9 +24,58 @@ def short_day(value: date) -> str:
     return f"{value.day} {value:%b %Y}"
 
 
+def span(first: date, last: date) -> str:
+    """Two days for people, such as 30 November to 31 December 2017."""
+    if first == last:
+        return day(last)
+    return f"{first.day} {first:%B} to {day(last)}" if first.year == last.year else f"{day(first)} to {day(last)}"
+
+
+def plural(number: int, noun: str) -> str:
+    """The noun that goes with a number: customer or customers."""
+    return noun if number == 1 else f"{noun}s"
+
+
 def count(number: int, noun: str) -> str:
     """A number with its noun: 1 customer, 2,469 customers."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} {plural(number, noun)}"
+
+
+def figure(value: float) -> str:
+    """A number with at least three digits that say something: 12,345, 96.9, 0.0412; whole ones as they are."""
+    if pd.isna(value):
+        return "–"
+    digits = 0 if float(value).is_integer() else max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def apart(value: float, other: float) -> tuple[str, str]:
+    """Two numbers with as many digits as one reads, and with as many as their difference needs."""
+    largest, difference = max(abs(value), abs(other)), abs(value - other)
+    digits = 0 if largest >= 100 else 1 if largest >= 10 else 2
+    if difference:
+        digits = max(digits, min(math.ceil(-math.log10(difference)), 6))
+    first, second = (f"{number:,.{digits}f}".replace("-", "−") for number in (value, other))
+    return first, second
+
+
+def feature(name: str) -> str:
+    """What people call a feature: orders in 30 days."""
+    name = re.sub(r"_(\d+)d$", lambda days: f" in {count(int(days[1]), 'day')}", name)
+    return FEATURES.get(name) or re.sub("_lifetime$", " so far", name).replace("_", " ")
+
+
+def category(name: str) -> str:
+    """A category of products; one that is delivered in capitals in small letters."""
+    return " ".join((name.lower() if name.isupper() else name).split())
+
+
+def prose(text: str, categories: Iterable[str] = ()) -> str:
+    """A text of a mart with thousands set apart and categories as `category` writes them."""
+    # The longest first: FROZEN MEAT is a part of FROZEN MEAT DINNERS.
+    for name in sorted(categories, key=len, reverse=True):
+        text = text.replace(name, category(name))
+    return re.sub(r"(?<![\w.,-])\d{4,}(?![\w-])", lambda digits: f"{int(digits[0]):,}", text)
 
 
 def signed(number: int) -> str:
