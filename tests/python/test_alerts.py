@@ -461,9 +461,9 @@ def test_an_outgrown_segmentation_and_a_broken_claim(connection: duckdb.DuckDBPy
 
 
 def alerts_on(
-    connection: duckdb.DuckDBPyConnection, held: str, acknowledged: Sequence[Sequence[Any]] = ()
+    connection: duckdb.DuckDBPyConnection, held: str, acknowledged: Sequence[Sequence[Any]] = (), **variables: Any
 ) -> list[dict[str, Any]]:
-    """The alerts after days on which the test held (x) or not (.), of the sizes of one segment."""
+    """The alerts after days on which the test held (x), did not (.) or was not made ( ), of one segment's sizes."""
     columns = "as_of_date date, kind varchar, segmentation varchar, segment varchar, feature varchar, "
     columns += (
         "observed double, expected double, score double, step_score double, p_value double, adjusted_p_value double, "
@@ -473,6 +473,7 @@ def alerts_on(
     rows = [
         (first + n * DAY, "size", "seg_x", "big", "customers", 100.0 + n, 90.0, 4.0, 1.0, 0.001, 0.01, mark == "x")
         for n, mark in enumerate(held)
+        if mark != " "
     ]
     table(connection, "fct_alert_tests", columns, rows)
     table(connection, "fct_persona_tests", columns, [])
@@ -483,7 +484,7 @@ def alerts_on(
     columns = "alert_id varchar, acknowledged_by varchar, note varchar, acknowledged_at timestamp"
     table(connection, "alert_acknowledgements", columns, acknowledged)
     day = first + (len(held) - 1) * DAY
-    return records(connection, compiled("marts/alerts/fct_alerts.sql", day, day) + " order by first_day")
+    return records(connection, compiled("marts/alerts/fct_alerts.sql", day, day, **variables) + " order by first_day")
 
 
 def test_an_alert_opens_once_stays_is_acknowledged_resolves_and_comes_back_as_another(
@@ -508,6 +509,40 @@ def test_an_alert_opens_once_stays_is_acknowledged_resolves_and_comes_back_as_an
     assert (first["state"], second["state"]) == ("resolved", "open")
     assert second["alert_id"] != first["alert_id"]
     assert second["first_day"] == date(2024, 1, 20)
+
+
+def test_an_alert_of_what_is_not_judged_any_more_ends_after_eight_weeks(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    """Campaigns stop, and with them the tests of response rates: their last alerts once stayed open for ever."""
+    (going_on,) = alerts_on(connection, "x.." + 54 * " ")
+    assert (going_on["state"], going_on["resolved_on"]) == ("open", None)
+    end = date(2024, 1, 1) + 57 * DAY
+    # The same day however much later one looks, and whether anything is judged again.
+    for after in (" ", 200 * " ", 9 * " " + 20 * "."):
+        (ended,) = alerts_on(connection, "x.." + 54 * " " + after)
+        assert (ended["state"], ended["resolved_on"]) == ("resolved", end), after
+    # Judged days end it earlier, where there are enough.
+    (ended,) = alerts_on(connection, "x" + 20 * " " + 7 * "." + 60 * " ")
+    assert ended["resolved_on"] == date(2024, 1, 1) + 27 * DAY
+    # Found after eight weeks it goes on, after that it is another one, which leaves the first one as it was.
+    (going_on,) = alerts_on(connection, "x" + 55 * " " + "x")
+    assert (going_on["state"], going_on["days"]) == ("open", 2)
+    first, second = alerts_on(connection, "x" + 56 * " " + "x")
+    assert (first["state"], first["resolved_on"], second["state"]) == ("resolved", end, "open")
+
+
+def test_an_alert_of_what_is_judged_on_mondays_waits_for_as_many_of_them(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    every_fortnight = {"drift_every_days": 14, "alert_resolve_days": 5}
+    mondays = "".join(13 * " " + mark for mark in ".....")
+    (going_on,) = alerts_on(connection, "x" + mondays[:-1], **every_fortnight)
+    assert going_on["state"] == "open"
+    (ended,) = alerts_on(connection, "x" + mondays, **every_fortnight)
+    assert ended["resolved_on"] == date(2024, 1, 1) + 70 * DAY
+    (ended,) = alerts_on(connection, "x" + 80 * " ", **every_fortnight)
+    assert ended["resolved_on"] == date(2024, 1, 1) + 71 * DAY
 
 
 def test_the_alerts_do_not_depend_on_how_many_days_a_run_builds(connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,4 +1,7 @@
 {%- set patience = var('alert_resolve_days') -%}
+{#- An alert that was not found for so long ends even if nothing of its kind is judged any more: 8 weeks, or
+    as long as the judged days take at the pace of distributions, which may be looked at on Mondays only. -#}
+{%- set most_days = [56, patience * var('drift_every_days')] | max -%}
 
 with fct_alert_tests as (
 
@@ -57,7 +60,8 @@ judged_days as (
 
 ),
 
--- One alert goes on while no more than so many days without it lie between -------------
+-- One alert goes on while no more than so many days without it lie between, by days on
+-- which its kind was judged and by the calendar -----------------------------------------
 findings as (
 
     select
@@ -70,7 +74,15 @@ findings as (
                 tests.segment,
                 tests.feature
             order by tests.as_of_date
-        ) as previous_number
+        ) as previous_number,
+        lag(tests.as_of_date) over (
+            partition by
+                tests.kind,
+                tests.segmentation,
+                tests.segment,
+                tests.feature
+            order by tests.as_of_date
+        ) as previous_day
     from tests
     inner join judged_days
         on
@@ -84,7 +96,15 @@ numbered as (
 
     select
         *,
-        sum(case when day_number - previous_number <= {{ patience }} then 0 else 1 end) over (
+        sum(
+            case
+                when
+                    day_number - previous_number <= {{ patience }}
+                    and as_of_date <= {{ add_days('previous_day', most_days) }}
+                    then 0
+                else 1
+            end
+        ) over (
             partition by
                 kind,
                 segmentation,
@@ -127,7 +147,14 @@ dated as (
             alerts.kind || '/' || alerts.segmentation || '/' || alerts.segment || '/' || alerts.feature
             || '/' || cast(alerts.first_day as {{ dbt.type_string() }})
         ) as hash,
-        resolving_days.as_of_date as resolved_on
+        -- Whichever comes first; a date that is missing is none.
+        least(
+            resolving_days.as_of_date,
+            case
+                when {{ add_days('alerts.last_day', most_days + 1) }} <= {{ last_date() }}
+                    then {{ add_days('alerts.last_day', most_days + 1) }}
+            end
+        ) as resolved_on
     from alerts
     left join judged_days as resolving_days
         on
