@@ -222,6 +222,11 @@ from (values
 ) as tests (forecaster, season_days, forecast_net_sales, total_bias, mean_absolute_error, root_mean_squared_error,
     rank_correlation);
 
+insert into marts.fct_retention by name
+select {DAY} as as_of_date, date '2023-01-01' as cohort_month, date '2023-01-01' as activity_month,
+    months as months_since,
+    true as is_complete, 20 as customers, 20 - 2 * months as active_customers, 1 - months / 10 as retention_rate
+from range(0, 11) as since (months);
 insert into marts.fct_reactivation by name
 select {DAY} as as_of_date, true as is_complete, 90 as lapsed_days, * from (values
     (date '2024-02-01', 1041, 14, 9, 0.1667, 0.09, 0.287), (date '2024-03-01', 46, 54, 32, 0.323, 0.239, 0.42)
