@@ -117,33 +117,56 @@ decided as (
 
     select
         *,
-        cast({{ deciding_clauses('moved', 'segment', true, definitions()) }} as bigint) as deciding_clauses
+        cast({{ deciding_clauses('moved', 'segment', true, definitions()) }} as bigint) as deciding_clauses,
+        cast({{ deciding_clauses('moved', 'previous_segment', false, definitions()) }} as bigint) as fallen_clauses
     from moved
 
 ),
 
-entries as (
+-- Of the clauses that decide those that were otherwise the day before, or all where nothing is known of that day. A
+-- clause under a not has its bit while it does not hold.
+changed as (
 
     select
-        decided.customer_id,
-        decided.segmentation,
-        decided.entered_on,
-        decided.segment,
-        decided.previous_segment,
-        decided.rule_version,
-        decided.held_clauses,
-        decided.deciding_clauses
-        - (decided.deciding_clauses & coalesce(clauses_before.held_clauses, 0)) as entry_clauses,
-        lag(decided.entered_on) over (
-            partition by decided.customer_id, decided.segmentation
-            order by decided.entered_on
-        ) as entered_on_before
+        decided.*,
+        coalesce(
+            decided.deciding_clauses
+            & (
+                (decided.held_clauses | clauses_before.held_clauses)
+                - (decided.held_clauses & clauses_before.held_clauses)
+            ),
+            decided.deciding_clauses
+        ) as changed_clauses
     from decided
     left join held_clauses as clauses_before
         on
             decided.customer_id = clauses_before.customer_id
             and decided.segmentation = clauses_before.segmentation
             and {{ add_days('decided.entered_on', -1) }} = clauses_before.as_of_date
+
+),
+
+entries as (
+
+    select
+        customer_id,
+        segmentation,
+        entered_on,
+        segment,
+        previous_segment,
+        rule_version,
+        held_clauses,
+        -- Where nothing began and nothing fell, the day before was not as it is known now: an attribute was corrected,
+        -- or lines came late. What decides now is what readers did not know.
+        case
+            when changed_clauses = 0 and fallen_clauses = 0 then deciding_clauses
+            else changed_clauses
+        end as entry_clauses,
+        lag(entered_on) over (
+            partition by customer_id, segmentation
+            order by entered_on
+        ) as entered_on_before
+    from changed
 
 ),
 

@@ -151,3 +151,76 @@ def test_any_schedule_of_runs_keeps_the_same_logs_and_their_last_entries() -> No
         columns = "customer_id, segmentation, entered_on, segment, previous_segment, rule_version, entry_clauses"
         columns += ", exit_clauses" if log == "segment_entries" else ""
         assert history.rows(f"last_{log}") == history.rows(f"(select {columns} from {last_of_log})")
+
+
+# --- Reasons -------------------------------------------------------------------
+
+HOUSEHOLDS = {
+    "owner": "a@example.com",
+    "segments": [
+        {"name": "seniors", "description": "-", "rule": "age_band = '65+'"},
+        {"name": "steady", "description": "-", "rule": {"all": ["orders_30d >= 3", {"not": "orders_30d > 8"}]}},
+        {"name": "couples", "description": "-", "rule": "household_size = '2'"},
+        {"name": "others", "description": "-"},
+    ],
+}
+# Orders, age band and household size.
+Facts = tuple[int, str | None, str | None]
+
+
+def reason(before: tuple[str, Facts] | None, after: tuple[str, Facts]) -> list[str]:
+    """The clauses that a move names: of a customer's segment and facts of the day before, as they are known today."""
+    known = macros(
+        models={"seg_x": HOUSEHOLDS},
+        variables={"segmentations": ["seg_x"], "first_date": "2024-04-10", "last_date": "2024-04-10"},
+        is_incremental=lambda: True,
+        this=Relation("raw_segment_entries"),
+        relation=Relation,
+    )
+    days = [(FIRST_DAY + 9 * ONE_DAY, after)] + ([(FIRST_DAY + 8 * ONE_DAY, before)] if before else [])
+    with duckdb.connect() as connection:
+        connection.execute(
+            "set threads = 1; create table rule_cut_points (as_of_date date); create table score_cut_points "
+            "(as_of_date date); create table customer_features (customer_id bigint, as_of_date date, orders_30d bigint, "
+            "age_band varchar, household_size varchar); create table last_raw_segment_entries (customer_id bigint, "
+            "segmentation varchar, entered_on date, segment varchar)"
+        )
+        for day, (_, facts) in days:
+            connection.execute("insert into customer_features values (1, ?, ?, ?, ?)", [day, *facts])
+        if before:
+            connection.execute(
+                "insert into last_raw_segment_entries values (1, 'seg_x', '2024-04-02', ?)", [before[0]]
+            )
+        (version,) = {definition["rule_version"] for definition in known.definitions()}
+        connection.execute(
+            "create table segment_states as select 1 as customer_id, 'seg_x' as segmentation, ? as segment, "
+            "? as rule_version, date '2024-04-10' as as_of_date",
+            [after[0], version],
+        )
+        connection.execute(f"create table clause_versions as {known.render('segmentations/clause_versions.sql')}")
+        entries = connection.sql(known.render("history/raw_segment_entries.sql"))
+        named = connection.sql(
+            "select clause_text from entries inner join clause_versions using (segmentation, segment) "
+            "where entry_clauses & clause_bit <> 0 order by clause_bit"
+        )
+        return [text for (text,) in named.fetchall()]
+
+
+def test_a_move_names_the_clauses_that_began_to_hold() -> None:
+    assert reason(("others", (2, None, None)), ("steady", (3, None, None))) == ["orders_30d >= 3"]
+    assert reason(None, ("steady", (3, None, None))) == ["orders_30d >= 3", "not orders_30d > 8"]
+
+
+def test_a_clause_under_a_not_is_named_where_it_holds_no_longer() -> None:
+    """It once was named where it was as before, and left out where it was what changed."""
+    assert reason(("others", (9, None, None)), ("steady", (8, None, None))) == ["not orders_30d > 8"]
+
+
+def test_a_move_by_an_earlier_rule_that_fell_names_no_clause_of_its_own() -> None:
+    assert reason(("steady", (3, None, "2")), ("couples", (2, None, "2"))) == []
+
+
+def test_a_corrected_attribute_is_named_although_the_day_before_has_it_now_as_well() -> None:
+    """Attributes are known as they are today: the rule of couples once was said to hold no longer, which it did."""
+    corrected: Facts = (0, "65+", "2")
+    assert reason(("couples", corrected), ("seniors", corrected)) == ["age_band = '65+'"]

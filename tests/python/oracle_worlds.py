@@ -190,6 +190,7 @@ AMENDMENTS = (
     "customer merged into another",
     "customer delivered late",
     "customer delivered again",
+    "attributes corrected",
     "contact delivered late",
     "response delivered late",
 )
@@ -257,6 +258,10 @@ def amend(facts: Facts, kind: str, published: date, random: Random) -> Facts:
     if kind == "customer opened again":
         closed = [each for each in facts.customers if each.closed_date and each.closed_date <= published]
         return with_customer(replace(random.choice(closed or [customer]), closed_date=None))
+    if kind == "attributes corrected":
+        return with_customer(
+            replace(customer, household_composition=random.choice(COMPOSITIONS), age_band=random.choice(AGES))
+        )
     if kind == "customer deleted":
         return replace(facts, customers=tuple(each for each in facts.customers if each != customer))
     if kind == "customer erased":
