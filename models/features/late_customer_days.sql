@@ -4,7 +4,8 @@
     incremental_strategy='delete+insert',
     unique_key=['seen_on', 'activity_date', 'customer_id'],
     on_schema_change='fail',
-    full_refresh=false
+    full_refresh=false,
+    pre_hook="{{ count_late_rows() }}"
 ) }}
 
 {%- set kept_customer_days = kept('customer_days') %}
@@ -79,6 +80,7 @@ compared as (
 
     select
         {{ first_date() }} as seen_on,
+        {{ first_date() }} as counted_from,
         coalesce(days_before.activity_date, days_now.activity_date) as activity_date,
         coalesce(days_before.customer_id, days_now.customer_id) as customer_id,
         coalesce(days_before.lines, 0) as lines_before,
@@ -106,9 +108,11 @@ late as (
 )
 
 {% if is_incremental() -%}
--- A run that failed may have seen the day already: what was before it stays before.
+-- A run that failed may have seen the day already: what was before it stays before, unless
+-- earlier days have been restated with what it saw, which then is what was before.
 select
     late.seen_on,
+    late.counted_from,
     late.activity_date,
     late.customer_id,
     coalesce(logged.lines_before, late.lines_before) as lines_before,
@@ -121,6 +125,7 @@ from late
 left join {{ this }} as logged
     on
         late.seen_on = logged.seen_on
+        and late.counted_from = logged.counted_from
         and late.activity_date = logged.activity_date
         and late.customer_id = logged.customer_id
 {%- else -%}

@@ -1,18 +1,8 @@
-with ops_restatements as (
-
-    select distinct
-        run_id,
-        asked_first_date,
-        rebuilt_last_date
-    from {{ ref('ops_restatements') }}
-
-),
-
-late_customer_days as (
+with late_customer_days as (
 
     select
         customer_id,
-        seen_on,
+        counted_from,
         -- Nothing is published of the days before the history.
         greatest(activity_date, {{ history_start() }}) as first_day
     from {{ ref('late_customer_days') }}
@@ -24,18 +14,11 @@ late_customer_days as (
 unrestated as (
 
     select
-        late_customer_days.customer_id,
-        min(late_customer_days.first_day) as first_day
+        customer_id,
+        min(first_day) as first_day
     from late_customer_days
-    where
-        not exists (
-            select 1
-            from ops_restatements
-            where
-                late_customer_days.first_day >= ops_restatements.asked_first_date
-                and late_customer_days.seen_on <= ops_restatements.rebuilt_last_date
-        )
-    group by late_customer_days.customer_id
+    where first_day < counted_from
+    group by customer_id
 
 ),
 
