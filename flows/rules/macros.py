@@ -116,12 +116,19 @@ def macros(
 
 
 def graph_nodes(root: Path = ROOT, models: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
-    """The nodes of dbt's graph that the rule macros read: customer_features and the segmentations."""
+    """The nodes of dbt's graph that the rule macros read: customer_features, the segmentations and dim_customers.
+
+    Where other segmentations are given than the project's, there is no dim_customers that would have their columns.
+    """
     nodes = {
         "model.tessera.customer_features": _Node(
             name="customer_features", resource_type="model", columns=feature_columns(root), config=_Node(meta={})
         )
     }
+    if models is None:
+        nodes["model.tessera.dim_customers"] = _Node(
+            name="dim_customers", resource_type="model", columns=customer_columns(root), config=_Node(meta={})
+        )
     described = segmentations_of(root) if models is None else {name: ("", meta) for name, meta in models.items()}
     for name, (description, meta) in described.items():
         nodes[f"model.tessera.{name}"] = _Node(
@@ -132,18 +139,23 @@ def graph_nodes(root: Path = ROOT, models: Mapping[str, Mapping[str, Any]] | Non
 
 def feature_columns(root: Path = ROOT) -> dict[str, Any]:
     """The columns of customer_features as its contract lists them, by name."""
-    (features,) = (
-        model
-        for model in yaml.safe_load((root / "models" / "features" / "_features.yml").read_text())["models"]
-        if model["name"] == "customer_features"
-    )
+    return _columns_of("customer_features", root / "models" / "features" / "_features.yml")
+
+
+def customer_columns(root: Path = ROOT) -> dict[str, Any]:
+    """The columns of dim_customers as its contract lists them, by name."""
+    return _columns_of("dim_customers", root / "models" / "marts" / "customers" / "_customers.yml")
+
+
+def _columns_of(name: str, file: Path) -> dict[str, Any]:
+    (described,) = (model for model in yaml.safe_load(file.read_text())["models"] if model["name"] == name)
     return {
         column["name"]: _Node(
             name=column["name"],
             data_type=column["data_type"],
             config=_Node(meta=column.get("config", {}).get("meta", {})),
         )
-        for column in features["columns"]
+        for column in described["columns"]
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from shop import edited
 
+from flows import check
 from flows.rules.definitions import parse
 from flows.rules.macros import RuleError, segmentations_of
 from flows.steps.project import ROOT
@@ -57,10 +58,62 @@ def test_checkout_that_is_wrong(checkout: Path, file: str, old: str, new: str, e
     assert error in str(raised.value)
 
 
+CONTRACT = "models/marts/customers/_customers.yml"
+DEALS = """      - name: seg_deals
+        description: "The current segment in seg_deals."
+        data_type: varchar
+"""
+
+
+def test_segmentation_that_is_retired_but_has_a_column(checkout: Path) -> None:
+    """dbt once found it after the history was written: seg_deals, missing in definition, in a model of the marts."""
+    edited(checkout / "models/segmentations/seg_deals.yml", "status: active", "status: retired")
+    edited(checkout / "dbt_project.yml", "seg_deals, ", "")
+    with pytest.raises(RuleError) as raised:
+        parse(root=checkout)
+    assert str(raised.value) == (
+        "Segmentation seg_deals: its status is retired, but it has a column in the contract of dim_customers in "
+        f"{CONTRACT}, where active ones have one. Remove the column seg_deals there, and tell its readers."
+    )
+    edited(checkout / CONTRACT, DEALS, "")
+    assert len(parse(root=checkout)[0]) == 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        (
+            DEALS,
+            "",
+            "Segmentation seg_deals: it is active, but has no column in the contract of dim_customers in "
+            f"{CONTRACT}. Add a column seg_deals of data_type varchar there.",
+        ),
+        (
+            DEALS,
+            DEALS + DEALS.replace("seg_deals", "seg_value_by_spend"),
+            "Segmentation seg_value_by_spend: its status is challenger, but it has a column",
+        ),
+        (
+            DEALS,
+            DEALS + DEALS.replace("seg_deals", "seg_gone"),
+            "Segmentation seg_gone: there is none of this name, but",
+        ),
+    ],
+)
+def test_columns_of_dim_customers_that_are_not_those_of_the_active_segmentations(
+    checkout: Path, old: str, new: str, error: str
+) -> None:
+    edited(checkout / CONTRACT, old, new)
+    with pytest.raises(RuleError) as raised:
+        parse(root=checkout)
+    assert error in str(raised.value)
+
+
 def test_segmentation_that_dbt_would_not_build_after_the_one_it_asks(checkout: Path) -> None:
     folder = checkout / "models" / "segmentations"
     (folder / "seg_new.yml").write_text(SEGMENTATION.replace("orders_30d > 1", "{in_segment: seg_value.champions}"))
     edited(checkout / "dbt_project.yml", "seg_deals, ", "seg_deals, seg_new, ")
+    edited(checkout / CONTRACT, DEALS, DEALS + DEALS.replace("seg_deals", "seg_new"))
     with pytest.raises(RuleError, match=r"Segmentation seg_new: there is no model models/segmentations/seg_new.sql"):
         parse(root=checkout)
     (folder / "seg_new.sql").write_text("{{ segmentation() }}\n")
@@ -114,3 +167,22 @@ def test_check_says_what_is_wrong_and_nothing_else(tmp_path: Path) -> None:
     assert done.stderr == (
         "Stopped: Segmentation seg_lifecycle, segment churned: 'all' takes a list of at least one clause.\n"
     )
+
+
+def test_check_takes_vars_and_no_argument_that_it_does_not_know(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It once read nothing of its command line, and told of the segmentations of dbt_project.yml."""
+
+    def checked(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["flows.check", *arguments])
+        return check.main()
+
+    assert checked() == 0
+    assert "5 segmentations" in capsys.readouterr().out
+    assert checked("--vars", "{segmentations: [seg_value]}") == 1
+    assert "its history is not kept. Add the name to vars: segmentations" in capsys.readouterr().err
+    assert checked("--vars", "{segmentation: [seg_value]}") == 1
+    assert "there is no variable 'segmentation'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        checked("--root", "elsewhere")
