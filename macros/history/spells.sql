@@ -12,7 +12,10 @@
             valid_to = cast('9999-12-31' as date),
             next_segment = null,
             exit_reason = null
-        where valid_to >= {{ first_date() }} and not is_current
+        where valid_to >= {{ first_date() }} and not is_current;
+        update {{ this }}
+        set days = {{ days_between('valid_from', first_date()) }}
+        where is_current and days > {{ days_between('valid_from', first_date()) }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -34,11 +37,18 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Counts the days of the spells that go on. -#}
+{#- Counts the days of the spells that go on: those of the segmentations that the run
+    builds. The others were left as on their last day. -#}
 {% macro count_days_of_spells() -%}
     {%- if is_incremental() -%}
         update {{ this }}
         set days = {{ days_between('valid_from', last_date(1)) }}
-        where is_current
+        where
+            is_current
+            and segmentation in (
+                {%- for name in var('segmentations') %}
+                {{ sql_text(name) }}{{ ',' if not loop.last }}
+                {%- endfor %}
+            )
     {%- endif -%}
 {%- endmacro %}

@@ -37,7 +37,17 @@ select
     segmentation_versions.label,
     segmentation_versions.description,
     segmentation_versions.owner,
-    segmentation_versions.status,
+    -- The catalogue knows it as it was on its last day.
+    case
+        when
+            segmentation_versions.segmentation in (
+                {%- for name in var('segmentations') %}
+                {{ sql_text(name) }}{{ ',' if not loop.last }}
+                {%- endfor %}
+            )
+            then segmentation_versions.status
+        else 'retired'
+    end as status,
     segmentation_versions.challenger_of,
     segmentation_versions.confirm_days,
     segmentation_versions.cut_points_frozen_on,
