@@ -57,17 +57,12 @@ def alerts(marts: Marts) -> dict[str, object]:
 
 
 def _patience(marts: Marts) -> int | None:
-    """After how many judged days without it an alert is resolved, as the last one shows that was; None before any."""
-    resolved = marts.table("fct_alerts", "resolved_on is not null and kind <> 'persona'")
-    if resolved.empty:
-        return None
-    last = resolved.sort_values(["resolved_on", "alert_id"]).iloc[-1]
-    judged = marts.table(
-        "fct_alert_tests",
-        f"kind = '{last.kind}' and as_of_date > date '{last.last_day.date()}' "
-        f"and as_of_date <= date '{last.resolved_on.date()}'",
-    )
-    return int(judged["as_of_date"].nunique())
+    """After how many judged days without it an alert is resolved, as those show that were; None before any."""
+    resolved = marts.table("fct_alerts", "resolved_on is not null")[["alert_id", "kind", "last_day", "resolved_on"]]
+    judged = marts.connection.table("marts.fct_alert_tests").project("kind, as_of_date").distinct().df()
+    days = resolved.merge(judged, on="kind").query("last_day < as_of_date <= resolved_on")
+    # The most: those of a kind that is not judged any more are resolved by the calendar.
+    return int(days.groupby("alert_id").size().max()) if len(days) else None
 
 
 def _size(column: pd.Series) -> pd.Series:

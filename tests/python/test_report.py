@@ -195,7 +195,9 @@ select *, 'o@example.com' as owner from (values
     ('a5', 'share_explained', 'seg_value', '(all)', 'share_explained', 0.5, 0.2, 7, date '2024-04-03',
         date '2024-04-03', null, 'open'),
     ('a6', 'distribution', 'seg_deals', 'balanced', 'orders_30d', 0.4, 0.2, 2, date '2024-04-01', date '2024-04-02',
-        date '2024-04-05', 'resolved')
+        date '2024-04-05', 'resolved'),
+    ('a7', 'response_rate', 'seg_deals', 'balanced', 'response_rate', 0.1, 0.2, -0.5, date '2024-01-01',
+        date '2024-01-02', date '2024-04-05', 'resolved')
 ) as alerts (alert_id, kind, segmentation, segment, feature, observed, expected, score, first_day, last_day,
     resolved_on, state);
 insert into marts.fct_alerts by name
