@@ -9,7 +9,8 @@ A release is a folder that never changes once it has its name::
                                         manifest.json     as-of date, run, code version, rows per mart
     serving/current -> releases/<as-of date>-<run>
 
-Readers open serving/current. It is a link that is replaced in one atomic rename. Everything else that a killed run can
+Readers open serving/current. It is a link that is replaced in one atomic rename; the time of the folder that it leaves
+says when that was. Everything else that a killed run can
 leave has a name that begins with a dot and tells the next one what it is::
 
     serving/releases/.building-<name>    was not whole yet
@@ -24,7 +25,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date, timedelta
-from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -111,7 +111,7 @@ def roll_back(serving: Path, to: str | None = None) -> Path:
     if to:
         chosen = [release for release in releases if release.name == to]
     else:
-        chosen = [release for release in releases if current and _order(release) < _order(current)][-1:]
+        chosen = [release for release in releases if current and run_of(release) < run_of(current)][-1:]
     if not chosen:
         names = ", ".join(release.name for release in releases) or "none"
         wanted = f"called '{to}'" if to else "before the current one"
@@ -126,7 +126,17 @@ def list_releases(serving: Path) -> list[Path]:
     if not folder.exists():
         return []
     whole = (path for path in folder.iterdir() if not path.name.startswith(".") and (path / "manifest.json").is_file())
-    return sorted(whole, key=_order)
+    return sorted(whole, key=run_of)
+
+
+def run_of(release: Path) -> str:
+    """The run that made a release; named by its time, so that the later of two releases of one day comes later."""
+    return release.name[len("YYYY-MM-DD-") :]
+
+
+def day_of(release: Path) -> date:
+    """The last day that a release tells of."""
+    return date.fromisoformat(release.name[: len("YYYY-MM-DD")])
 
 
 def current_release(serving: Path) -> Path | None:
@@ -157,7 +167,7 @@ def forget_before(serving: Path, run_id: str) -> None:
         OSError: one could not be removed.
     """
     for release in list_releases(serving):
-        if _order(release) < run_id and release != current_release(serving):
+        if run_of(release) < run_id and release != current_release(serving):
             _remove(release)
 
 
@@ -171,7 +181,7 @@ def waiting_release(serving: Path) -> Path | None:
 
 def make_current(serving: Path) -> None:
     """Make the waiting release the current one."""
-    (serving / NEXT).replace(serving / "current")
+    _turn_to(serving / NEXT, serving)
 
 
 def mart_names(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
@@ -179,11 +189,6 @@ def mart_names(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]
     tables = connection.sql("from information_schema.tables")
     marts = tables.filter(f"table_schema = 'marts' and table_catalog = '{catalog}'")
     return [name for (name,) in marts.select("table_name").order("table_name").fetchall()]
-
-
-def _order(release: Path) -> str:
-    # Runs are named by their time, so the later of two releases of one day comes later.
-    return release.name[len("YYYY-MM-DD-") :]
 
 
 def _copy_marts(warehouse: Path, folder: Path) -> dict[str, int]:
@@ -219,14 +224,23 @@ def _point_current_to(release: Path, serving: Path) -> None:
     # Not the link that tells of a release nobody has seen: this one was current before.
     link = serving / f"{NEXT}-{os.getpid()}"
     link.symlink_to(Path("releases") / release.name)
+    _turn_to(link, serving)
+
+
+def _turn_to(link: Path, serving: Path) -> None:
+    """Make the release that a link names the current one, and note at the one before it that readers leave it now."""
+    # A release of another user may not take the note; readers get the new one all the same.
+    with suppress(OSError):
+        if left := current_release(serving):
+            os.utime(left)
     link.replace(serving / "current")
 
 
 def _forget_old(releases: Path, current: Path, keep: int, grace: timedelta) -> None:
     whole = list_releases(releases.parent)
-    for release, successor in list(pairwise(whole))[: max(len(whole) - keep, 0)]:
+    for release in whole[: max(len(whole) - keep, 0)]:
         with suppress(OSError):
-            was_current_until = (successor / "manifest.json").stat().st_mtime
+            was_current_until = release.stat().st_mtime
             if release != current and time.time() - was_current_until >= grace.total_seconds():
                 _remove(release)
 

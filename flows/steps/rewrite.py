@@ -5,13 +5,14 @@ compared while both are there.
 """
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-from flows.steps.operations_log import read_runs
-from flows.steps.release import make_current, waiting_release
+from flows.steps.operations_log import Run, read_runs
+from flows.steps.release import make_current, run_of, waiting_release
 from flows.steps.window import Window
 
 FOLDER = "restating"
@@ -45,13 +46,17 @@ class Rewrite:
         """
         discard_copy(self.published)
         # What a process that was killed left in the log of the database belongs to it.
-        with duckdb.connect(str(self.published)) as connection:
-            connection.checkpoint()
+        _make_whole(self.published)
         self.copy.parent.mkdir()
         shutil.copyfile(self.published, self.copy)
 
     def take_over(self) -> None:
-        """Put the copy in the place of the published warehouse."""
+        """Put the copy in the place of the published warehouse.
+
+        Raises:
+            OSError, duckdb.Error: there is no room to write all of it into its file; the published one is as it was.
+        """
+        _make_whole(self.copy)
         self.copy.replace(self.published)
         discard_copy(self.published)
 
@@ -63,6 +68,18 @@ class Rewrite:
     def note(self) -> str | None:
         """What ops_runs says of it once it is released."""
         return None
+
+
+def restated_since(runs: Iterable[Run], release: Path) -> list[Run]:
+    """The restatements that were released after a release: the warehouse has what they rewrote, it has not."""
+    restated = (run for run in runs if run.kind == "restate" and run.status == "released")
+    return [run for run in restated if run.run_id > run_of(release)]
+
+
+def how_to_restate_back(restated: Iterable[Run]) -> str:
+    """The command that takes back what restatements rewrote, once its cause is mended."""
+    first = min(run.first_as_of_date for run in restated)
+    return f'python -m flows.backfill --restate --first {first} --reason "..."'
 
 
 def finish_switch(warehouse: Path, serving: Path) -> None:
@@ -78,6 +95,20 @@ def finish_switch(warehouse: Path, serving: Path) -> None:
     rewritten = [run for run in read_runs(warehouse) if run.kind in REWRITES and run.status == "releasing"]
     if any(waiting.name == f"{run.last_as_of_date}-{run.run_id}" for run in rewritten):
         make_current(serving)
+
+
+def _make_whole(database: Path) -> None:
+    """Have the file of a database, which is to be copied or moved, hold all of it.
+
+    Raises:
+        OSError, duckdb.Error: it cannot, mostly for want of room.
+    """
+    with duckdb.connect(str(database)) as connection:
+        connection.checkpoint()
+    # DuckDB does not say where it could not do that when the last connection ended.
+    log = database.with_name(f"{database.name}.wal")
+    if log.exists():
+        raise OSError(f"{log} could not be written into {database.name}, which lacks what is in it")
 
 
 def discard_copy(warehouse: Path) -> None:

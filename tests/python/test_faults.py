@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import httpx
@@ -26,7 +27,7 @@ from flows.steps.lock import wait_until_free, warehouse_lock
 from flows.steps.operations_log import log_run, read_runs
 from flows.steps.pipeline import tidy
 from flows.steps.project import ROOT, Project
-from flows.steps.release import current_release, list_releases, publish, sweep
+from flows.steps.release import current_release, list_releases, publish, roll_back, sweep
 from flows.steps.rewrite import Rewrite
 from flows.steps.run import Run
 from flows.steps.window import Window
@@ -94,9 +95,9 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def publish_shop(shop: Shop, serving: Path, run_id: str = "29990101T000000Z", **options: object) -> Path:
+def publish_shop(shop: Shop, serving: Path, run_id: str = "29990101T000000Z", keep: int = 5, **options: object) -> Path:
     """Release the marts as they are in the warehouse."""
-    return publish(shop.warehouse, serving, PUBLISHED, run_id, "test", ["files"], 5, lambda folder: None, **options)
+    return publish(shop.warehouse, serving, PUBLISHED, run_id, "test", ["files"], keep, lambda folder: None, **options)
 
 
 def test_full_disk_under_the_releases_stops_with_a_message_and_leaves_nothing(shop: Shop) -> None:
@@ -177,11 +178,53 @@ def test_release_stays_for_those_who_may_still_read_it(shop: Shop) -> None:
     for day in range(1, 7):
         made.append(publish_shop(shop, shop.serving, f"299901{day:02}T000000Z", grace=hour))
     assert list_releases(shop.serving) == made
-    # An hour after a release took its place, one that is too many goes.
-    for old in made[:2]:
-        os.utime(old / "manifest.json", (0, 0))
+    # An hour after readers left it, one that is too many goes.
+    os.utime(made[0], (0, 0))
     made.append(publish_shop(shop, shop.serving, "29990107T000000Z", grace=hour))
     assert list_releases(shop.serving) == made[1:]
+
+
+def test_release_that_was_gone_back_to_stays_for_its_readers_too(shop: Shop) -> None:
+    """It went at once: the age of the next release was taken for the time since readers left it."""
+    first = current_release(shop.serving)
+    second = publish_shop(shop, shop.serving, "29990101T000000Z")
+    for each in (first, second):
+        for path in (each, each / "manifest.json"):
+            os.utime(path, (0, 0))
+    roll_back(shop.serving)
+    third = publish_shop(shop, shop.serving, "29990102T000000Z", keep=1, grace=timedelta(hours=1))
+    # Readers left the second an hour ago at most, when it was rolled back, and the first now.
+    assert list_releases(shop.serving) == [first, second, third]
+
+
+def lazy_writer(file: Path) -> None:
+    """Write a row that stays in the database's log, as where no room was left when the connection ended."""
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("pragma disable_checkpoint_on_shutdown")
+        connection.execute("set wal_autocheckpoint = '1TB'")
+        connection.execute("create table written (number integer); insert into written values (7)")
+    assert file.with_name(f"{file.name}.wal").exists()
+
+
+def test_rewrite_takes_over_with_what_is_in_the_log_of_its_copy_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the main file was moved; what was written last was lost with the folder of the copy."""
+    rewrite = Rewrite(tmp_path / "tessera.duckdb", "to see")
+    lazy_writer(rewrite.published)
+    rewrite.begin()
+    with duckdb.connect(str(rewrite.copy)) as connection:
+        connection.execute("drop table written")
+    lazy_writer(rewrite.copy)
+    with monkeypatch.context() as patch:
+        # A disk on which there is no room for it.
+        patch.setattr(duckdb, "connect", lambda *_: nullcontext(SimpleNamespace(checkpoint=lambda: None)))
+        with pytest.raises(OSError, match=r"tessera\.duckdb\.wal could not be written"):
+            rewrite.take_over()
+    assert rewrite.copy.exists()
+    rewrite.take_over()
+    with duckdb.connect(str(rewrite.published), read_only=True) as connection:
+        assert connection.table("written").fetchall() == [(7,)]
 
 
 def test_lock_lives_as_long_as_what_a_killed_run_has_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
