@@ -15,6 +15,11 @@ from flows.steps.variables import invalid_variables
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def shown(path: Path) -> Path:
+    """A path as people are told it: from the project's folder on, where it lies in that."""
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
 @dataclass(frozen=True)
 class Project:
     """A checkout of Tessera with the vars that a run overrides.

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from expectations.runner import CheckResult
+from flows.steps.project import shown
 
 
 def segment_changes(release: Path) -> list[tuple[str, str, int, int | None]]:
@@ -79,8 +80,8 @@ def print_summary(
     warned = [result for result in results if result.status != "passed"]
     console.print(f"Checks: {passed} passed, {len(warned)} warnings")
     console.print("Seconds: " + ", ".join(f"{step} {spent:.1f}" for step, spent in seconds.items()))
-    current = serving / "current"
-    console.print(f"Release:   {release}", soft_wrap=True)
+    current = shown(serving / "current")
+    console.print(f"Release:   {shown(release)}", soft_wrap=True)
     console.print(f"Marts:     {current / 'tessera.duckdb'} and {current / 'parquet'}", soft_wrap=True)
     console.print(f"Report:    {current / 'report' / 'index.html'}", soft_wrap=True)
     console.print(f"Data docs: {current / 'data_docs' / 'index.html'}", soft_wrap=True)
