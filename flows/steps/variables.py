@@ -47,6 +47,11 @@ def _wanted(root: Path) -> Iterator[tuple[str, str, Callable[[Any], bool]]]:
     for name in ("releases_kept", "chunk_customer_days", "cross_sell_minimum_buyers", "typical_customer_alike"):
         yield name, "a whole number above 0", _is_count
     yield "release_grace_minutes", "a whole number, at least 0", lambda value: value == 0 or _is_count(value)
+    yield (
+        "sources_late_after_days",
+        "a whole number above 0, or null for never",
+        lambda value: value is None or _is_count(value),
+    )
     for name in ("logs_kept_days", "runs_kept_days", "features_kept_days"):
         yield name, "a whole number above 0, or null for ever", lambda value: value is None or _is_count(value)
     yield "late_days", "a whole number above 0, or null for all days", lambda value: value is None or _is_count(value)
