@@ -13,7 +13,7 @@ from prefect import flow
 from flows.steps.api import call_flow
 from flows.steps.command import run_command
 from flows.steps.errors import RunStopped
-from flows.steps.pipeline import CONSOLE, run_window
+from flows.steps.pipeline import CONSOLE, Job, run_flow
 from flows.steps.project import Project
 from flows.steps.restatement import Restatement
 from flows.steps.window import resolve_backfill, resolve_restatement
@@ -32,18 +32,21 @@ def backfill(
         reason: why they are rewritten; ops_restatements shows it.
         vars: dbt vars that differ from dbt_project.yml, as YAML.
     """
-    project = Project.with_vars(vars).checked()
-    if not restate:
-        if reason:
-            raise RunStopped("A reason is for published days that are rewritten: say --restate too, or leave it out.")
-        return run_window(project, resolve_backfill(project, first, last), "backfill")
-    if not reason or not reason.strip():
+    if reason and not restate:
+        raise RunStopped("A reason is for published days that are rewritten: say --restate too, or leave it out.")
+    if restate and not (reason and reason.strip()):
         raise RunStopped('Say why published days are rewritten: --reason "..."; ops_restatements will show it.')
-    window = resolve_restatement(project, first, last)
-    if last and last < window.last:
-        CONSOLE.print(f"The days after {last} follow from it: they are built again too, up to {window.last}.")
-    restatement = Restatement(project.warehouse, reason.strip(), first, last or window.last)
-    return run_window(project, window, "restate", restatement)
+
+    def find(project: Project) -> Job:
+        if not restate:
+            return Job(resolve_backfill(project, first, last), "backfill")
+        window = resolve_restatement(project, first, last)
+        if last and last < window.last:
+            CONSOLE.print(f"The days after {last} follow from it: they are built again too, up to {window.last}.")
+        restatement = Restatement(project.warehouse, reason.strip(), first, last or window.last)
+        return Job(window, "restate", restatement)
+
+    return run_flow("restate" if restate else "backfill", vars, find)
 
 
 def main() -> int:

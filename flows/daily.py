@@ -11,25 +11,32 @@ from prefect import flow
 
 from flows.steps.api import call_flow
 from flows.steps.command import run_command
-from flows.steps.pipeline import run_window, tidy
+from flows.steps.pipeline import CONSOLE, Job, run_flow, tidy_locked
 from flows.steps.project import Project
-from flows.steps.window import resolve_window
+from flows.steps.window import published_date, resolve_release, resolve_window
 
 
 @flow(name="daily", log_prints=False)
 def daily(as_of: date | None = None, vars: str | None = None) -> str:
     """Build, check and release every day after the last published one; returns the release, or why there is none.
 
+    Where there is no such day and readers see no release, what was released last is released once more.
+
     Args:
         as_of: the last day to build; without it the newest complete day of the sources.
         vars: dbt vars that differ from dbt_project.yml, as YAML.
     """
-    project = Project.with_vars(vars).checked()
-    window = resolve_window(project, as_of)
-    if window is None:
-        tidy(project)
+
+    def find(project: Project) -> Job | str:
+        window = resolve_window(project, as_of, report=CONSOLE.print)
+        if window:
+            return Job(window, "daily" if window.days == 1 else "catch-up")
+        tidy_locked(project)
+        if published_date(project) is None:
+            return Job(resolve_release(project), "release")
         return "Nothing to do: every complete day of the sources is published."
-    return run_window(project, window, "daily" if window.days == 1 else "catch-up")
+
+    return run_flow("daily", vars, find)
 
 
 def main() -> int:

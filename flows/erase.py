@@ -18,7 +18,7 @@ from flows.steps.command import run_command
 from flows.steps.erasure import Erasure, find_customers, is_quoted, key_type_of, read_customers
 from flows.steps.errors import RunStopped
 from flows.steps.lock import held_open, is_lock_conflict
-from flows.steps.pipeline import CONSOLE, run_window, tidy
+from flows.steps.pipeline import CONSOLE, Job, run_flow, tidy_locked
 from flows.steps.project import Project
 from flows.steps.window import resolve_erasure
 
@@ -32,11 +32,14 @@ def erase(customers: str, reason: str, vars: str | None = None) -> str:
         reason: why; ops_runs shows it, with how many they are.
         vars: dbt vars that differ from dbt_project.yml, as YAML.
     """
-    project = Project.with_vars(vars).checked()
     if not reason.strip():
         raise RunStopped('Say why they are erased: --reason "..."; ops_runs will show it.')
+    return run_flow("erase", vars, lambda project: _find(project, customers, reason.strip()))
+
+
+def _find(project: Project, customers: str, reason: str) -> Job | str:
     # An erasure before this one may have been killed on its way.
-    tidy(project)
+    tidy_locked(project)
     key_type = project.vars["customer_id_type"]
     keys = read_customers(_lines(customers), key_type)
     try:
@@ -55,8 +58,7 @@ def erase(customers: str, reason: str, vars: str | None = None) -> str:
         ) from error
     if unknown := len(keys) - len(found):
         CONSOLE.print(f"{unknown:,} of these {len(keys):,} customers are in no table of the warehouse.")
-    erasure = Erasure(project.warehouse, reason.strip(), keys, key_type, found=len(found))
-    return run_window(project, window, "erase", erasure)
+    return Job(window, "erase", Erasure(project.warehouse, reason, keys, key_type, found=len(found)))
 
 
 def _lines(file: str) -> list[str]:

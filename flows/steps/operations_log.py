@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,13 @@ SOURCES = ROOT / "models" / "marts" / "operations" / "_operations__sources.yml"
 
 # A run that has not said how it ended: it is under way, or was killed.
 UNFINISHED = ("running", "releasing")
+
+# The kinds of runs that change the history in place, in their step `models`. A rewrite works on a copy, a release again
+# builds nothing, and a rollback turns a link.
+BUILDS = ("daily", "catch-up", "backfill")
+
+# Where a run stopped that had not found its days yet: nothing was touched.
+WINDOW = "window"
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,12 @@ class Run:
     rule_versions: str | None = None
     days_built: int | None = None
     customers: int | None = None
+
+    @property
+    def may_have_built(self) -> bool:
+        """Whether it came so far that the history in the warehouse may be another than before."""
+        came_to_models = self.stopped_in == "models" or '"models"' in (self.seconds_by_step or "")
+        return self.kind in BUILDS and (came_to_models or self.status in UNFINISHED)
 
 
 def utc_now() -> datetime:
@@ -79,6 +92,18 @@ def read_runs(database: Path, table: str = "operations.runs") -> list[Run]:
         names = [field.name for field in fields(Run) if field.name in found.columns]
         rows = found.select(", ".join(names)).order("started_at, run_id").fetchall()
     return [Run(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+def published_by(runs: Iterable[Run]) -> date | None:
+    """The last day that a log, oldest first, tells to be published, and that no later run has begun to build again."""
+    published = None
+    for run in runs:
+        first, last = run.first_as_of_date, run.last_as_of_date
+        if run.status == "released":
+            published = last
+        elif published and first and run.may_have_built:
+            published = min(published, first - timedelta(days=1))
+    return published
 
 
 def forget_runs(warehouse: Path, before: datetime) -> int:

@@ -1,8 +1,9 @@
 """The steps of a run as Prefect tasks, in order, under the warehouse's lock."""
 
 import shutil
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -15,14 +16,24 @@ from flows.steps.erasure import Erasure, forget_erased
 from flows.steps.errors import RunStopped
 from flows.steps.lock import held_open, is_lock_conflict, warehouse_lock
 from flows.steps.notify import notify
+from flows.steps.operations_log import utc_now
 from flows.steps.project import Project
 from flows.steps.release import sweep
 from flows.steps.rewrite import Rewrite, discard_copy, finish_switch
-from flows.steps.run import Kind, Run, settle
+from flows.steps.run import Kind, Run, log_stop, settle
 from flows.steps.summary import markdown_summary, print_summary
 from flows.steps.window import Window
 
 CONSOLE = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What there is to do for a run."""
+
+    window: Window
+    kind: Kind
+    rewrite: Rewrite | None = None
 
 
 def is_transient(_task: object, _task_run: object, state: object) -> bool:
@@ -89,8 +100,14 @@ def tidy(project: Project) -> None:
     Raises:
         RunStopped: a run is under way.
     """
+    with warehouse_lock(project.warehouse, CONSOLE.print):
+        tidy_locked(project)
+
+
+def tidy_locked(project: Project) -> None:
+    """The same for whoever has the lock."""
     # Where somebody has the file open, the next run does it.
-    with warehouse_lock(project.warehouse, CONSOLE.print), suppress(duckdb.Error):
+    with suppress(duckdb.Error):
         finish_switch(project.warehouse, project.serving)
         settle(project)
         _tidy(project)
@@ -104,53 +121,80 @@ def _tidy(project: Project) -> None:
     shutil.rmtree(f"{project.warehouse}.tmp", ignore_errors=True)
 
 
+def run_flow(kind: Kind, vars: str | None, find: Callable[[Project], Job | str]) -> str:
+    """Find out what there is to do and do it, alone; returns a line for the person who started it.
+
+    A run that stops before it has a window is written down as well: a schedule that fails every day must be seen.
+
+    Args:
+        kind: what kind of run it is until that is known.
+        vars: dbt vars that differ from dbt_project.yml, as YAML.
+        find: gives what there is to do, or says that there is nothing.
+
+    Raises:
+        RunStopped: a step failed, or there is no window; what readers see is as it was.
+    """
+    project, started_at, is_alone = Project(), utc_now(), False
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(warehouse_lock(project.warehouse, CONSOLE.print))
+            is_alone = True
+            project = Project.with_vars(vars).checked()
+            job = find(project)
+        except Exception as error:
+            # Of one that is kept out the log of runs does not tell: another is under way, and nothing is wrong.
+            log_stop(project, kind, started_at, str(error), in_log_of_runs=is_alone)
+            raise
+        return job if isinstance(job, str) else run_window(project, job.window, job.kind, job.rewrite)
+
+
 def run_window(project: Project, window: Window, kind: Kind, rewrite: Rewrite | None = None) -> str:
-    """Build, check and release a window of days; returns a line for the person who started it.
+    """Build, check and release a window of days, for whoever has the lock; returns a line for people.
 
     Raises:
         RunStopped: a step failed; what readers see is as it was.
     """
     published = project.warehouse
-    with warehouse_lock(published, CONSOLE.print):
+    if rewrite:
+        project = replace(project, warehouse=rewrite.copy)
+    run = Run(project, window, kind, report=CONSOLE.print, rewrite=rewrite)
+    doing = "Releasing" if kind == "release" else "Building"
+    CONSOLE.print(f"{doing} {window}, sources {', '.join(project.vars['sources'])}")
+    try:
+        run.begin()
+        _tidy(replace(project, warehouse=published))
         if rewrite:
-            project = replace(project, warehouse=rewrite.copy)
-        run = Run(project, window, kind, report=CONSOLE.print, rewrite=rewrite)
-        CONSOLE.print(f"Building {window}, sources {', '.join(project.vars['sources'])}")
-        try:
-            run.begin()
-            _tidy(replace(project, warehouse=published))
-            if rewrite:
-                copy_warehouse(rewrite)
-            if isinstance(rewrite, Erasure):
-                erase_customers(run, rewrite)
-            else:
-                build_inputs(run)
-                check_inputs(run)
-                build_marts(run)
-            check_marts(run)
-            release = publish(run)
-        except Exception as error:
-            told = _told(error, published)
-            # First, for the log of runs may need the room.
-            discard_copy(published)
-            run.end("failed", str(told))
-            if told is error:
-                raise
-            raise told from error
-        except BaseException as error:
-            discard_copy(published)
-            run.end("interrupted", f"Stopped from outside ({type(error).__name__}).")
+            copy_warehouse(rewrite)
+        if isinstance(rewrite, Erasure):
+            erase_customers(run, rewrite)
+        elif kind != "release":
+            build_inputs(run)
+            check_inputs(run)
+            build_marts(run)
+        check_marts(run)
+        release = publish(run)
+    except Exception as error:
+        told = _told(error, published)
+        # First, for the log of runs may need the room.
+        discard_copy(published)
+        run.end("failed", str(told))
+        if told is error:
             raise
-        tell_owners(run, release)
-        run.end("released")
-        print_summary(CONSOLE, release, project.serving, run.results, run.seconds)
-        # The release stands, whether Prefect can be told of it or not.
-        with suppress(httpx.TransportError):
-            create_markdown_artifact(
-                key=f"{kind}-summary",
-                markdown=markdown_summary(release, run.results, run.seconds),
-                description=str(window),
-            )
+        raise told from error
+    except BaseException as error:
+        discard_copy(published)
+        run.end("interrupted", f"Stopped from outside ({type(error).__name__}).")
+        raise
+    tell_owners(run, release)
+    run.end("released")
+    print_summary(CONSOLE, release, project.serving, run.results, run.seconds)
+    # The release stands, whether Prefect can be told of it or not.
+    with suppress(httpx.TransportError):
+        create_markdown_artifact(
+            key=f"{kind}-summary",
+            markdown=markdown_summary(release, run.results, run.seconds),
+            description=str(window),
+        )
     return f"Released {release.name}"
 
 

@@ -26,9 +26,9 @@ from flows.steps.lock import wait_until_free
 from flows.steps.project import ROOT, Project
 from flows.steps.rewrite import Rewrite, finish_switch
 from flows.steps.run_log import RunLog, forget_logs, log_file, read_events
-from flows.steps.window import ONE_DAY, Window, check_history, published_date
+from flows.steps.window import ONE_DAY, Window, check_history, last_published
 
-Kind = Literal["daily", "catch-up", "backfill", "restate", "erase"]
+Kind = Literal["daily", "catch-up", "backfill", "restate", "erase", "release"]
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Run:
     Attributes:
         project: what it runs on.
         window: the days it builds.
-        kind: daily, catch-up, backfill, restate or erase.
+        kind: daily, catch-up, backfill, restate, erase, or release, which releases what is there once more.
         report: called with every line of progress.
         rewrite: what it changes of the published history, if anything; the project is then on a copy of the warehouse.
         seconds: time spent, by step.
@@ -61,7 +61,7 @@ class Run:
     @property
     def run_id(self) -> str:
         """The run's name: the time it started, so that names sort by time."""
-        return f"{self.started_at:%Y%m%dT%H%M%SZ}"
+        return run_id(self.started_at)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -103,10 +103,10 @@ class Run:
         warehouse = self.published_warehouse
         wait_until_free(warehouse, self.report)
         try:
-            if release.current_release(self.project.serving):
+            if published := last_published(replace(self.project, warehouse=warehouse)):
                 # What a rewrite changes must be there, all of it.
                 first = self.window.last + ONE_DAY if self.rewrite else self.window.first
-                if self.rewrite and published_date(self.project) != self.window.last:
+                if self.rewrite and published != self.window.last:
                     raise RunStopped("A day was published while this began. Start it again.")
                 check_history(warehouse, replace(self.window, first=first))
             finish_switch(warehouse, self.project.serving)
@@ -171,8 +171,11 @@ class Run:
     def _check_rules_are_released(self) -> None:
         current = release.current_release(self.project.serving)
         runs = operations_log.read_runs(self.project.warehouse)
-        released = next((run for run in runs if current and current.name.endswith(run.run_id)), None)
-        versions = json.loads(released.rule_versions) if released and released.rule_versions else self.rule_versions
+        made = [run for run in runs if run.status == "released" and run.rule_versions]
+        if current:
+            made = [run for run in made if current.name.endswith(run.run_id)]
+        released = made[-1] if made else None
+        versions = json.loads(released.rule_versions) if released else self.rule_versions
         changed = sorted(name for name, version in (self.rule_versions or {}).items() if versions.get(name) != version)
         if changed or set(versions) != set(self.rule_versions):
             raise RunStopped(
@@ -224,7 +227,7 @@ class Run:
             folder / "tessera.duckdb",
             folder / "report",
             name=f"{self.window.last}-{self.run_id}",
-            previous_as_of=published_date(self.project),
+            previous_as_of=last_published(self.project),
         )
 
     def log(self, status: str, message: str | None = None) -> None:
@@ -367,6 +370,69 @@ class Run:
         failed = failures(results)
         if failed:
             raise RunStopped("\n".join(describe(result) for result in failed))
+
+
+def run_id(started_at: datetime) -> str:
+    """The name of a run that started at a time: names sort by time."""
+    return f"{started_at:%Y%m%dT%H%M%SZ}"
+
+
+def log_stop(project: Project, kind: Kind, started_at: datetime, message: str, in_log_of_runs: bool) -> None:
+    """Write down that a run stopped before it had a window: in a structured log, and in the log of runs if it may.
+
+    A warehouse that is not there is not made for it, and one that cannot be written stays without.
+    """
+    name, ended_at = run_id(started_at), operations_log.utc_now()
+    events = RunLog(project.logs, name)
+    events.write("run_stopped", kind=kind, step=operations_log.WINDOW, message=message, process=os.getpid())
+    events.close()
+    if in_log_of_runs and project.warehouse.is_file():
+        with suppress(duckdb.Error, OSError):
+            operations_log.log_run(
+                project.warehouse,
+                operations_log.Run(
+                    run_id=name,
+                    first_as_of_date=None,
+                    last_as_of_date=None,
+                    kind=kind,
+                    status="failed",
+                    message=message,
+                    started_at=started_at,
+                    ended_at=ended_at,
+                    code_version=project.code_version,
+                    rows_by_mart=None,
+                    duration_seconds=(ended_at - started_at).total_seconds(),
+                    stopped_in=operations_log.WINDOW,
+                ),
+            )
+
+
+def log_rollback(project: Project, to: Path) -> None:
+    """Write down that readers were given an earlier release: in a structured log, and in the log of runs if it can be.
+
+    There it stands as what was released last, so that a release that is lost afterwards is not taken for the later one.
+    """
+    now, day = operations_log.utc_now(), release.day_of(to)
+    events = RunLog(project.logs, run_id(now))
+    events.write("rolled_back", release=to.name, process=os.getpid())
+    events.close()
+    if project.warehouse.is_file():
+        with suppress(duckdb.Error, OSError):
+            operations_log.log_run(
+                project.warehouse,
+                operations_log.Run(
+                    run_id=run_id(now),
+                    first_as_of_date=day,
+                    last_as_of_date=day,
+                    kind="rollback",
+                    status="released",
+                    message=f"Readers were given {to.name} again.",
+                    started_at=now,
+                    ended_at=now,
+                    code_version=project.code_version,
+                    rows_by_mart=None,
+                ),
+            )
 
 
 def settle(project: Project, but: str | None = None) -> None:

@@ -11,6 +11,11 @@ Every line has `at` (UTC) and `event`; the other fields depend on the event::
     tidied            what retention removed
     run_ended         status, seconds, step and message of a run that stopped
 
+Two logs have one line only::
+
+    run_stopped       kind, step, message, process: a run that stopped before it had a window
+    rolled_back       release, process: readers were given an earlier release
+
 A line is written out before the run goes on, so the log of a run that was killed ends where the run did.
 """
 

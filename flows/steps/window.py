@@ -1,7 +1,7 @@
 """Which days a run builds."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,7 +11,10 @@ import duckdb
 import yaml
 
 from flows.steps.errors import RunStopped
+from flows.steps.lock import wait_until_free
+from flows.steps.operations_log import published_by, read_runs
 from flows.steps.project import ROOT, Project
+from flows.steps.run_log import log_file, read_events
 
 ONE_DAY = timedelta(days=1)
 
@@ -55,7 +58,7 @@ class OtherSources(RunStopped):
 
 
 def published_date(project: Project) -> date | None:
-    """The as-of date of the current release, or None before the first.
+    """The as-of date of the release that readers see, or None where they see none.
 
     Raises:
         OtherSources: the release was built from other source systems than the enabled ones.
@@ -71,13 +74,48 @@ def published_date(project: Project) -> date | None:
         raise RunStopped(
             f"{manifest_file} is damaged: {error}. `make doctor` says how to get back to a whole release."
         ) from error
+    _check_sources(project, "The current release", sources)
+    return as_of_date
+
+
+def last_published(project: Project) -> date | None:
+    """The last day that is published: by the release that readers see or, where they see none, by the log of runs.
+
+    A release can be lost and TESSERA_SERVING be wrong, and then what was published is published still. A release that
+    is visible decides alone, for it may be one that somebody went back to.
+
+    Raises:
+        OtherSources: it was built from other source systems than the enabled ones, as far as that is known.
+        RunStopped: the release does not say what it is, or the warehouse cannot be read, which has the log.
+    """
+    visible = published_date(project)
+    if visible or not project.warehouse.is_file():
+        return visible
+    try:
+        wait_until_free(project.warehouse)
+        runs = read_runs(project.warehouse)
+    except duckdb.Error as error:
+        raise RunStopped(
+            f"Readers see no release in {project.serving}, and the warehouse {project.warehouse}, whose log knows what "
+            f"was published, cannot be read: {str(error).splitlines()[0]}. `make doctor` says what to do."
+        ) from error
+    published = published_by(runs)
+    if published:
+        # Of the runs the structured logs alone know the sources, as long as these are kept.
+        released = [run.run_id for run in reversed(runs) if run.status == "released"]
+        begun = (event for run_id in released for event in read_events(log_file(project.logs, run_id)))
+        sources = next((event["sources"] for event in begun if "sources" in event), project.vars["sources"])
+        _check_sources(project, "What was released last", sources)
+    return published
+
+
+def _check_sources(project: Project, what: str, sources: list[str]) -> None:
     if sources != project.vars["sources"]:
         raise OtherSources(
-            f"The current release was built from {', '.join(sources)}, but vars: sources names "
+            f"{what} was built from {', '.join(sources)}, but vars: sources names "
             f"{', '.join(project.vars['sources'])}. Histories do not mix: move {project.warehouse.parent} and "
             f"{project.serving} away, or set TESSERA_WAREHOUSE and TESSERA_SERVING to other places."
         )
-    return as_of_date
 
 
 def built_date(warehouse: Path) -> date | None:
@@ -165,22 +203,44 @@ def history_start(project: Project, days: SourceDays) -> date:
     return max(date.fromisoformat(str(project.vars["history_start"])), days.first)
 
 
-def resolve_window(project: Project, as_of: date | None, now: datetime | None = None) -> Window | None:
+def late_sources(project: Project, newest: date, now: datetime) -> str | None:
+    """That the sources' newest complete day lies too far back, as a sentence; None where it does not."""
+    limit = project.vars["sources_late_after_days"]
+    age = (now.astimezone(ZoneInfo(project.vars["timezone"])).date() - newest).days
+    if limit is None or age <= limit:
+        return None
+    return f"The sources are complete up to {newest} only, {age} days ago (vars: sources_late_after_days is {limit})."
+
+
+def resolve_window(
+    project: Project,
+    as_of: date | None,
+    now: datetime | None = None,
+    report: Callable[[str], None] = lambda _line: None,
+) -> Window | None:
     """The days after the last published one, up to `as_of` or the newest complete day; None if there are none.
 
-    Days that were built but never published are in the window again.
+    Days that were built but never published are in the window again. `report` is told what is worth a look.
 
     Raises:
         RunStopped: `as_of` is already published, lies before the history, or after the newest complete day.
     """
-    days = source_days(project, now or datetime.now(UTC))
+    now = now or datetime.now(UTC)
+    days = source_days(project, now)
     start = history_start(project, days)
-    published = published_date(project)
+    published = last_published(project)
+    if late := late_sources(project, days.newest, now):
+        report(f"warning: {late} Ask who delivers them.")
+    if published and not published_date(project):
+        report(
+            f"warning: Readers see no release in {project.serving}, but days up to {published} were released: it was "
+            "lost, or TESSERA_SERVING names another place. They stay as the warehouse has them."
+        )
     if as_of and as_of < start:
         raise RunStopped(f"{as_of} lies before the history begins, {start} (vars: history_start).")
     if as_of and published and as_of <= published:
         raise RunStopped(
-            f"{as_of} is already published (the current release is as of {published}). "
+            f"{as_of} is already published, as are all days up to {published}. "
             f'To rewrite it, use: python -m flows.backfill --restate --first {as_of} --reason "..."'
         )
     if published and days.newest < published:
@@ -208,7 +268,7 @@ def resolve_backfill(project: Project, first: date, last: date | None, now: date
     """
     days = source_days(project, now or datetime.now(UTC))
     start = history_start(project, days)
-    published = published_date(project)
+    published = last_published(project)
     if first < start:
         raise RunStopped(f"{first} lies before the history begins, {start} (vars: history_start). Begin there.")
     if max(first, last or first) > days.newest:
@@ -250,7 +310,7 @@ def resolve_restatement(project: Project, first: date, last: date | None, now: d
     """
     days = source_days(project, now or datetime.now(UTC))
     start = history_start(project, days)
-    published = published_date(project)
+    published = last_published(project)
     if published is None or max(first, last or first) > published:
         end = f"published up to {published}" if published else "not published yet"
         raise RunStopped(
@@ -269,6 +329,28 @@ def resolve_restatement(project: Project, first: date, last: date | None, now: d
     return Window(first, published, start)
 
 
+def resolve_release(project: Project) -> Window:
+    """The last published day, where no reader sees it and the warehouse still has its marts.
+
+    Raises:
+        RunStopped: the warehouse has been changed since they were released.
+        duckdb.Error: the warehouse cannot be read.
+    """
+    published, built = last_published(project), built_date(project.warehouse)
+    runs = [run for run in read_runs(project.warehouse) if run.status == "released" or run.may_have_built]
+    if published is None or built != published or runs[-1].status != "released":
+        last = runs[-1].run_id if runs and runs[-1].status != "released" else None
+        changed = f"run {last} began to build them anew" if last else f"its history ends on {built}"
+        raise RunStopped(
+            f"Readers see no release in {project.serving}, and the warehouse {project.warehouse} has not any more what "
+            f"was released as of {published}: {changed}. If TESSERA_SERVING is wrong, correct it. Else deliver the "
+            "next day, and the run that builds it releases all; or build that day again from the sources of today: "
+            f'python -m flows.backfill --restate --first {published} --reason "..."'
+        )
+    # Nothing is built, so it does not matter where the history begins.
+    return Window(published, published, published)
+
+
 def resolve_erasure(project: Project, now: datetime | None = None) -> Window:
     """The last published day: an erasure takes customers out of all days, and builds what tells of the last one anew.
 
@@ -277,7 +359,7 @@ def resolve_erasure(project: Project, now: datetime | None = None) -> Window:
         duckdb.Error: the warehouse cannot be read.
     """
     start = history_start(project, source_days(project, now or datetime.now(UTC)))
-    published = published_date(project)
+    published = last_published(project)
     if published is None:
         raise RunStopped(
             "Nothing is published yet, so there is nothing to erase. Build it first: python -m flows.daily"

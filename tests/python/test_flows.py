@@ -1,31 +1,48 @@
 """The flows: windows, locks, releases, rollback, readers, and what a run leaves behind."""
 
+import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
 import yaml
-from conftest import NEXT_DAY, PUBLISHED, Shop
+from conftest import NEXT_DAY, PUBLISHED, Shop, released, rows
 from prefect.settings import PREFECT_API_URL
-from shop import FIRST_ORDER_DATE, HISTORY_START
+from rich.console import Console
+from shop import FIRST_ORDER_DATE, HISTORY_START, add_late_rows, write_shop
 
 from flows.daily import daily
+from flows.rollback import rollback
 from flows.steps.dbt import read_event, readable_errors
 from flows.steps.errors import RunStopped
 from flows.steps.lock import warehouse_lock
+from flows.steps.operations_log import Run, log_run, published_by, read_runs
 from flows.steps.pipeline import is_transient
 from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release, list_releases, publish, roll_back
-from flows.steps.window import Window, built_date, check_history, resolve_backfill, resolve_window
+from flows.steps.run_log import log_file, read_events
+from flows.steps.summary import print_summary
+from flows.steps.window import (
+    Window,
+    built_date,
+    check_history,
+    resolve_backfill,
+    resolve_erasure,
+    resolve_release,
+    resolve_restatement,
+    resolve_window,
+)
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
@@ -49,8 +66,110 @@ def test_window_begins_after_the_published_day_and_ends_with_the_newest_complete
 
 
 def test_window_of_a_new_warehouse_begins_with_the_history(shop: Shop, tmp_path: Path) -> None:
-    project = Project(overrides=yaml.safe_load(shop.vars), warehouse=shop.warehouse, serving=tmp_path / "none")
+    project = replace(project_of(shop), warehouse=tmp_path / "none.duckdb", serving=tmp_path / "none")
     assert resolve_window(project, None, NOW) == Window(HISTORY_START, NEXT_DAY, HISTORY_START)
+
+
+@pytest.mark.parametrize("lost", ["link", "all releases", "manifest", "place"])
+def test_what_was_published_stays_so_where_readers_see_no_release(shop: Shop, tmp_path: Path, lost: str) -> None:
+    """All published history was once built anew from the files of the day, unasked and unannounced."""
+    project, told = project_of(shop), []
+    if lost == "link":
+        (shop.serving / "current").unlink()
+    elif lost == "all releases":
+        shutil.rmtree(shop.serving)
+    elif lost == "manifest":
+        (current_release(shop.serving) / "manifest.json").unlink()
+    else:
+        project = replace(project, serving=tmp_path / "mistyped")
+    assert resolve_window(project, None, NOW, told.append) == Window(NEXT_DAY, NEXT_DAY, HISTORY_START)
+    assert "TESSERA_SERVING" in told[0]
+    assert f"days up to {PUBLISHED}" in told[0]
+    with pytest.raises(RunStopped, match="rewritten on purpose only"):
+        resolve_backfill(project, HISTORY_START, None, NOW)
+    assert resolve_restatement(project, PUBLISHED, None, NOW) == Window(PUBLISHED, PUBLISHED, HISTORY_START)
+    assert resolve_erasure(project, NOW) == Window(PUBLISHED, PUBLISHED, HISTORY_START)
+    assert resolve_release(project).last == PUBLISHED
+    # What it was built from stands in the structured log of the run.
+    with pytest.raises(RunStopped, match="What was released last was built from files"):
+        resolve_window(replace(project, overrides={}), None, NOW)
+
+
+def test_release_that_was_lost_is_made_again_from_the_warehouse_as_it_is(shop: Shop) -> None:
+    """Late rows would change its days: they are not read."""
+    write_shop(shop.files, PUBLISHED)
+    add_late_rows(shop.files)
+    marts = "from marts.fct_segment_daily order by all"
+    before, seen = released(shop, marts), rows(shop.warehouse, "from history.segment_entries order by all")
+    shutil.rmtree(shop.serving)
+    assert daily(vars=shop.vars).startswith(f"Released {PUBLISHED}")
+    assert released(shop, marts) == before
+    assert rows(shop.warehouse, "from history.segment_entries order by all") == seen
+    told = "select kind, status, first_as_of_date, last_as_of_date from marts.ops_runs order by run_id desc limit 1"
+    assert released(shop, told) == [("release", "released", PUBLISHED, PUBLISHED)]
+    assert (shop.serving / "current" / "report" / "index.html").is_file()
+    assert daily(vars=shop.vars).startswith("Nothing to do")
+
+
+def logged_run(shop: Shop, **changes: object) -> Run:
+    """A run in the warehouse's log, later than the one that published the shop."""
+    (last,) = read_runs(shop.warehouse)
+    run = replace(last, run_id="29990101T000000Z", started_at=datetime(2999, 1, 1), **changes)
+    log_run(shop.warehouse, run)
+    return run
+
+
+@pytest.mark.parametrize("is_logged", [True, False])
+def test_marts_that_were_built_over_are_not_released_again(shop: Shop, is_logged: bool) -> None:
+    (shop.serving / "current").unlink()
+    if is_logged:
+        changed = {"status": "failed", "stopped_in": "models", "first_as_of_date": NEXT_DAY}
+        run = logged_run(shop, kind="daily", **changed)
+    else:
+        with duckdb.connect(str(shop.warehouse)) as connection:
+            connection.execute("insert into history.segmentation_days values (?, '', '')", [NEXT_DAY])
+    told = f"run {run.run_id} began to build" if is_logged else f"its history ends on {NEXT_DAY}"
+    with pytest.raises(RunStopped, match=rf"{told}.*--restate --first {PUBLISHED}"):
+        resolve_release(project_of(shop))
+
+
+def test_log_of_runs_tells_what_is_published() -> None:
+    day, later = date(2024, 4, 9), date(2024, 4, 10)
+
+    def run(kind: str, status: str, first: date | None, last: date | None, stopped_in: str | None = None) -> Run:
+        return Run("r", first, last, kind, status, None, datetime(2024, 1, 1), None, "x", None, stopped_in=stopped_in)
+
+    built = [run("catch-up", "released", HISTORY_START, day), run("daily", "released", later, later)]
+    assert published_by([]) is None
+    assert published_by([run("daily", "failed", HISTORY_START, day, "models")]) is None
+    assert published_by(built) == later
+    # Going back to a release is written down; without that, a day that was built over is not what was published.
+    assert published_by([*built, run("rollback", "released", day, day)]) == day
+    assert published_by([*built, run("daily", "failed", later, later, "models")]) == day
+    assert published_by([*built, run("daily", "running", later, later)]) == day
+    # These changed nothing in place.
+    for harmless in (
+        run("daily", "failed", None, None, "window"),
+        run("daily", "failed", later, later, "input checks"),
+        run("restate", "failed", HISTORY_START, later, "models"),
+        run("release", "running", later, later),
+    ):
+        assert published_by([*built, harmless]) == later
+
+
+@pytest.mark.parametrize(("limit", "is_told"), [(None, False), (52, False), (51, True)])
+def test_feed_that_has_stopped_is_told_also_where_there_is_nothing_to_do(
+    shop: Shop, limit: int | None, is_told: bool
+) -> None:
+    """The run said that every complete day was published, however old the newest one was."""
+    write_shop(shop.files, PUBLISHED)
+    overrides, told = yaml.safe_load(shop.vars) | {"sources_late_after_days": limit}, []
+    # The evening before in New York.
+    now = datetime(2024, 6, 1, 3, tzinfo=UTC)
+    assert resolve_window(Project(overrides=overrides), None, now, told.append) is None
+    assert [
+        line.startswith(f"warning: The sources are complete up to {PUBLISHED} only, 52 days ago") for line in told
+    ] == ([True] * is_told)
 
 
 def test_newest_day_that_is_still_filling_up_waits(shop: Shop) -> None:
@@ -124,6 +243,7 @@ def test_warehouse_that_was_lost_stops_runs_and_can_be_built_again(shop: Shop) -
         ("{releases_kept: abc}", "vars: releases_kept is 'abc', but must be a whole number above 0"),
         ("{release_grace_minutes: -5}", "vars: release_grace_minutes is -5"),
         ("{late_days: abc}", "vars: late_days is 'abc'"),
+        ("{sources_late_after_days: 0}", "vars: sources_late_after_days is 0, but must be a whole number above 0"),
         ("{tested_days: x}", "vars: tested_days is 'x', but must be run or all"),
         ("{incremental_features: maybe}", "vars: incremental_features is 'maybe', but must be true or false"),
     ],
@@ -141,7 +261,7 @@ def test_release_that_does_not_say_what_it_is_stops_a_run(shop: Shop) -> None:
 
 def test_history_begins_with_the_first_order_where_that_is_later(shop: Shop, tmp_path: Path) -> None:
     overrides = yaml.safe_load(shop.vars) | {"history_start": "2017-04-01"}
-    project = Project(overrides=overrides, warehouse=shop.warehouse, serving=tmp_path / "none")
+    project = Project(overrides=overrides, warehouse=tmp_path / "none.duckdb", serving=tmp_path / "none")
     assert resolve_window(project, None, NOW) == Window(FIRST_ORDER_DATE, NEXT_DAY, FIRST_ORDER_DATE)
 
 
@@ -324,6 +444,40 @@ def test_rollback_goes_one_release_back_and_the_next_run_goes_on_from_there(shop
     assert roll_back(shop.serving, second.name) == second
 
 
+def test_rollback_says_when_the_next_run_shows_again_what_was_restated(shop: Shop) -> None:
+    """The next daily run built on the restated warehouse, and readers had the rewritten days back without a word."""
+    first = current_release(shop.serving)
+    second = publish_again(shop, "29990101T000000Z", keep=5)
+    (last,) = read_runs(shop.warehouse)
+    restated = replace(last, run_id="29990101T000000Z", started_at=datetime(2999, 1, 1), kind="restate")
+    log_run(shop.warehouse, replace(restated, status="failed"))
+    assert rollback() == f"Readers now see {first}"
+    assert rollback(second.name) == f"Readers now see {second}"
+    log_run(shop.warehouse, restated)
+    message = rollback()
+    assert message.startswith(f"Readers now see {first}\nwarning: The warehouse keeps what was restated")
+    assert f"flows.backfill --restate --first {HISTORY_START} --reason" in message
+
+    # It is written down, as what readers were given last.
+    told = next(run for run in reversed(read_runs(shop.warehouse)) if run.kind == "rollback")
+    assert (told.status, told.last_as_of_date) == ("released", PUBLISHED)
+    assert first.name in told.message
+    event = read_events(log_file(shop.logs, told.run_id))[-1]
+    assert (event["event"], event["release"]) == ("rolled_back", first.name)
+
+
+def test_rollback_works_where_somebody_has_the_warehouse_open(shop: Shop) -> None:
+    first = current_release(shop.serving)
+    publish_again(shop, "29990101T000000Z", keep=5)
+    code = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(shop.warehouse)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "open\n"
+        assert rollback() == f"Readers now see {first}"
+        other.stdin.close()
+    assert [run.kind for run in read_runs(shop.warehouse)] == ["catch-up"]
+
+
 def test_what_lies_beside_the_releases_is_none_and_stays(shop: Shop) -> None:
     """Any folder once passed for a release, and a file stopped all runs for ever when it was to be removed."""
     first, beside = current_release(shop.serving), shop.serving / "releases" / "backup"
@@ -338,6 +492,19 @@ def test_what_lies_beside_the_releases_is_none_and_stays(shop: Shop) -> None:
     assert list_releases(shop.serving) == made[1:]
     assert not first.exists()
     assert sorted(path.name for path in (shop.serving / "releases").iterdir())[2:] == ["backup", "notes.txt"]
+
+
+def test_places_are_told_from_the_folder_of_the_project_on(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.steps.project.ROOT", shop.folder)
+    console = Console(file=io.StringIO())
+    print_summary(console, current_release(shop.serving), shop.serving, [], {})
+    places = [line for line in console.file.getvalue().splitlines() if "serving/" in line]
+    assert [line.split(":")[1].strip() for line in places] == [
+        f"serving/releases/{current_release(shop.serving).name}",
+        "serving/current/tessera.duckdb and serving/current/parquet",
+        "serving/current/report/index.html",
+        "serving/current/data_docs/index.html",
+    ]
 
 
 def test_only_the_set_number_of_releases_stays(shop: Shop) -> None:

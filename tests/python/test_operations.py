@@ -15,10 +15,11 @@ import duckdb
 import pytest
 import yaml
 from conftest import NEXT_DAY, PUBLISHED, Shop
-from shop import HISTORY_START
+from shop import HISTORY_START, write_shop
 
 from expectations.parameters import MartParameters, Parameters
 from expectations.runner import CheckResult
+from flows.daily import daily
 from flows.rules.macros import macros
 from flows.steps import lock, operations_log
 from flows.steps.doctor import STATES
@@ -236,6 +237,82 @@ def test_run_whose_warehouse_stays_open_elsewhere_stops_and_names_the_process(
         with pytest.raises(RunStopped, match=rf"held open by another process.*PID {other.pid}"):
             run.begin()
         other.stdin.close()
+
+
+def stopped_logs(shop: Shop) -> list[dict]:
+    """The structured logs of runs that stopped before they had a window, oldest first."""
+    logs = sorted((shop.logs / "runs").glob("*.jsonl"))
+    return [event for log in logs for event in read_events(log) if event["event"] == "run_stopped"]
+
+
+def source_lost(shop: Shop) -> str:
+    (shop.files / "transactions.csv").unlink()
+    return shop.vars
+
+
+def sources_cut_off(shop: Shop) -> str:
+    write_shop(shop.files, HISTORY_START)
+    return shop.vars
+
+
+def other_sources(_shop: Shop) -> str:
+    return "{}"
+
+
+def variable_misspelt(shop: Shop) -> str:
+    return shop.vars + "no_such: 1"
+
+
+def variable_wrong(shop: Shop) -> str:
+    return shop.vars + "timezone: Mars"
+
+
+def manifest_damaged(shop: Shop) -> str:
+    (current_release(shop.serving) / "manifest.json").write_text("{")
+    return shop.vars
+
+
+@pytest.mark.parametrize(
+    "trouble", [source_lost, sources_cut_off, other_sources, variable_misspelt, variable_wrong, manifest_damaged]
+)
+def test_run_that_stops_before_it_has_a_window_is_written_down(shop: Shop, trouble: Callable[[Shop], str]) -> None:
+    """A schedule that failed every day for a week left nothing to see it by."""
+    variables = trouble(shop)
+    with pytest.raises(RunStopped) as stopped:
+        daily.fn(vars=variables)
+    row = read_runs(shop.warehouse)[-1]
+    assert (row.kind, row.status, row.stopped_in) == ("daily", "failed", "window")
+    assert row.message == str(stopped.value)
+    assert (row.first_as_of_date, row.last_as_of_date, row.seconds_by_step) == (None, None, None)
+    assert row.ended_at >= row.started_at
+    (event,) = stopped_logs(shop)
+    assert (event["kind"], event["step"], event["message"]) == ("daily", "window", row.message)
+
+
+def test_run_that_stops_makes_no_warehouse_where_there_is_none(shop: Shop) -> None:
+    source_lost(shop)
+    shop.warehouse.unlink()
+    with pytest.raises(RunStopped, match="there is no file"):
+        daily.fn(vars=shop.vars)
+    assert not shop.warehouse.exists()
+    assert len(stopped_logs(shop)) == 1
+
+
+def test_run_that_is_kept_out_is_no_failure_of_the_history(shop: Shop) -> None:
+    before = read_runs(shop.warehouse)
+    with lock.warehouse_lock(shop.warehouse), pytest.raises(RunStopped, match="Another run has the warehouse"):
+        daily.fn(vars=shop.vars)
+    assert read_runs(shop.warehouse) == before
+    (event,) = stopped_logs(shop)
+    assert event["message"].startswith("Another run has the warehouse")
+
+
+def test_run_with_nothing_to_do_is_no_row(shop: Shop) -> None:
+    before = read_runs(shop.warehouse)
+    write_shop(shop.files, PUBLISHED)
+    assert daily.fn(vars=shop.vars).startswith("Nothing to do")
+    assert read_runs(shop.warehouse) == before
+    assert stopped_logs(shop) == []
 
 
 def old_warehouse(file: Path) -> None:
