@@ -25,13 +25,21 @@ from packaging.specifiers import SpecifierSet
 from flows.rules.definitions import parse
 from flows.steps.errors import RunStopped
 from flows.steps.holders import Holder, holders
-from flows.steps.operations_log import UNFINISHED, Run, read_runs
+from flows.steps.operations_log import BUILDS, UNFINISHED, WINDOW, Run, published_by, read_runs
 from flows.steps.project import ROOT, Project
-from flows.steps.release import current_release, list_releases
-from flows.steps.rewrite import FOLDER, REWRITES
+from flows.steps.release import current_release, day_of, list_releases
+from flows.steps.rewrite import FOLDER, REWRITES, how_to_restate_back, restated_since
 from flows.steps.run_log import read_events
 from flows.steps.variables import invalid_variables
-from flows.steps.window import ONE_DAY, OtherSources, built_date, history_start, published_date, source_days
+from flows.steps.window import (
+    ONE_DAY,
+    OtherSources,
+    built_date,
+    history_start,
+    late_sources,
+    published_date,
+    source_days,
+)
 
 State = Literal["ok", "warning", "error"]
 
@@ -41,14 +49,18 @@ STATES: dict[str, State] = {
     "run_interrupted": "warning",
     "last_run_failed": "error",
     "last_rewrite_failed": "warning",
+    "run_not_begun": "warning",
+    "restatement_rolled_back": "warning",
     "warehouse_held": "error",
     "warehouse_missing": "error",
     "warehouse_unreadable": "error",
     "release_missing": "warning",
+    "release_lost": "error",
     "release_dangling": "error",
     "release_damaged": "error",
     "release_behind": "warning",
     "sources_behind": "error",
+    "sources_late": "warning",
     "sources_changed": "error",
     "source_missing": "error",
     "source_unreadable": "error",
@@ -120,6 +132,14 @@ class Facts:
         return []
 
     @cached_property
+    def logged(self) -> date | None:
+        """The last day that is published by the warehouse's log of runs, where that can be read."""
+        try:
+            return published_by(self.runs)
+        except duckdb.Error:
+            return None
+
+    @cached_property
     def systems(self) -> dict[str, list[dict[str, Any]]]:
         """The tables of every enabled source system that the project knows, as its YAML describes them."""
         found = {}
@@ -145,7 +165,7 @@ def _findings(name: str, check: Callable[[Facts], Iterator[Finding]], facts: Fac
 
 
 def check_runs(facts: Facts) -> Iterator[Finding]:
-    """Who has the warehouse, how the last run ended, and whether one is stuck or was killed."""
+    """Who has the warehouse, how the last runs ended, and whether one is stuck, was killed, or is rolled back."""
     if facts.lock_holders:
         yield _run_under_way(facts)
         return
@@ -159,19 +179,16 @@ def check_runs(facts: Facts) -> Iterator[Finding]:
                 if run.kind not in REWRITES
                 else f"make run; it removes the copy and marks that run interrupted. Then {run.kind} again.",
             )
-    last = facts.runs[-1] if facts.runs else None
-    if last and last.status == "failed":
-        found = (
-            f"Run {last.run_id} ({last.kind}) stopped in {last.stopped_in or 'an unknown step'}: "
-            f"{_first_line(last.message)}"
+    yield from _failures(facts.runs)
+    if facts.current and (restated := restated_since(facts.runs, facts.current)):
+        yield _problem(
+            "runs",
+            "restatement_rolled_back",
+            f"Readers were given {facts.current.name} again, but the warehouse keeps what run {restated[-1].run_id} "
+            f"restated, from {min(run.first_as_of_date for run in restated)} on: the next release shows it again.",
+            f"To take it back, mend the cause and restate once more: {how_to_restate_back(restated)}",
         )
-        cause = "Remove the cause (docs/operations.md has each message), then"
-        if last.kind in REWRITES:
-            # Readers and the next daily run miss nothing by it.
-            yield _problem("runs", "last_rewrite_failed", found, f"{cause} {last.kind} again, or leave it.")
-        else:
-            yield _problem("runs", "last_run_failed", found, f"{cause}: make run")
-    released = [run for run in facts.runs if run.status == "released"]
+    released = [run for run in facts.runs if _has_succeeded(run)]
     if released:
         ended = released[-1].ended_at or released[-1].started_at
         age = _spell_out((facts.now.replace(tzinfo=None) - ended).total_seconds())
@@ -180,28 +197,63 @@ def check_runs(facts: Facts) -> Iterator[Finding]:
         yield _fine("runs", "No run is under way, and none was released yet.")
 
 
+def _failures(runs: list[Run]) -> Iterator[Finding]:
+    """The last run that should have built new days, the last rewrite, and the runs that did not come so far."""
+    cause = "Remove the cause (docs/operations.md has each message), then"
+    # A rewrite that ends well does not build the days that a run before it failed to build.
+    building = [run for run in runs if run.kind in (*BUILDS, "release") and run.stopped_in != WINDOW]
+    if building and building[-1].status == "failed":
+        yield _problem("runs", "last_run_failed", _stop_of(building[-1]), f"{cause}: make run")
+    count = next((number for number, run in enumerate(reversed(runs)) if _has_succeeded(run)), len(runs))
+    since = runs[len(runs) - count :]
+    rewrites = [run for run in since if run.kind in REWRITES and run.stopped_in != WINDOW]
+    if rewrites and rewrites[-1].status == "failed":
+        # Readers and the next daily run miss nothing by it.
+        again = f"{cause} {rewrites[-1].kind} again, or leave it."
+        yield _problem("runs", "last_rewrite_failed", _stop_of(rewrites[-1]), again)
+    # What somebody asked for and was refused, they were told.
+    not_begun = [run for run in since if run.kind == "daily" and run.stopped_in == WINDOW]
+    if not_begun:
+        found = (
+            f"Since the last release {len(not_begun)} runs stopped before they had found their days, the last, "
+            f"{not_begun[-1].run_id}, so: {_first_line(not_begun[-1].message)}"
+        )
+        yield _problem("runs", "run_not_begun", found, f"{cause}: make run. The next release ends this warning.")
+
+
+def _has_succeeded(run: Run) -> bool:
+    return run.status == "released" and run.kind != "rollback"
+
+
+def _stop_of(run: Run) -> str:
+    return f"Run {run.run_id} ({run.kind}) stopped in {run.stopped_in or 'an unknown step'}: {_first_line(run.message)}"
+
+
 def _run_under_way(facts: Facts) -> Finding:
     holder = facts.lock_holders[0]
-    logs = sorted(facts.project.logs.glob("runs/*.jsonl"))
-    events = read_events(logs[-1]) if logs else []
-    begun = next((event for event in events if event["event"] == "run_begun"), None)
-    if begun is None or events[-1]["event"] == "run_ended":
+    # Runs that were kept out have a log, too, which is of later.
+    logs = sorted(facts.project.logs.glob("runs/*.jsonl"), reverse=True)
+    read = ((log, read_events(log)) for log in logs)
+    found_begun = ((log, events, event) for log, events in read for event in events if event["event"] == "run_begun")
+    log, events, begun = next(found_begun, (None, [], {}))
+    if log is None or events[-1]["event"] == "run_ended":
         return _fine("runs", f"The warehouse is held by {holder}.")
     spent = (facts.now - datetime.fromisoformat(begun["at"])).total_seconds()
     step = next((event["step"] for event in reversed(events) if event["event"] == "step_begun"), "its beginning")
     found = (
-        f"Run {logs[-1].stem} ({begun['kind']}, {holder}) is under way for {_spell_out(spent)}, "
+        f"Run {log.stem} ({begun['kind']}, {holder}) is under way for {_spell_out(spent)}, "
         f"now in {step}; its log was last written at {events[-1]['at'][:19]} UTC."
     )
-    released = [run for run in facts.runs if run.status == "released" and run.duration_seconds is not None]
-    alike = [run for run in released if run.kind == begun["kind"]] or released
-    usual = statistics.median(run.duration_seconds for run in alike) if alike else None
+    # Of its own kind alone: the first restatement may well take a hundred times as long as a day does.
+    alike = [run.duration_seconds for run in facts.runs if _has_succeeded(run) and run.kind == begun["kind"]]
+    known = [seconds for seconds in alike if seconds is not None]
+    usual = statistics.median(known) if known else None
     if usual is not None and spent > max(STUCK_AFTER_MEDIANS * usual, STUCK_AFTER_SECONDS):
         return _problem(
             "runs",
             "run_stuck",
-            f"{found} The median of {len(alike)} released runs is {_spell_out(usual)}.",
-            f"tail -f {logs[-1]}; if it does not grow any more: kill {holder.process}; make run",
+            f"{found} The median of {len(known)} released runs of its kind is {_spell_out(usual)}.",
+            f"tail -f {log}; if it does not grow any more: kill {holder.process}; make run",
         )
     return _fine("runs", found)
 
@@ -241,7 +293,7 @@ def check_warehouse(facts: Facts) -> Iterator[Finding]:
             )
         else:
             what = f"with a history up to {built}" if built else "without a history yet"
-            released = date.fromisoformat(facts.current.name[: len("YYYY-MM-DD")]) if facts.current else None
+            released = day_of(facts.current) if facts.current else None
             if released and (built is None or built < released):
                 again = f"python -m flows.backfill --first {built + ONE_DAY}" if built else _build_all(facts)
                 yield _problem(
@@ -258,21 +310,30 @@ def check_release(facts: Facts) -> Iterator[Finding]:
     """Whether readers have a whole release."""
     serving, current = facts.project.serving, facts.current
     whole = [release for release in list_releases(serving) if (release / "manifest.json").is_file()]
-    if current is None and not whole and not (serving / "current").is_symlink():
-        yield _problem("release", "release_missing", "Nothing is released yet.", "make run")
-        return
     others = [release.name for release in whole if release != current]
-    back = f'make rollback ARGS="--to {others[-1]}"; make run' if others else ""
-    if current is None:
+    back = f'make rollback ARGS="--to {others[-1]}"; make run' if others else _build_all(facts)
+    # The warehouse has what was released, so nothing has to be built again that readers have seen already.
+    again = "make run" if facts.logged else back
+    if current is None and (serving / "current").is_symlink():
+        yield _problem("release", "release_dangling", f"{serving / 'current'} points to no release.", again)
+        return
+    if current is None and facts.logged:
         yield _problem(
-            "release", "release_dangling", f"{serving / 'current'} points to no release.", back or "make run"
+            "release",
+            "release_lost",
+            f"There is no {serving / 'current'}, though days up to {facts.logged} were released: it was removed or "
+            "moved, or TESSERA_SERVING names another place.",
+            "Correct TESSERA_SERVING if that is wrong; else make run: readers see again what the warehouse has.",
         )
+        return
+    if current is None:
+        yield _problem("release", "release_missing", "Nothing is released yet.", "make run")
         return
     try:
         rows = _count_release(current)
     except (OSError, ValueError, LookupError, duckdb.Error) as error:
-        again = f"rm {serving / 'current'}; {_build_all(facts)}"
-        yield _problem("release", "release_damaged", f"{current.name}: {_first_line(error)}", back or again)
+        away = f"rm {serving / 'current'}; "
+        yield _problem("release", "release_damaged", f"{current.name}: {_first_line(error)}", away + again)
         return
     yield _fine("release", f"{current.name} is whole: {len(rows)} marts, {sum(rows.values()):,} rows.")
 
@@ -305,8 +366,10 @@ def check_freshness(facts: Facts) -> Iterator[Finding]:
         yield _problem("freshness", "sources_changed", str(stopped), "See the message.")
         return
     newest = source_days(facts.project, facts.now).newest
+    if late := late_sources(facts.project, newest, facts.now):
+        yield _problem("freshness", "sources_late", late, "Ask who delivers them; when they are there: make run")
     if published is None:
-        yield _fine("freshness", f"The sources are complete up to {newest}; nothing is released yet.")
+        yield _fine("freshness", f"The sources are complete up to {newest}; readers see no release.")
     elif newest < published:
         yield _problem(
             "freshness",

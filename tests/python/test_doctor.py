@@ -110,11 +110,11 @@ def write_run(shop: Shop, **changes: object) -> Run:
     return run
 
 
-def write_log(shop: Shop, run_id: str, began: datetime) -> Path:
+def write_log(shop: Shop, run_id: str, began: datetime, kind: str = "catch-up") -> Path:
     """The structured log of a run that is building its models."""
     file = shop.logs / "runs" / f"{run_id}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
-    events = [{"event": "run_begun", "kind": "daily"}, {"event": "step_begun", "step": "models"}]
+    events = [{"event": "run_begun", "kind": kind}, {"event": "step_begun", "step": "models"}]
     file.write_text("".join(json.dumps({"at": began.isoformat()} | event) + "\n" for event in events))
     return file
 
@@ -150,7 +150,9 @@ def trouble(code: str, found: str, remedy: str) -> Callable[[Trouble], Trouble]:
 
 
 @trouble(
-    "run_stuck", r"under way for 25 hours, now in models.* median of 1 released runs is \d+", r"tail -f .*; .*kill \d"
+    "run_stuck",
+    r"under way for 25 hours, now in models.* median of 1 released runs of its kind is \d+",
+    r"tail -f .*; .*kill \d",
 )
 def _(shop: Shop, _folder: Path, stack: ExitStack) -> Facts:
     write_log(shop, "20991231T000000Z", NOW - timedelta(hours=25))
@@ -181,6 +183,25 @@ def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     return facts_of(shop)
 
 
+@trouble("run_not_begun", "2 runs stopped before .* 20990102T000000Z, so: source 'files'", "make run")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    stopped = {"stopped_in": "window", "first_as_of_date": None, "last_as_of_date": None}
+    for day in (1, 2):
+        began = datetime(2099, 1, day)
+        write_run(shop, run_id=f"{began:%Y%m%dT%H%M%SZ}", message="source 'files': none", started_at=began, **stopped)
+    return facts_of(shop)
+
+
+@trouble(
+    "restatement_rolled_back",
+    f"keeps what run 20990101T000000Z restated, from {NEXT_DAY} on",
+    f"restate once more: python -m flows.backfill --restate --first {NEXT_DAY}",
+)
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    write_run(shop, run_id="20990101T000000Z", kind="restate", status="released", started_at=datetime(2099, 1, 1))
+    return facts_of(shop)
+
+
 @trouble("warehouse_held", r"process \d+ \(python.* has .*tessera.duckdb open", r"kill \d+\.")
 def _(shop: Shop, _folder: Path, stack: ExitStack) -> Facts:
     stack.enter_context(opening(shop))
@@ -202,10 +223,19 @@ def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
 @trouble("release_missing", "Nothing is released", "make run")
 def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     shutil.rmtree(shop.serving)
+    shop.warehouse.unlink()
     return facts_of(shop)
 
 
-@trouble("release_dangling", "points to no release", f'make rollback ARGS="--to {PUBLISHED}-earlier"')
+@trouble(
+    "release_lost", f"no .*current, though days up to {PUBLISHED} were released", "Correct TESSERA_SERVING.*make run"
+)
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    shutil.rmtree(shop.serving)
+    return facts_of(shop)
+
+
+@trouble("release_dangling", "points to no release", "^make run$")
 def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     current = current_release(shop.serving)
     current.rename(current.with_name(f"{PUBLISHED}-earlier"))
@@ -215,7 +245,7 @@ def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
 @trouble(
     "release_damaged",
     "dim_customers has .* in its Parquet file, but 1,200 in manifest",
-    f"rm .*current; .*--first {HISTORY_START}",
+    r"^rm .*current; make run$",
 )
 def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     parquet = shop.serving / "current" / "parquet" / "dim_customers.parquet"
@@ -233,6 +263,11 @@ def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
 def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     write_shop(shop.files, HISTORY_START)
     return facts_of(shop)
+
+
+@trouble("sources_late", f"complete up to {NEXT_DAY} only, 51 days ago .*after_days is 3", "Ask who delivers them")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    return facts_of(shop, sources_late_after_days=3)
 
 
 @trouble("sources_changed", "built from files, but vars: sources names completejourney", "message")
@@ -387,6 +422,61 @@ def test_published_shop_is_fine_and_is_left_as_it_was(shop: Shop) -> None:
     before = snapshot(shop.folder)
     assert not_fine(examine(facts)) == []
     assert snapshot(shop.folder) == before
+
+
+def test_release_is_brought_back_without_building_anything_again_or_from_an_older_one(shop: Shop) -> None:
+    """What the doctor said once led to rewriting all published history from the files of the day."""
+    current = current_release(shop.serving)
+    earlier = shutil.copytree(current, current.with_name(f"{PUBLISHED - timedelta(days=1)}-20200101T000000Z"))
+
+    def remedy(code: str) -> str:
+        return next(finding.remedy for finding in examine(facts_of(shop)) if finding.code == code)
+
+    (current / "parquet" / "dim_customers.parquet").unlink()
+    assert remedy("release_damaged") == f"rm {shop.serving / 'current'}; make run"
+    shutil.rmtree(current)
+    assert remedy("release_dangling") == "make run"
+    # Without the warehouse, what an older release shows is better than nothing.
+    shop.warehouse.unlink()
+    assert remedy("release_dangling") == f'make rollback ARGS="--to {earlier.name}"; make run'
+
+
+def test_a_failed_run_is_told_until_its_days_are_built_whatever_is_restated_meanwhile(shop: Shop) -> None:
+    """A restatement that failed after a daily run hid it, and the probe of the monitoring said that all was well."""
+
+    def codes() -> list[str]:
+        found = {finding.code for finding in not_fine(examine(healthy(shop)))}
+        return sorted(found & {"last_run_failed", "last_rewrite_failed", "run_not_begun"})
+
+    def run(day: int, **changes: object) -> None:
+        began = datetime(2099, 1, day)
+        write_run(shop, run_id=f"{began:%Y%m%dT%H%M%SZ}", started_at=began, **changes)
+
+    run(1, stopped_in="models")
+    run(2, kind="restate", stopped_in="models")
+    assert codes() == ["last_rewrite_failed", "last_run_failed"]
+    run(3, stopped_in="window")
+    run(4, kind="restate", stopped_in="window")
+    assert codes() == ["last_rewrite_failed", "last_run_failed", "run_not_begun"]
+    run(5, kind="rollback", status="released")
+    assert codes() == ["last_rewrite_failed", "last_run_failed", "run_not_begun"]
+    run(6, kind="restate", status="released")
+    assert codes() == ["last_run_failed"]
+    run(7, status="released")
+    assert codes() == []
+
+
+def test_first_run_of_its_kind_is_not_called_stuck_for_taking_longer_than_others(shop: Shop) -> None:
+    """A restatement of a year was, after thrice the time of a day."""
+    write_log(shop, "20991231T000000Z", NOW - timedelta(hours=25), kind="restate")
+    # A run that was kept out is the last to have a log, and is not the one under way.
+    (shop.logs / "runs" / "20991231T010000Z.jsonl").write_text(
+        json.dumps({"at": NOW.isoformat(), "event": "run_stopped", "step": "window"}) + "\n"
+    )
+    with locking(shop), opening(shop):
+        findings = examine(healthy(shop))
+    assert not_fine(findings) == []
+    assert "Run 20991231T000000Z (restate, " in next(finding.found for finding in findings if finding.check == "runs")
 
 
 def test_run_under_way_is_no_trouble_and_is_not_disturbed(shop: Shop) -> None:
