@@ -338,9 +338,14 @@ def resolve_release(project: Project) -> Window:
     """
     published, built = last_published(project), built_date(project.warehouse)
     runs = [run for run in read_runs(project.warehouse) if run.status == "released" or run.may_have_built]
-    if published is None or built != published or runs[-1].status != "released":
-        last = runs[-1].run_id if runs and runs[-1].status != "released" else None
-        changed = f"run {last} began to build them anew" if last else f"its history ends on {built}"
+    changed = None
+    if published is None or built != published:
+        changed = f"its history ends on {built}"
+    elif runs[-1].status != "released":
+        changed = f"run {runs[-1].run_id} began to build on it"
+    elif runs[-1].kind == "rollback":
+        changed = f"it is of a later release, from which readers were rolled back ({runs[-1].run_id})"
+    if changed:
         raise RunStopped(
             f"Readers see no release in {project.serving}, and the warehouse {project.warehouse} has not any more what "
             f"was released as of {published}: {changed}. If TESSERA_SERVING is wrong, correct it. Else deliver the "

@@ -31,6 +31,7 @@ from flows.steps.operations_log import Run, log_run, published_by, read_runs
 from flows.steps.pipeline import is_transient
 from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release, list_releases, publish, roll_back
+from flows.steps.run import Run as FlowRun
 from flows.steps.run_log import log_file, read_events
 from flows.steps.summary import print_summary
 from flows.steps.window import (
@@ -119,18 +120,31 @@ def logged_run(shop: Shop, **changes: object) -> Run:
     return run
 
 
-@pytest.mark.parametrize("is_logged", [True, False])
-def test_marts_that_were_built_over_are_not_released_again(shop: Shop, is_logged: bool) -> None:
+@pytest.mark.parametrize("changed_by", ["a failed run", "a rolled back restatement", "hand"])
+def test_marts_that_are_not_what_readers_had_are_not_released_again(shop: Shop, changed_by: str) -> None:
     (shop.serving / "current").unlink()
-    if is_logged:
-        changed = {"status": "failed", "stopped_in": "models", "first_as_of_date": NEXT_DAY}
-        run = logged_run(shop, kind="daily", **changed)
+    if changed_by == "a failed run":
+        logged_run(shop, kind="daily", status="failed", stopped_in="models", first_as_of_date=NEXT_DAY)
+        told = "run 29990101T000000Z began to build"
+    elif changed_by == "a rolled back restatement":
+        logged_run(shop, kind="rollback")
+        told = "of a later release, from which readers were rolled back"
     else:
         with duckdb.connect(str(shop.warehouse)) as connection:
             connection.execute("insert into history.segmentation_days values (?, '', '')", [NEXT_DAY])
-    told = f"run {run.run_id} began to build" if is_logged else f"its history ends on {NEXT_DAY}"
+        told = f"its history ends on {NEXT_DAY}"
     with pytest.raises(RunStopped, match=rf"{told}.*--restate --first {PUBLISHED}"):
         resolve_release(project_of(shop))
+
+
+def test_erasure_compares_rules_with_those_released_last_where_readers_see_no_release(shop: Shop) -> None:
+    """They were compared with themselves then, and any rule would have passed for released."""
+    (shop.serving / "current").unlink()
+    run = FlowRun(project_of(shop), Window(PUBLISHED, PUBLISHED, HISTORY_START), "erase")
+    run._check_rules_are_released()
+    logged_run(shop, rule_versions="{}")
+    with pytest.raises(RunStopped, match="are not those of the release"):
+        run._check_rules_are_released()
 
 
 def test_log_of_runs_tells_what_is_published() -> None:
