@@ -124,13 +124,25 @@ def built_date(warehouse: Path) -> date | None:
     Raises:
         duckdb.Error: the file cannot be read.
     """
+    days = built_days(warehouse)
+    return days and days[1]
+
+
+def built_days(warehouse: Path) -> tuple[date, date] | None:
+    """The first and the last day of the history in a warehouse; None where there is none.
+
+    Raises:
+        duckdb.Error: the file cannot be read.
+    """
     if not warehouse.is_file():
         return None
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         try:
-            return connection.sql("select max(as_of_date) from history.segmentation_days").fetchone()[0]
+            history = connection.table("history.segmentation_days")
+            first, last = history.aggregate("min(as_of_date), max(as_of_date)").fetchone()
         except duckdb.CatalogException:
             return None
+    return (first, last) if first else None
 
 
 def check_history(warehouse: Path, window: Window) -> None:
@@ -199,8 +211,34 @@ def source_days(project: Project, now: datetime) -> SourceDays:
 
 
 def history_start(project: Project, days: SourceDays) -> date:
-    """The first day whose segments are kept: vars: history_start, or the first transaction's day if later."""
+    """The first day whose segments are kept: that of the published history, and before there is one the first possible.
+
+    Customers of whom no source says since when are known since that day: a line that comes late must not move it for
+    all of them, nor a delivery that lacks the oldest days.
+
+    Raises:
+        RunStopped: the release that readers see, or the warehouse, cannot be read.
+    """
+    return _first_published(project) or _first_possible(project, days)
+
+
+def _first_possible(project: Project, days: SourceDays) -> date:
+    """The first day that history may have: vars: history_start, or the first transaction's day if later."""
     return max(date.fromisoformat(str(project.vars["history_start"])), days.first)
+
+
+def _first_published(project: Project) -> date | None:
+    """The first day of the published history, by the release that readers see or else by the warehouse."""
+    try:
+        if published_date(project):
+            with duckdb.connect(str(project.serving / "current" / "tessera.duckdb"), read_only=True) as connection:
+                return connection.table("marts.fct_segment_daily").min("as_of_date").fetchone()[0]
+        built = built_days(project.warehouse) if last_published(project) else None
+    except duckdb.Error as error:
+        raise RunStopped(
+            f"The published history cannot be read: {str(error).splitlines()[0]}. `make doctor` says what to do."
+        ) from error
+    return built[0] if built else None
 
 
 def late_sources(project: Project, newest: date, now: datetime) -> str | None:
@@ -309,7 +347,7 @@ def resolve_restatement(project: Project, first: date, last: date | None, now: d
             reach the last published day.
     """
     days = source_days(project, now or datetime.now(UTC))
-    start = history_start(project, days)
+    start = _first_possible(project, days)
     published = last_published(project)
     if published is None or max(first, last or first) > published:
         end = f"published up to {published}" if published else "not published yet"
@@ -326,7 +364,8 @@ def resolve_restatement(project: Project, first: date, last: date | None, now: d
             f"The sources end on {days.newest}, but {published} is published already. "
             "If a file was cut off or replaced by an older one, deliver it again."
         )
-    return Window(first, published, start)
+    # What is asked for may lie before all that is published: then history begins with it.
+    return Window(first, published, min(first, history_start(project, days)))
 
 
 def resolve_release(project: Project) -> Window:

@@ -181,16 +181,15 @@ def reason(before: tuple[str, Facts] | None, after: tuple[str, Facts]) -> list[s
     with duckdb.connect() as connection:
         connection.execute(
             "set threads = 1; create table rule_cut_points (as_of_date date); create table score_cut_points "
-            "(as_of_date date); create table customer_features (customer_id bigint, as_of_date date, orders_30d bigint, "
-            "age_band varchar, household_size varchar); create table last_raw_segment_entries (customer_id bigint, "
-            "segmentation varchar, entered_on date, segment varchar)"
+            "(as_of_date date); create table customer_features (customer_id bigint, as_of_date date, "
+            "orders_30d bigint, age_band varchar, household_size varchar); "
+            "create table last_raw_segment_entries (customer_id bigint, segmentation varchar, entered_on date, "
+            "segment varchar)"
         )
         for day, (_, facts) in days:
             connection.execute("insert into customer_features values (1, ?, ?, ?, ?)", [day, *facts])
         if before:
-            connection.execute(
-                "insert into last_raw_segment_entries values (1, 'seg_x', '2024-04-02', ?)", [before[0]]
-            )
+            connection.execute("insert into last_raw_segment_entries values (1, 'seg_x', '2024-04-02', ?)", [before[0]])
         (version,) = {definition["rule_version"] for definition in known.definitions()}
         connection.execute(
             "create table segment_states as select 1 as customer_id, 'seg_x' as segmentation, ? as segment, "
@@ -198,9 +197,9 @@ def reason(before: tuple[str, Facts] | None, after: tuple[str, Facts]) -> list[s
             [after[0], version],
         )
         connection.execute(f"create table clause_versions as {known.render('segmentations/clause_versions.sql')}")
-        entries = connection.sql(known.render("history/raw_segment_entries.sql"))
         named = connection.sql(
-            "select clause_text from entries inner join clause_versions using (segmentation, segment) "
+            f"select clause_text from ({known.render('history/raw_segment_entries.sql')}) as entries "
+            "inner join clause_versions using (segmentation, segment) "
             "where entry_clauses & clause_bit <> 0 order by clause_bit"
         )
         return [text for (text,) in named.fetchall()]

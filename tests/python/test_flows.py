@@ -279,6 +279,25 @@ def test_history_begins_with_the_first_order_where_that_is_later(shop: Shop, tmp
     assert resolve_window(project, None, NOW) == Window(FIRST_ORDER_DATE, NEXT_DAY, FIRST_ORDER_DATE)
 
 
+@pytest.mark.parametrize("oldest", ["2024-02-01", "2024-04-03"])
+def test_published_history_begins_where_it_began_whatever_line_is_the_oldest_now(shop: Shop, oldest: str) -> None:
+    """One late line once made all customers older by two months whose source does not say since when they are known."""
+    lines = [line.split(",") for line in (shop.files / "transactions.csv").read_text().splitlines()]
+    stamp = lines[0].index("ordered_at")
+    kept = [lines[0], *(line for line in lines[1:] if line[stamp] >= oldest)]
+    kept.append([oldest + " 12:00:00" if place == stamp else value for place, value in enumerate(lines[1])])
+    (shop.files / "transactions.csv").write_text("\n".join(map(",".join, kept)) + "\n")
+    overrides = yaml.safe_load(shop.vars) | {"history_start": "2024-01-01"}
+    for lost in (False, True):
+        if lost:
+            (shop.serving / "current").unlink()
+        window = resolve_window(Project(overrides=overrides), None, NOW)
+        assert window == Window(NEXT_DAY, NEXT_DAY, HISTORY_START)
+    if oldest < str(HISTORY_START):
+        earlier = date(2024, 2, 5)
+        assert resolve_restatement(Project(overrides=overrides), earlier, None, NOW).history_start == earlier
+
+
 def test_histories_of_different_sources_do_not_mix(shop: Shop) -> None:
     project = Project(overrides={}, warehouse=shop.warehouse, serving=shop.serving)
     with pytest.raises(RunStopped, match="built from files, but vars: sources names completejourney"):
