@@ -11,7 +11,7 @@ from prefect import flow
 
 from flows.steps.api import call_flow
 from flows.steps.command import run_command
-from flows.steps.pipeline import CONSOLE, Job, run_flow, tidy_locked
+from flows.steps.pipeline import CONSOLE, Job, run_flow, tidy
 from flows.steps.project import Project
 from flows.steps.window import published_date, resolve_release, resolve_window
 
@@ -31,7 +31,7 @@ def daily(as_of: date | None = None, vars: str | None = None) -> str:
         window = resolve_window(project, as_of, report=CONSOLE.print)
         if window:
             return Job(window, "daily" if window.days == 1 else "catch-up")
-        tidy_locked(project)
+        tidy(project)
         if published_date(project) is None:
             return Job(resolve_release(project), "release")
         return "Nothing to do: every complete day of the sources is published."

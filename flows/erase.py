@@ -18,7 +18,7 @@ from flows.steps.command import run_command
 from flows.steps.erasure import Erasure, find_customers, is_quoted, key_type_of, read_customers
 from flows.steps.errors import RunStopped
 from flows.steps.lock import held_open, is_lock_conflict
-from flows.steps.pipeline import CONSOLE, Job, run_flow, tidy_locked
+from flows.steps.pipeline import CONSOLE, Job, run_flow, tidy
 from flows.steps.project import Project
 from flows.steps.window import resolve_erasure
 
@@ -39,7 +39,7 @@ def erase(customers: str, reason: str, vars: str | None = None) -> str:
 
 def _find(project: Project, customers: str, reason: str) -> Job | str:
     # An erasure before this one may have been killed on its way.
-    tidy_locked(project)
+    tidy(project)
     key_type = project.vars["customer_id_type"]
     keys = read_customers(_lines(customers), key_type)
     try:

@@ -95,17 +95,7 @@ def erase_customers(run: Run, erasure: Erasure) -> None:
 
 
 def tidy(project: Project) -> None:
-    """Remove the files that a killed run left, and write down how it ended.
-
-    Raises:
-        RunStopped: a run is under way.
-    """
-    with warehouse_lock(project.warehouse, CONSOLE.print):
-        tidy_locked(project)
-
-
-def tidy_locked(project: Project) -> None:
-    """The same for whoever has the lock."""
+    """Remove the files that a killed run left, and write down how it ended, for whoever has the lock."""
     # Where somebody has the file open, the next run does it.
     with suppress(duckdb.Error):
         finish_switch(project.warehouse, project.serving)
