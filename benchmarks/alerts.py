@@ -141,7 +141,6 @@ class Worlds:
             f"and date '{POPULATION_DAY}' < valid_to",
         )
         self.create("fct_segment_spells", "from recent_spells")
-        self.create("fct_persona_tests", "from tessera.marts.fct_persona_tests where false")
         self._set_days(f"select 0 as world, date '{FIRST_BASELINE}' as as_of_date")
         self.create("customer_features", f"select date '{FIRST_BASELINE}' as as_of_date, * from population")
         self.create("drift_baselines", self.sql("history/drift_baselines.sql", FIRST_BASELINE, FIRST_BASELINE))
@@ -227,6 +226,12 @@ class Worlds:
             "fct_segment_response_rates",
             "select date '2000-01-01' as as_of_date, '' as segmentation, '' as segment, 0.0::double as response_rate, "
             "0.0::double as response_rate_before, 0.0::double as p_value_of_fall limit 0",
+        )
+        self.create(
+            "fct_persona_daily",
+            "select world_days.as_of_date, claims.* exclude (as_of_date) "
+            "from tessera.marts.fct_persona_daily as claims inner join world_days "
+            f"on claims.as_of_date = date '{FIRST_DAY}' + world_days.source_day where {judged}",
         )
         # The customers of a baseline are a sample, too, each world's its own.
         self._draw_customers(f"select world, date '{FIRST_BASELINE}' + world::integer as as_of_date from worlds")

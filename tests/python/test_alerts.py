@@ -304,10 +304,7 @@ RATES = (
     + ("p_value_of_fall double")
 )
 CLAIMS = "as_of_date date, segmentation varchar, segment varchar, feature varchar, claim varchar, " + (
-    "segment_value double, population_value double, holds boolean"
-)
-PROFILES = "segmentation varchar, segment varchar, feature varchar, customers_with_value bigint, " + (
-    "lower_quartile double, upper_quartile double"
+    "customers bigint, segment_value double, standard_error double, population_value double, holds boolean"
 )
 
 
@@ -318,7 +315,6 @@ def judged(
     quality: Sequence[Sequence[Any]] = (),
     rates: Sequence[Sequence[Any]] = (),
     claims: Sequence[Sequence[Any]] = (),
-    profiles: Sequence[Sequence[Any]] = (),
 ) -> list[dict[str, Any]]:
     """The tests of the last day; sizes are by segment and end with that day."""
     rows = [
@@ -331,14 +327,9 @@ def judged(
     table(connection, "fct_segment_drift", DRIFT, drifts)
     table(connection, "fct_segmentation_quality", QUALITY, quality)
     table(connection, "fct_segment_response_rates", RATES, rates)
-    table(connection, "fct_persona_claims", CLAIMS, claims)
-    table(connection, "fct_segment_profiles", PROFILES, profiles)
-    shares = "segmentation varchar, segment varchar, attribute varchar, attribute_value varchar, customers bigint"
-    table(connection, "fct_segment_attribute_shares", shares, [])
-    days, personas = (
-        compiled(f"marts/alerts/{name}.sql", LAST, LAST) for name in ("fct_alert_tests", "fct_persona_tests")
-    )
-    return records(connection, f"from ({days}) union all from ({personas}) order by kind, segment")
+    table(connection, "fct_persona_daily", CLAIMS, claims)
+    tests = compiled("marts/alerts/fct_alert_tests.sql", LAST, LAST)
+    return records(connection, f"from ({tests}) order by kind, segment")
 
 
 def robust_score(days: Sequence[int]) -> tuple[float, float, float]:
@@ -446,15 +437,26 @@ def test_what_is_certain_but_slight_is_no_alert(connection: duckdb.DuckDBPyConne
 
 def test_an_outgrown_segmentation_and_a_broken_claim(connection: duckdb.DuckDBPyConnection) -> None:
     quality = [(LAST, "seg_x", 1000, 0.3, 0.1, 0.02)]
-    # Above the population, they say; 50 would be: quartiles 40 to 60 of 400 customers give 1.25 * 20 / (1.35 * 20).
-    claims = [(LAST, "seg_x", "big", FEATURE, "above", 45.0, 50.0, False)]
-    outgrown, persona = judged(
-        connection, quality=quality, claims=claims, profiles=[("seg_x", "big", FEATURE, 400, 40.0, 60.0)]
-    )
+    claims = [
+        (LAST, "seg_x", "big", FEATURE, "above", 400, 45.0, 1.0, 50.0, False),
+        (LAST, "seg_x", "few", FEATURE, "above", 49, 45.0, 1.0, 50.0, False),
+        (LAST, "seg_x", "half", "age_band", "mostly", 400, 0.6, 0.02, 0.1, True),
+        (LAST, "seg_x", "low", FEATURE, "below", 400, 51.0, 0.5, 50.0, False),
+        (LAST, "seg_x", "none", FEATURE, "below", 0, None, None, 50.0, None),
+    ]
+    outgrown, *personas = judged(connection, quality=quality, claims=claims)
     assert (outgrown["kind"], outgrown["is_alert"], outgrown["score"]) == ("outgrown", True, pytest.approx(5))
     assert outgrown["p_value"] == pytest.approx(stats.norm.sf(5), rel=1e-6)
-    assert (persona["kind"], persona["is_alert"]) == ("persona", True)
-    assert persona["score"] == pytest.approx(5 / (1.25 * 20 / (1.35 * 20)), abs=1e-3)
+    assert {row["kind"] for row in personas} == {"persona"}
+    told = {row["segment"]: (row["observed"], row["expected"], row["score"], row["is_alert"]) for row in personas}
+    assert told == {
+        "big": (45, 50, 5, True),
+        # Half is what most must be more than.
+        "half": (0.6, 0.5, -5, False),
+        # Two standard errors, adjusted for four tests.
+        "low": (51, 50, 2, True),
+    }
+    assert personas[0]["p_value"] == pytest.approx(stats.norm.sf(5), rel=1e-6)
 
 
 # --- The life of an alert ------------------------------------------------------------
@@ -476,7 +478,6 @@ def alerts_on(
         if mark != " "
     ]
     table(connection, "fct_alert_tests", columns, rows)
-    table(connection, "fct_persona_tests", columns, [])
     columns = "segmentation varchar, segment varchar, owner varchar, is_current boolean"
     table(connection, "dim_segments", columns, [("seg_x", "big", "big@example.com", True)])
     columns = "segmentation varchar, owner varchar, is_current boolean"

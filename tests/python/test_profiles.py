@@ -1,7 +1,8 @@
 """The profile marts: their SQL against customers counted by hand, and against slow and obvious code."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 from statistics import mean, pstdev, quantiles
 from types import SimpleNamespace
@@ -18,8 +19,17 @@ from flows.rules.macros import _Node, feature_columns, macros
 from flows.steps.project import ROOT
 
 TODAY = date(2024, 6, 30)
-DBT = SimpleNamespace(type_string=lambda: "varchar")
-MARTS = ("fct_segment_profiles", "fct_segment_attribute_shares", "fct_segment_typical_customers", "fct_persona_claims")
+DBT = SimpleNamespace(
+    type_string=lambda: "varchar",
+    date_spine=lambda _part, start, end: f"select range as date_day from range({start}, {end}, interval 1 day)",
+)
+MARTS = (
+    "fct_segment_profiles",
+    "fct_segment_attribute_shares",
+    "fct_segment_typical_customers",
+    "fct_persona_daily",
+    "fct_persona_claims",
+)
 
 # What the contract of customer_features says in these tests.
 FEATURES = {
@@ -67,14 +77,17 @@ def graph(claims: dict[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def sql_of(mart: str, alike: int) -> str:
+def sql_of(mart: str, alike: int, first: date = TODAY) -> str:
     variables = {
-        "first_date": str(TODAY),
+        "first_date": str(first),
         "last_date": str(TODAY),
         "segmentations": ["seg_x"],
         "typical_customer_alike": alike,
     }
-    return macros(variables=variables, dbt=DBT, graph=graph(CLAIMS)).render(f"marts/profiles/{mart}.sql")
+    known = macros(
+        variables=variables, dbt=DBT, graph=graph(CLAIMS), is_incremental=lambda: first != TODAY, this="kept"
+    )
+    return known.render(f"marts/profiles/{mart}.sql")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +99,11 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
             set threads = 1;
             create table customer_segments (customer_id bigint, segmentation varchar, segment varchar);
             create table dim_segments as
-            select 'seg_x' as segmentation, 'a' as segment, 'Old hand.' as persona, true as is_current;
+            select 'seg_x' as segmentation, segment, persona, 'a@example.com' as owner, is_current
+            from (values ('a', 'Old hand.', true), ('a', 'Young hand.', false), ('b', 'Idle.', true), ('c', '-', true))
+                as segments (segment, persona, is_current);
+            create view fct_segment_spells as
+            select *, date '2000-01-01' as valid_from, date '9999-12-31' as valid_to from customer_segments;
             create table fct_customer_features (
                 as_of_date date, customer_id bigint, orders_365d bigint, discount_share_365d double,
                 last_order_date date, age_band varchar, is_member boolean, marital_status varchar,
@@ -95,6 +112,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
                 orders_30d bigint default 2, net_sales_365d decimal(18, 2) default 84.5,
                 average_order_value_365d double default 42.25, top_category_365d varchar default 'WINE'
             );
+            create view customer_features as from fct_customer_features;
             """
         )
         yield connection
@@ -259,7 +277,7 @@ def test_claims_are_held_against_the_data(connection: duckdb.DuckDBPyConnection)
         ("b", "discount_share_365d"): (0.5, 0.5, False),
         ("b", "days_since_last_order"): (30, 4, False),
         # Nobody is in c: nothing can be said.
-        ("c", "orders_365d"): (None, None, None),
+        ("c", "orders_365d"): (None, 2, None),
     }
     assert {(row["claim"], row["claimed_value"]) for row in rows if row["segment"] == "a"} == {
         ("above", None),
@@ -273,6 +291,40 @@ def test_half_is_not_most_and_a_value_that_nobody_has_is_no_ones(connection: duc
     rows = {row["feature"]: row for row in profile(connection, half)["fct_persona_claims"] if row["segment"] == "a"}
     assert (rows["age_band"]["segment_value"], rows["age_band"]["holds"]) == (0.5, False)
     assert (rows["is_member"]["segment_value"], rows["is_member"]["holds"]) == (0, False)
+
+
+def test_claims_are_held_against_every_day_of_a_run(connection: duckdb.DuckDBPyConnection) -> None:
+    """Personas were once judged on a run's last day only, so that their alerts told how days were split into runs."""
+    yesterday = TODAY - timedelta(days=1)
+    profile(connection, PAPER)
+    # Yesterday the first of a was in b, and everybody had ten times as many orders.
+    connection.execute(
+        f"""
+        create or replace table spells_of_days as
+        select customer_id, segmentation, segment, date '{TODAY}' as valid_from, date '9999-12-31' as valid_to
+        from customer_segments
+        union all
+        select customer_id, segmentation, case when customer_id = 1 then 'b' else segment end, date '2000-01-01',
+            date '{TODAY}'
+        from customer_segments;
+        create or replace table features_of_days as
+        from fct_customer_features
+        union all by name
+        select * replace (as_of_date - 1 as as_of_date, 10 * orders_365d as orders_365d) from fct_customer_features
+        """
+    )
+    told = {}
+    for first in (yesterday, TODAY):
+        sql = sql_of("fct_persona_daily", 1, first).replace("* from fct_segment_spells", "* from spells_of_days")
+        sql = re.sub("from customer_features(?=\n *where)", "from features_of_days", sql)
+        told[first] = connection.sql(f"from ({sql}) order by all").fetchall()
+    assert len(told[yesterday]) == 2 * 7
+    assert told[yesterday][7:] == told[TODAY]
+    found = {row[2:4]: (row[6], row[7], row[9], row[10]) for row in told[yesterday][:7]}
+    assert found["a", "orders_365d"] == (2, 70, 20, True)
+    assert found["b", "orders_365d"] == (3, 20, 20, False)
+    # A day ago everybody's last order was a day nearer: 0 and 29 in b, 2 and 4 in a.
+    assert found["b", "days_since_last_order"] == (2, 14.5, 3, False)
 
 
 # --- Any customers ------------------------------------------------------------------
@@ -323,6 +375,22 @@ def test_any_customers_are_profiled_as_slow_and_obvious_code_does(
         spread = pstdev(everybody) if everybody else None
         difference = (mean(own) - mean(everybody)) / spread if own and spread else 0.0 if own else None
         assert row["standardised_difference"] == (None if difference is None else pytest.approx(difference, abs=2e-4))
+    for row in found["fct_persona_daily"]:
+        members = [customer for customer in customers if customer[0] == row["segment"]]
+        if row["claim"] == "mostly":
+            assert (row["customers"], row["segment_value"], row["holds"]) == (0, None, None)
+            continue
+        own = known(members, row["feature"])
+        everybody = known(customers, row["feature"])
+        low, middle, high = quartiles(own)
+        assert (row["customers"], row["segment_value"]) == (len(own), middle)
+        assert row["population_value"] == quartiles(everybody)[1]
+        if not own:
+            assert (row["standard_error"], row["holds"]) == (None, None)
+            continue
+        assert row["standard_error"] == pytest.approx(1.25 * (high - low) / (1.35 * len(own) ** 0.5))
+        apart = middle - quartiles(everybody)[1]
+        assert row["holds"] == (apart > 0 if row["claim"] == "above" else apart < 0)
     for row in found["fct_segment_typical_customers"]:
         own = {n: each for n, each in enumerate(customers, start=1) if each[0] == row["segment"]}
         centre, units = {}, {}

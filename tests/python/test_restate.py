@@ -63,10 +63,8 @@ def by_day(found: Iterable[tuple]) -> dict[tuple[date, str], list[tuple]]:
 
 def marts_but_the_logs(shop: Shop) -> dict[str, list[tuple]]:
     names = [name for (name,) in released(shop, "select table_name from duckdb_tables() order by 1")]
-    # Personas are judged on the last day of every run.
-    kept = {"fct_persona_tests": "where false", "fct_alerts": "where kind <> 'persona'"}
     return {
-        name: released(shop, f"from marts.{name} {kept.get(name, '')} order by all")
+        name: released(shop, f"from marts.{name} order by all")
         for name in names
         if not name.startswith("ops_") and name != "fct_late_arrivals"
     }

@@ -51,6 +51,19 @@ fct_segment_response_rates as (
 
 ),
 
+fct_persona_daily as (
+
+    select * from {{ ref('fct_persona_daily') }}
+    where
+        as_of_date between {{ first_date() }} and {{ last_date() }}
+        and segmentation in (
+            {%- for name in active_segmentations() %}
+            {{ sql_text(name) }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        )
+
+),
+
 -- What is measured day by day, and compared with itself -------------------------------
 -- finest is what the series cannot be judged finer than, as a part of its value.
 series as (
@@ -348,6 +361,28 @@ outgrown_scores as (
 
 ),
 
+claim_limits as (
+
+    select
+        *,
+        case when claim = 'mostly' then 0.5 else population_value end as claimed_limit,
+        case when claim = 'below' then 1 else -1 end as breaking_side
+    from fct_persona_daily
+    where
+        holds is not null
+        and customers >= {{ minimum_customers }}
+
+),
+
+persona_scores as (
+
+    select
+        *,
+        breaking_side * (segment_value - claimed_limit) / greatest(standard_error, 0.000001) as score
+    from claim_limits
+
+),
+
 -- All tests of the day ----------------------------------------------------------------
 tests as (
 
@@ -416,7 +451,77 @@ tests as (
         {{ normal_tail('score') }} as p_value,
         adjusted_rand_index < {{ var('outgrown_rand_index') }} as is_material
     from outgrown_scores
+    union all
+    select
+        as_of_date,
+        'persona' as kind,
+        segmentation,
+        segment,
+        feature,
+        segment_value as observed,
+        claimed_limit as expected,
+        score,
+        cast(null as double) as step_score,
+        {{ normal_tail('score') }} as p_value,
+        not holds as is_material
+    from persona_scores
 
 ),
 
-{{ judged_tests() }}
+-- Benjamini and Hochberg (Journal of the Royal Statistical Society B 57, 1995): among the alerts of a day at most
+-- vars: alert_false_discovery_rate is false, on average. Both among all tests and among those of a kind: else a few
+-- distributions that have drifted for months would excuse a few false alarms about sizes every day.
+ranked as (
+
+    select
+        *,
+        count(*) over (partition by as_of_date) as tests,
+        row_number() over (
+            partition by as_of_date
+            order by p_value, kind, segmentation, segment, feature
+        ) as place,
+        count(*) over (partition by as_of_date, kind) as tests_of_kind,
+        row_number() over (
+            partition by as_of_date, kind
+            order by p_value, segmentation, segment, feature
+        ) as place_in_kind
+    from tests
+
+),
+
+adjusted as (
+
+    select
+        *,
+        greatest(
+            min(least(p_value * tests / place, 1)) over (
+                partition by as_of_date
+                order by place
+                rows between current row and unbounded following
+            ),
+            min(least(p_value * tests_of_kind / place_in_kind, 1)) over (
+                partition by as_of_date, kind
+                order by place_in_kind
+                rows between current row and unbounded following
+            )
+        ) as adjusted_p_value
+    from ranked
+
+)
+
+select
+    as_of_date,
+    kind,
+    segmentation,
+    segment,
+    feature,
+    round(cast(observed as double), 6) as observed,
+    round(cast(expected as double), 6) as expected,
+    round(score, 3) as score,
+    round(step_score, 3) as step_score,
+    p_value,
+    adjusted_p_value,
+    tests,
+    is_material,
+    is_material and adjusted_p_value <= {{ var('alert_false_discovery_rate') }} as is_alert
+from adjusted

@@ -9,20 +9,6 @@ with fct_alert_tests as (
 
 ),
 
-fct_persona_tests as (
-
-    select * from {{ ref('fct_persona_tests') }}
-
-),
-
-tests as (
-
-    select * from fct_alert_tests
-    union all
-    select * from fct_persona_tests
-
-),
-
 dim_segments as (
 
     select * from {{ ref('dim_segments') }}
@@ -55,7 +41,7 @@ judged_days as (
         select distinct
             kind,
             as_of_date
-        from tests
+        from fct_alert_tests
     ) as days
 
 ),
@@ -65,30 +51,30 @@ judged_days as (
 findings as (
 
     select
-        tests.*,
+        fct_alert_tests.*,
         judged_days.day_number,
         lag(judged_days.day_number) over (
             partition by
-                tests.kind,
-                tests.segmentation,
-                tests.segment,
-                tests.feature
-            order by tests.as_of_date
+                fct_alert_tests.kind,
+                fct_alert_tests.segmentation,
+                fct_alert_tests.segment,
+                fct_alert_tests.feature
+            order by fct_alert_tests.as_of_date
         ) as previous_number,
-        lag(tests.as_of_date) over (
+        lag(fct_alert_tests.as_of_date) over (
             partition by
-                tests.kind,
-                tests.segmentation,
-                tests.segment,
-                tests.feature
-            order by tests.as_of_date
+                fct_alert_tests.kind,
+                fct_alert_tests.segmentation,
+                fct_alert_tests.segment,
+                fct_alert_tests.feature
+            order by fct_alert_tests.as_of_date
         ) as previous_day
-    from tests
+    from fct_alert_tests
     inner join judged_days
         on
-            tests.kind = judged_days.kind
-            and tests.as_of_date = judged_days.as_of_date
-    where tests.is_alert
+            fct_alert_tests.kind = judged_days.kind
+            and fct_alert_tests.as_of_date = judged_days.as_of_date
+    where fct_alert_tests.is_alert
 
 ),
 
