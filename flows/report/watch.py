@@ -53,6 +53,7 @@ def alerts(marts: Marts) -> dict[str, object]:
         "shown": min(len(shown), ALERTS_SHOWN),
         "newest": _alert_table(shown.head(ALERTS_SHOWN), "open-alerts"),
         "older": _alert_table(shown.iloc[ALERTS_SHOWN:], "older-alerts"),
+        "sight": _sight(marts),
     }
 
 
@@ -63,6 +64,27 @@ def _patience(marts: Marts) -> int | None:
     days = resolved.merge(judged, on="kind").query("last_day < as_of_date <= resolved_on")
     # The most: those of a kind that is not judged any more are resolved by the calendar.
     return int(days.groupby("alert_id").size().max()) if len(days) else None
+
+
+def _sight(marts: Marts) -> dict[str, object] | None:
+    """How much a segment's size must change to be an alert, the worst watched first; None where none was judged."""
+    rows = marts.table("fct_alert_tests", f"kind = 'size' and as_of_date = date '{marts.as_of}'")
+    if rows.empty:
+        return None
+    rows = rows.sort_values(
+        ["detectable_change", "segmentation", "segment"], ascending=[False, True, True], ignore_index=True
+    )
+    changes = rows["detectable_change"]
+    where = [_where(marts, row) for row in rows.itertuples()]
+    table = pd.DataFrame({"Segment": where, "Customers": rows["observed"], "A change is seen from": changes})
+    return {
+        "text": (
+            f"The sizes of {words.count(len(rows), 'segment')} were judged. In half of them an overnight change of "
+            f"{changes.quantile(interpolation='higher'):.0%} would have been an alert; in {where[0]} it takes "
+            f"{changes[0]:.0%}."
+        ),
+        "table": Markup(tables.table(table, "sight-table", integers=["Customers"], percents=["A change is seen from"])),
+    }
 
 
 def _size(column: pd.Series) -> pd.Series:

@@ -5,3 +5,12 @@
     (sign({{ t }}) * (8 * {{ degrees }} + 1) / (8 * {{ degrees }} + 3.0)
     * sqrt({{ degrees }} * ln(1 + {{ t }} * {{ t }} / {{ degrees }})))
 {%- endmacro %}
+
+{#- The other way round: the value of Student's t that is as unlikely as a standard
+    normal value above 0. -#}
+{% macro student_t(z, degrees) -%}
+    sqrt({{ degrees }} * (exp(
+        {{ z }} * (8 * {{ degrees }} + 3.0) / (8 * {{ degrees }} + 1)
+        * {{ z }} * (8 * {{ degrees }} + 3.0) / (8 * {{ degrees }} + 1) / {{ degrees }}
+    ) - 1))
+{%- endmacro %}

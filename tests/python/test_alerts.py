@@ -5,6 +5,7 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -36,6 +37,7 @@ RULES = {
 }
 
 
+@cache
 def compiled(path: str, first: date, last: date, incremental: bool = False, **variables: Any) -> str:
     """The SQL of a model for a window of days, with one segmentation, seg_x, and one watched feature."""
     known = macros(
@@ -399,6 +401,39 @@ def test_a_jump_is_seen_in_a_segment_that_swings_slowly(connection: duckdb.DuckD
     (row,) = judged(connection, {"big": [*swinging[:-1], round(swinging[-1] * 1.2)]})
     assert abs(row["score"]) < 3.5 < row["step_score"]
     assert row["is_alert"]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    "usual",
+    [
+        noisy(7, 20_000, 0.01),
+        noisy(8, 20_000, 0.05),
+        noisy(9, 60_000, 0.1, growth=0.02),
+        [round(50_000 * (1 + 0.15 * math.sin(day / 12))) for day in range(99)],
+        [20_000] * 99,
+    ],
+)
+def test_what_could_have_been_seen_is_seen_and_less_is_not(
+    connection: duckdb.DuckDBPyConnection, usual: list[int], sign: int
+) -> None:
+    """The day before is as expected, the last day is off by a little more, or less, than is said to be detectable."""
+    others = {f"s{number}": noisy(number, 1000, 0.01) for number in range(20)}
+    days = list(usual)
+    for until in (-1, None):
+        expected = judged_big(connection, days[:until], others)["expected"]
+        days[:until] = [*days[:until][:-1], round(expected)]
+    before = judged_big(connection, days, others)
+    assert before["score"] == pytest.approx(0, abs=0.01)
+    for part in (1.03, 0.97):
+        days[-1] = round(before["expected"] * (1 + sign * part * before["detectable_change"]))
+        assert judged_big(connection, days, others)["is_alert"] == (part > 1)
+
+
+def judged_big(connection: duckdb.DuckDBPyConnection, days: list[int], others: dict[str, list[int]]) -> dict[str, Any]:
+    found = judged(connection, {"big": days} | {name: sizes[-len(days) :] for name, sizes in others.items()})
+    (row,) = [row for row in found if row["segment"] == "big"]
+    return row
 
 
 def test_the_step_back_from_a_single_odd_day_is_no_alert(connection: duckdb.DuckDBPyConnection) -> None:

@@ -206,6 +206,10 @@ select 'b' || segment as alert_id, 'distribution' as kind, segmentation, segment
     'open' as state, 'o@example.com' as owner
 from marts.dim_segments where segmentation = 'seg_value' and is_current;
 
+insert into marts.fct_alert_tests by name
+select {DAY} as as_of_date, 'size' as kind, segmentation, segment, 'customers' as feature,
+    50 + 7 * position as observed, 0.1 + position % 4 / 10 as detectable_change
+from marts.dim_segments where is_current and segmentation in ('seg_value', 'seg_deals');
 update marts.fct_alert_tests set is_alert = false where kind = 'distribution' and as_of_date = {DAY};
 update marts.fct_alert_tests set is_alert = true
 where kind = 'distribution' and as_of_date = {DAY} and (segmentation, segment, feature) in (
@@ -834,8 +838,32 @@ def test_alerts_are_those_of_the_marts(paper: Paper) -> None:
     lead = paper.page.one("alerts").find(name="lead")[0].text
     assert lead.startswith(f"{total:,} alerts go on{f', {acknowledged} of them acknowledged' if acknowledged else ''}.")
     # Judged on every day, an alert of 2 April that was resolved on 5 April was so after three days without it.
-    resolved = paper.sql("select * from marts.fct_alerts where state = 'resolved'")
-    assert f"after {'3' if resolved else 'some'} judged days without it" in lead
+    (days,) = paper.sql("select max(resolved_on - last_day) from marts.fct_alerts where kind <> 'response_rate'")[0]
+    assert f"after {days or 'some'} judged days without it" in lead
+
+
+def test_the_page_says_what_size_alerts_cannot_see(paper: Paper) -> None:
+    judged = paper.sql(
+        f"""
+        select segmentations.label || ', ' || segments.label, observed, detectable_change
+        from marts.fct_alert_tests as tests
+        inner join marts.dim_segmentations as segmentations
+            on tests.segmentation = segmentations.segmentation and segmentations.is_current
+        inner join marts.dim_segments as segments
+            on tests.segmentation = segments.segmentation and tests.segment = segments.segment and segments.is_current
+        where kind = 'size' and as_of_date = {DAY}
+        order by detectable_change desc, tests.segmentation, tests.segment
+        """
+    )
+    section = paper.page.one("alerts")
+    if not judged:
+        assert "were judged" not in section.text
+        return
+    assert_says(paper.page.table("sight-table"), judged)
+    half = sorted(row[2] for row in judged)[len(judged) // 2]
+    assert f"The sizes of {len(judged)} segments were judged." in section.text
+    assert f"In half of them an overnight change of {half:.0%} would have been an alert" in section.text
+    assert f"; in {judged[0][0]} it takes {judged[0][2]:.0%}." in section.text
 
 
 def test_drift_counts_what_the_alerts_of_the_day_count(paper: Paper) -> None:

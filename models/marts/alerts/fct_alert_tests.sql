@@ -2,7 +2,7 @@
     materialized='incremental',
     tags='every_day',
     incremental_strategy='append',
-    on_schema_change='fail',
+    on_schema_change='append_new_columns',
     pre_hook="{{ forget('as_of_date') }}"
 ) }}
 {%- set compared = range(7, 7 * var('alert_compared_weeks') + 1, 7) -%}
@@ -271,8 +271,10 @@ absolute_deviations as (
 
 -- 0.6745 is a normal variable's median absolute deviation, 1 / 1.253314 its mean absolute
 -- deviation (Iglewicz and Hoaglin, How to detect and handle outliers, 1993). A series that
--- never moved is judged by what it cannot be judged finer than.
-scores as (
+-- never moved is judged by what it cannot be judged finer than. Days near to each other
+-- deviate alike, so the deviations of a week count as one; steps hang together less, and
+-- count as two.
+scaled_deviations as (
 
     select
         deviations.as_of_date,
@@ -283,19 +285,20 @@ scores as (
         deviations.value as observed,
         greatest(deviations.usual_value, case when deviations.kind = 'size' then 1 else 0 end)
         * (1 + absolute_deviations.usual_deviation) as expected,
+        absolute_deviations.usual_deviation,
         deviations.deviation - absolute_deviations.usual_deviation as change,
-        (deviations.deviation - absolute_deviations.usual_deviation) / greatest(
+        deviations.step - absolute_deviations.usual_step as step_change,
+        greatest(
             case
                 when absolute_deviations.median_absolute > 0 then absolute_deviations.median_absolute / 0.6745
                 else absolute_deviations.mean_absolute * 1.253314
             end,
             deviations.finest
-        ) as score,
-        deviations.step - absolute_deviations.usual_step as step_change,
+        ) as scale,
         case
             when absolute_deviations.steps >= {{ var('alert_minimum_weeks') }}
                 then
-                    (deviations.step - absolute_deviations.usual_step) / greatest(
+                    greatest(
                         case
                             when absolute_deviations.median_absolute_step > 0
                                 then absolute_deviations.median_absolute_step / 0.6745
@@ -303,7 +306,7 @@ scores as (
                         end,
                         deviations.finest
                     )
-        end as step_score,
+        end as step_scale,
         absolute_deviations.weeks - 1 as degrees,
         least(2 * (absolute_deviations.weeks - 1), absolute_deviations.steps - 1) as step_degrees
     from deviations
@@ -318,8 +321,16 @@ scores as (
 
 ),
 
--- Days near to each other deviate alike, so the deviations of a week count as one; steps
--- hang together less, and count as two.
+scores as (
+
+    select
+        *,
+        change / scale as score,
+        step_change / step_scale as step_score
+    from scaled_deviations
+
+),
+
 normal_scores as (
 
     select
@@ -468,6 +479,53 @@ tests as (
 
 ),
 
+-- What would have been called ---------------------------------------------------------
+tests_of_days as (
+
+    select
+        as_of_date,
+        count(*) as tests
+    from tests
+    group by as_of_date
+
+),
+
+-- The score that makes a test the only alert of its day, whichever of the two it is of.
+needed_normal_scores as (
+
+    select
+        scores.*,
+        {{ normal_quantile(
+            "(" ~ var('alert_false_discovery_rate')
+            ~ " / (case when scores.kind = 'share_explained' then 2.0 else 4.0 end * tests_of_days.tests))"
+        ) }} as needed_z
+    from scores
+    inner join tests_of_days
+        on scores.as_of_date = tests_of_days.as_of_date
+
+),
+
+-- If the day before was as usual, the step is the change.
+detectable_changes as (
+
+    select
+        as_of_date,
+        kind,
+        segmentation,
+        segment,
+        feature,
+        greatest(
+            least(
+                scale * greatest({{ var('alert_minimum_score') }}, {{ student_t('needed_z', 'degrees') }}),
+                step_scale * greatest({{ var('alert_minimum_score') }}, {{ student_t('needed_z', 'step_degrees') }})
+            ),
+            {{ minimum_change }}
+        ) / (1 + usual_deviation) as detectable_change
+    from needed_normal_scores
+
+),
+
+-- The alerts --------------------------------------------------------------------------
 -- Benjamini and Hochberg (Journal of the Royal Statistical Society B 57, 1995): among the alerts of a day at most
 -- vars: alert_false_discovery_rate is false, on average. Both among all tests and among those of a kind: else a few
 -- distributions that have drifted for months would excuse a few false alarms about sizes every day.
@@ -510,18 +568,26 @@ adjusted as (
 )
 
 select
-    as_of_date,
-    kind,
-    segmentation,
-    segment,
-    feature,
-    round(cast(observed as double), 6) as observed,
-    round(cast(expected as double), 6) as expected,
-    round(score, 3) as score,
-    round(step_score, 3) as step_score,
-    p_value,
-    adjusted_p_value,
-    tests,
-    is_material,
-    is_material and adjusted_p_value <= {{ var('alert_false_discovery_rate') }} as is_alert
+    adjusted.as_of_date,
+    adjusted.kind,
+    adjusted.segmentation,
+    adjusted.segment,
+    adjusted.feature,
+    round(cast(adjusted.observed as double), 6) as observed,
+    round(cast(adjusted.expected as double), 6) as expected,
+    round(adjusted.score, 3) as score,
+    round(adjusted.step_score, 3) as step_score,
+    adjusted.p_value,
+    adjusted.adjusted_p_value,
+    adjusted.tests,
+    adjusted.is_material,
+    adjusted.is_material and adjusted.adjusted_p_value <= {{ var('alert_false_discovery_rate') }} as is_alert,
+    round(detectable_changes.detectable_change, 4) as detectable_change
 from adjusted
+left join detectable_changes
+    on
+        adjusted.as_of_date = detectable_changes.as_of_date
+        and adjusted.kind = detectable_changes.kind
+        and adjusted.segmentation = detectable_changes.segmentation
+        and adjusted.segment = detectable_changes.segment
+        and adjusted.feature = detectable_changes.feature
