@@ -2,8 +2,13 @@
     materialized='incremental',
     tags='every_day',
     incremental_strategy='append',
-    on_schema_change='append_new_columns',
-    pre_hook=["{{ forget('measured_on') }}", "{{ forget_old_features('measured_on') }}", "{{ rewind_measures() }}"],
+    on_schema_change='fail',
+    pre_hook=[
+        {"sql": "{{ add_new_columns(measures_in_force_of(this)) }}", "transaction": false},
+        "{{ forget('measured_on') }}",
+        "{{ forget_old_features('measured_on') }}",
+        "{{ rewind_measures() }}",
+    ],
     post_hook="{{ advance_measures() }}"
 ) }}
 

@@ -2,8 +2,12 @@
     materialized='incremental',
     tags='every_day',
     incremental_strategy='append',
-    on_schema_change='append_new_columns',
-    pre_hook=["{{ forget('entered_on') }}", "{{ rewind_last_entries() }}"],
+    on_schema_change='fail',
+    pre_hook=[
+        {"sql": "{{ add_new_columns(last_entries_of(this)) }}", "transaction": false},
+        "{{ forget('entered_on') }}",
+        "{{ rewind_last_entries() }}",
+    ],
     post_hook="{{ advance_last_entries() }}"
 ) }}
 

@@ -2,8 +2,11 @@
     materialized='incremental',
     tags='every_day',
     incremental_strategy='append',
-    on_schema_change='append_new_columns',
-    pre_hook="{{ forget_cut_points() }}"
+    on_schema_change='fail',
+    pre_hook=[
+        {"sql": "{{ add_new_columns() }}", "transaction": false},
+        "{{ forget_cut_points() }}",
+    ]
 ) }}
 -- depends_on: {{ ref('customer_features_history') }}, {{ ref('measured_days') }}
 {%- set features = known_features() if execute else {} %}

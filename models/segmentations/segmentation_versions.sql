@@ -2,8 +2,11 @@
     materialized='incremental',
     tags='every_day',
     incremental_strategy='append',
-    on_schema_change='append_new_columns',
-    pre_hook="{{ forget_current_versions() }}"
+    on_schema_change='fail',
+    pre_hook=[
+        {"sql": "{{ add_new_columns() }}", "transaction": false},
+        "{{ forget_current_versions() }}",
+    ]
 ) }}
 {%- set rows = [] -%}
 {%- for definition in definitions() -%}

@@ -35,7 +35,7 @@ MODELS = (
     *(f"features/{name}" for name in ("measured_days", "measure_changes", "customer_measures_history")),
     "features/customer_measures",
 )
-HOOK = re.compile(r"\{\{ (\w+)\((?:'(\w+)')?\) \}\}")
+HOOK = re.compile(r"\{\{ (\w+)\((?:'(\w+)'|(\w+)\(this\))?\) \}\}")
 
 
 class Relation(str):
@@ -49,6 +49,16 @@ class Relation(str):
 
 
 @dataclass
+class _Compiled:
+    """What dbt has compiled of a model, for its hooks."""
+
+    text: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass
 class _State:
     """What dbt would tell a model that it builds."""
 
@@ -56,6 +66,7 @@ class _State:
     model: str = ""
     exists: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
+    sql: _Compiled = field(default_factory=_Compiled)
 
     def __str__(self) -> str:
         return f"main.{self.model}"
@@ -91,6 +102,8 @@ class Warehouse:
             load_cached_relation=lambda name: name if self._exists(name.removeprefix("main.")) else None,
             dbt=SimpleNamespace(type_string=lambda: "varchar", date_spine=_date_spine),
             adapter={"get_columns_in_relation": self._columns},
+            run_query=lambda query: SimpleNamespace(rows=self.connection.execute(query).fetchall()),
+            sql=self.state.sql,
         )
 
     def run(self, facts: Facts, first: date, last: date) -> None:
@@ -126,29 +139,35 @@ class Warehouse:
         name = path.split("/")[1]
         self.state.model, self.state.exists, self.state.settings = name, self._exists(name), {}
         sql = self.macros.render(f"{path}.sql")
+        self.state.sql.text = sql
         settings = self.state.settings
         kind = settings.get("materialized", "view" if path.startswith("conformed") else "table")
         if kind != "incremental" or not self.state.exists:
             self.connection.execute(f"create or replace {'view' if kind == 'view' else 'table'} {name} as {sql}")
             self._run_hooks("post_hook")
             return
+        # As dbt does it: in a transaction but for hooks that say otherwise.
+        self._run_hooks("pre_hook", transaction=False)
+        self.connection.execute("begin")
         self._run_hooks("pre_hook")
-        # As dbt does it: what is appended is worked out first.
+        # What is appended is worked out first.
         self.connection.execute(f"create or replace temporary table appended as {sql}")
-        if settings["on_schema_change"] == "append_new_columns":
-            for column, kind in self.connection.execute(
-                "select column_name, column_type from (describe appended)"
-            ).fetchall():
-                self.connection.execute(f"alter table {name} add column if not exists {column} {kind}")
         if "unique_key" in settings:
             keys = ", ".join(settings["unique_key"])
             self.connection.execute(f"delete from {name} where ({keys}) in (select ({keys}) from appended)")
         self.connection.execute(f"insert into {name} by name from appended")
         self._run_hooks("post_hook")
+        self.connection.execute("commit")
 
-    def _run_hooks(self, when: str) -> None:
-        for macro, argument in HOOK.findall("".join(self.state.settings.get(when, []))):
-            statement = getattr(self.macros, macro)(*([argument] if argument else []))
+    def _run_hooks(self, when: str, transaction: bool = True) -> None:
+        hooks = self.state.settings.get(when, [])
+        for hook in [hooks] if isinstance(hooks, str) else hooks:
+            given = {"sql": hook, "transaction": True} if isinstance(hook, str) else hook
+            if given["transaction"] != transaction:
+                continue
+            macro, text, table = HOOK.fullmatch(given["sql"]).groups()
+            beside = getattr(self.macros, table)(self.state) if table else None
+            statement = getattr(self.macros, macro)(*(argument for argument in (text, beside) if argument))
             if statement.strip():
                 self.connection.execute(statement)
 

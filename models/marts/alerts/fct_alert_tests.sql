@@ -2,8 +2,11 @@
     materialized='incremental',
     tags='every_day',
     incremental_strategy='append',
-    on_schema_change='append_new_columns',
-    pre_hook="{{ forget('as_of_date') }}"
+    on_schema_change='fail',
+    pre_hook=[
+        {"sql": "{{ add_new_columns() }}", "transaction": false},
+        "{{ forget('as_of_date') }}",
+    ]
 ) }}
 {%- set compared = range(7, 7 * var('alert_compared_weeks') + 1, 7) -%}
 {%- set usual = var('alert_usual_days') -%}
