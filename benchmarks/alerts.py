@@ -231,7 +231,7 @@ class Worlds:
             "fct_persona_daily",
             "select world_days.as_of_date, claims.* exclude (as_of_date) "
             "from tessera.marts.fct_persona_daily as claims inner join world_days "
-            f"on claims.as_of_date = date '{FIRST_DAY}' + world_days.source_day where {judged}",
+            f"on claims.as_of_date = date '{FIRST_DAY}' + cast(world_days.source_day as integer) where {judged}",
         )
         # The customers of a baseline are a sample, too, each world's its own.
         self._draw_customers(f"select world, date '{FIRST_BASELINE}' + world::integer as as_of_date from worlds")
