@@ -7,7 +7,7 @@ its days, and their deviations from a moving median, in stretches of four weeks 
 series. Each stretch is faded into the next over a week, so that one day follows another as it did in the demo.
 Customers are drawn anew every week, with replacement, from those of one day, and so are those of the baseline. Worlds
 lie one after the other in time, so that one statement judges them all, and no test of one is counted with those of
-another. Rates of responses, personas and what is outgrown are left out.
+another. Claims of personas are judged as on the demo's days; rates of responses and what is outgrown are left out.
 """
 
 import argparse
@@ -134,6 +134,11 @@ class Worlds:
             f"select row_number() over (order by customer_id) - 1 as place, customer_id, {names} "
             f"from tessera.features.customer_features where as_of_date = date '{POPULATION_DAY}'",
         )
+        if not self.connection.table("population").count("*").fetchone()[0]:
+            raise SystemExit(
+                f"The features of {POPULATION_DAY} are not at hand: they are those of the last run's days. Build the demo "
+                "in one run, in a new warehouse: export TESSERA_WAREHOUSE=build/alerts.duckdb; .venv/bin/dbt build."
+            )
         self.create(
             "recent_spells",
             "select customer_id, segmentation, segment, date '2000-01-01' as valid_from, date '9999-12-31' as valid_to "
