@@ -3,7 +3,7 @@
 import pandas as pd
 from markupsafe import Markup
 
-from flows.report import charts, tables
+from flows.report import charts, tables, words
 from flows.report.marts import Marts
 
 FOLLOW_UP_DAYS = 90
@@ -76,7 +76,22 @@ def _retention(marts: Marts) -> dict[str, Markup] | None:
     return {
         "chart": Markup(charts.svg(charts.retention(cells), text)),
         "table": Markup(tables.table(wide, "retention", integers=["Customers"], percents=shares)),
+        "least_certain": _least_certain(rows[rows["months_since"] > 0]),
     }
+
+
+def _least_certain(rows: pd.DataFrame) -> str | None:
+    """The rate with the widest interval in words; None without any."""
+    if rows.empty:
+        return None
+    widths = (rows["retention_rate_upper"] - rows["retention_rate_lower"]).round(12)
+    row = rows.loc[widths.idxmax()]
+    customers = words.count(int(row["customers"]), "customer")
+    return (
+        f"Chance has a part in it: {row['retention_rate']:.0%} of the {customers} of {row['cohort']} after "
+        f"{words.count(int(row['months_since']), 'month')}, the least certain of these shares, may stand for "
+        f"{row['retention_rate_lower']:.0%} to {row['retention_rate_upper']:.0%}."
+    )
 
 
 def _reactivation(marts: Marts) -> dict[str, object] | None:

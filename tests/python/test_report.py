@@ -231,7 +231,8 @@ from (values
 insert into marts.fct_retention by name
 select {DAY} as as_of_date, date '2023-01-01' as cohort_month, date '2023-01-01' as activity_month,
     months as months_since,
-    true as is_complete, 20 as customers, 20 - 2 * months as active_customers, 1 - months / 10 as retention_rate
+    true as is_complete, 20 as customers, 20 - 2 * months as active_customers, 1 - months / 10 as retention_rate,
+    greatest(retention_rate - 0.19, 0) as retention_rate_lower, least(retention_rate + 0.2, 1) as retention_rate_upper
 from range(0, 11) as since (months);
 insert into marts.fct_reactivation by name
 select {DAY} as as_of_date, true as is_complete, 90 as lapsed_days, * from (values
@@ -781,6 +782,20 @@ def test_the_development_of_customers_is_that_of_the_marts(paper: Paper) -> None
     assert_says(table, [(*row, *rates, *[None] * (longest - len(rates))) for *row, rates in retention])
     marks = [mark for mark in section.svgs()[0].find(tag="g") if "role-mark" in mark.attributes.get("class", "")]
     cells = [text.text for text in marks[-1].find(tag="text")]
+    uncertain = paper.sql(
+        """
+        select retention_rate, customers, strftime(cohort_month, '%Y-%m'), months_since, retention_rate_lower,
+            retention_rate_upper
+        from marts.fct_retention
+        where is_complete and months_since > 0
+        order by round(retention_rate_upper - retention_rate_lower, 12) desc, cohort_month, months_since limit 1
+        """
+    )
+    for rate, customers, cohort, months, lower, upper in uncertain:
+        said = f"{rate:.0%} of the {customers} customers of {cohort} after {months} month{'s' if months > 1 else ''}"
+        assert f"Chance has a part in it: {said}, " in section.text
+        assert f"may stand for {lower:.0%} to {upper:.0%}." in section.text
+    assert ("Chance has a part in it" in section.text) == bool(uncertain)
     rates = [rate for _, _, cohort in retention for rate in cohort]
     assert all(agrees(cell, rate) for cell, rate in zip(cells, rates, strict=True))
     assert_says(
