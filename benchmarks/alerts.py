@@ -137,7 +137,7 @@ class Worlds:
         if not self.connection.table("population").count("*").fetchone()[0]:
             raise SystemExit(
                 f"The features of {POPULATION_DAY} are not at hand, only those of the last run's days. Build the "
-                "demo in one run: export TESSERA_WAREHOUSE=build/alerts.duckdb; .venv/bin/dbt build."
+                "demo in one run: export TESSERA_WAREHOUSE=build/alerts/tessera.duckdb; dbt build."
             )
         self.create(
             "recent_spells",
