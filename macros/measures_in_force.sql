@@ -7,17 +7,25 @@
     {{ return(measure_changes.incorporate(path={'identifier': 'measures_in_force'})) }}
 {%- endmacro %}
 
+{#- Makes the table, empty, where it is missing: of a warehouse from before there was one,
+    or lost. -#}
+{% macro make_measures_in_force() -%}
+    {%- if is_incremental() -%}
+        create table if not exists {{ measures_in_force_of(this) }} as
+        select
+            *,
+            cast('9999-12-31' as date) as valid_to
+        from {{ this }}
+        where false
+    {%- endif -%}
+{%- endmacro %}
+
 {#- Before a run appends to the log: makes the rows in force those of the day before its
     first. Only where days are built again is somebody missing then. -#}
 {% macro rewind_measures() -%}
     {%- if is_incremental() -%}
         {%- set in_force = measures_in_force_of(this) -%}
-        create table if not exists {{ in_force }} as
-        select
-            *,
-            cast('9999-12-31' as date) as valid_to
-        from {{ this }}
-        where false;
+        {{ make_measures_in_force() }};
         delete from {{ in_force }}
         where
             measured_on >= {{ first_date() }}

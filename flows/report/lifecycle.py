@@ -90,7 +90,7 @@ def _least_certain(rows: pd.DataFrame) -> str | None:
     return (
         f"Chance has a part in it: {row['retention_rate']:.0%} of the {customers} of {row['cohort']} after "
         f"{words.count(int(row['months_since']), 'month')}, the least certain of these shares, may stand for "
-        f"{row['retention_rate_lower']:.0%} to {row['retention_rate_upper']:.0%}."
+        f"{row['retention_rate_lower']:.0%} to {row['retention_rate_upper']:.0%} (95 % interval)."
     )
 
 

@@ -67,8 +67,10 @@ def _patience(marts: Marts) -> int | None:
 
 
 def _sight(marts: Marts) -> dict[str, object] | None:
-    """How much a segment's size must change to be an alert, the worst watched first; None where none was judged."""
+    """How much a segment's size must change to be an alert, the worst watched first; None where that is not known."""
     rows = marts.table("fct_alert_tests", f"kind = 'size' and as_of_date = date '{marts.as_of}'")
+    # Releases of earlier versions do not tell.
+    rows = rows.dropna(subset=["detectable_change"]) if "detectable_change" in rows else rows.head(0)
     if rows.empty:
         return None
     rows = rows.sort_values(
@@ -76,14 +78,16 @@ def _sight(marts: Marts) -> dict[str, object] | None:
     )
     changes = rows["detectable_change"]
     where = [_where(marts, row) for row in rows.itertuples()]
-    table = pd.DataFrame({"Segment": where, "Customers": rows["observed"], "A change is seen from": changes})
+    column = "An overnight change is seen from"
+    table = pd.DataFrame({"Segment": where, "Customers": rows["observed"], column: changes})
+    half = f"of {changes.quantile(interpolation='higher'):.0%} in {'half of them' if len(rows) > 1 else 'it'}"
     return {
         "text": (
-            f"The sizes of {words.count(len(rows), 'segment')} were judged. In half of them an overnight change of "
-            f"{changes.quantile(interpolation='higher'):.0%} would have been an alert; in {where[0]} it takes "
-            f"{changes[0]:.0%}."
+            f"{words.count(len(rows), 'segment')} {'was' if len(rows) == 1 else 'were'} judged by size. On a day "
+            f"without other alerts an overnight change {half} would have been one; in {where[0]} it takes "
+            f"{changes[0]:.0%}{', so that no fall is seen' if changes[0] > 1 else ''}."
         ),
-        "table": Markup(tables.table(table, "sight-table", integers=["Customers"], percents=["A change is seen from"])),
+        "table": Markup(tables.table(table, "sight-table", integers=["Customers"], percents=[column])),
     }
 
 

@@ -5,12 +5,19 @@
     {{ return(log.incorporate(path={'identifier': 'last_' ~ log.identifier})) }}
 {%- endmacro %}
 
+{#- Makes the table where it is missing: of a warehouse from before there was one, or lost. -#}
+{% macro make_last_entries() -%}
+    {%- if is_incremental() -%}
+        create table if not exists {{ last_entries_of(this) }} as {{ last_of_each(this, this) }}
+    {%- endif -%}
+{%- endmacro %}
+
 {#- Before a run appends to the log: makes the last entries those of the day before its
     first. Only where days are built again is there something to do. -#}
 {% macro rewind_last_entries() -%}
     {%- if is_incremental() -%}
         {%- set last_entries = last_entries_of(this) -%}
-        create table if not exists {{ last_entries }} as {{ last_of_each(this, this) }};
+        {{ make_last_entries() }};
         insert into {{ last_entries }}
         {{ last_of_each('(
             select log.*

@@ -2,8 +2,9 @@
     materialized='incremental',
     tags='every_day',
     incremental_strategy='append',
-    on_schema_change='fail',
+    on_schema_change='append_new_columns',
     pre_hook=[
+        {"sql": "{{ make_measures_in_force() }}", "transaction": false},
         {"sql": "{{ add_new_columns(measures_in_force_of(this)) }}", "transaction": false},
         "{{ forget('measured_on') }}",
         "{{ forget_old_features('measured_on') }}",

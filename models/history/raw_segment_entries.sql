@@ -2,8 +2,9 @@
     materialized='incremental',
     tags='every_day',
     incremental_strategy='append',
-    on_schema_change='fail',
+    on_schema_change='append_new_columns',
     pre_hook=[
+        {"sql": "{{ make_last_entries() }}", "transaction": false},
         {"sql": "{{ add_new_columns(last_entries_of(this)) }}", "transaction": false},
         "{{ forget('entered_on') }}",
         "{{ rewind_last_entries() }}",

@@ -2,7 +2,7 @@
     materialized='incremental',
     tags='every_day',
     incremental_strategy='append',
-    on_schema_change='fail',
+    on_schema_change='append_new_columns',
     pre_hook=[
         {"sql": "{{ add_new_columns() }}", "transaction": false},
         "{{ forget_current_versions() }}",

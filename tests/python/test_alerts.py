@@ -430,6 +430,41 @@ def test_what_could_have_been_seen_is_seen_and_less_is_not(
         assert judged_big(connection, days, others)["is_alert"] == (part > 1)
 
 
+@pytest.mark.parametrize(("kind", "sign"), [("level", 1), ("level", -1), ("share_explained", -1)])
+def test_what_could_have_been_seen_of_means_and_shares_is_seen_too(
+    connection: duckdb.DuckDBPyConnection, kind: str, sign: int
+) -> None:
+    """It swings around one half, and is one half on the last two days and three weeks before."""
+    usual = [size / 20_000 for size in noisy(10, 10_000, 0.06)]
+    for back in (1, 2, 8, 9, 15, 16, 22, 23):
+        usual[-back] = 0.5
+
+    def judge(last: float) -> dict[str, Any]:
+        values = [*usual[:-1], last]
+        days = [(LAST - (len(values) - 1 - number) * DAY, value) for number, value in enumerate(values)]
+        if kind == "level":
+            drifts = [(day, "seg_x", "big", FEATURE, 100, value, 0, 1, 0.9, False) for day, value in days]
+            found = judged(connection, drifts=drifts)
+        else:
+            found = judged(connection, quality=[(day, "seg_x", 1000, value, None, None) for day, value in days])
+        (row,) = [row for row in found if row["kind"] == kind]
+        return row
+
+    before = judge(0.5)
+    assert before["step_score"] == pytest.approx(0, abs=0.3)
+    for part in (1.1, 0.9):
+        row = judge(before["expected"] * (1 + sign * part * before["detectable_change"]))
+        assert row["is_alert"] == (part > 1), row
+
+
+def test_a_segment_that_was_empty_does_not_say_what_would_have_been_seen(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    """The report once said that it took inf%."""
+    (row,) = judged(connection, {"fresh": [*[0] * 98, 60]})
+    assert (row["expected"], row["detectable_change"]) == (0, None)
+
+
 def judged_big(connection: duckdb.DuckDBPyConnection, days: list[int], others: dict[str, list[int]]) -> dict[str, Any]:
     found = judged(connection, {"big": days} | {name: sizes[-len(days) :] for name, sizes in others.items()})
     (row,) = [row for row in found if row["segment"] == "big"]

@@ -160,8 +160,8 @@ def test_rows_in_force_that_are_lost_are_made_again(days_later: int) -> None:
     assert {row["as_of_date"] for row in warehouse.rows("from customer_measures")} == {day - ONE_DAY, day}
 
 
-@pytest.mark.parametrize("again", [0, 3])
-def test_a_feature_more_begins_with_everybody(again: int) -> None:
+@pytest.mark.parametrize(("again", "beside"), [(0, "older"), (3, "older"), (3, "lost"), (0, "killed")])
+def test_a_feature_more_begins_with_everybody(again: int, beside: str) -> None:
     """Building days again, as restating does, it once stopped the run: the log got a column when rows had gone."""
     facts = make_facts(Outline(customers=12, days=60, seed=1))
     days = [HISTORY_START + number * ONE_DAY for number in (10, 11, 12)]
@@ -171,6 +171,11 @@ def test_a_feature_more_begins_with_everybody(again: int) -> None:
     # As in a warehouse that was built before there was this feature.
     for table in ("measure_changes", "measures_in_force"):
         warehouse.connection.execute(f"alter table {table} drop column longest_pause_90d")
+    if beside != "older":
+        warehouse.connection.execute("drop table measures_in_force")
+    if beside == "killed":
+        # The run before was killed when it had added the column.
+        warehouse.connection.execute("alter table measure_changes add column longest_pause_90d integer")
     warehouse.connection.execute("update measured_days set measures_version = 'older'")
 
     for day in days[1:]:

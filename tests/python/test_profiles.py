@@ -286,6 +286,19 @@ def test_claims_are_held_against_the_data(connection: duckdb.DuckDBPyConnection)
     }
 
 
+def test_claims_have_standard_errors_and_say_nothing_of_a_few(connection: duckdb.DuckDBPyConnection) -> None:
+    """An erased customer's orders could be read from what was logged of a segment that they were alone in."""
+    customers = [*PAPER, ("a", 3, 0.5, 5, "19-24", None)]
+    rows = {(row["segment"], row["feature"]): row for row in profile(connection, customers, 2)["fct_persona_daily"]}
+    # 2, 3, 4 and 10 orders: quartiles 2.75 and 5.5. Two of three are 65 or older.
+    assert rows["a", "orders_365d"]["standard_error"] == pytest.approx(1.25 * 2.75 / (1.35 * 2))
+    assert rows["a", "age_band"]["standard_error"] == pytest.approx((2 / 3 / 3 / 3) ** 0.5)
+    # Only one of b has a share.
+    told = rows["b", "discount_share_365d"]
+    assert [told[name] for name in ("customers", "segment_value", "standard_error", "holds")] == [None] * 4
+    assert told["population_value"] == 0.5
+
+
 def test_half_is_not_most_and_a_value_that_nobody_has_is_no_ones(connection: duckdb.DuckDBPyConnection) -> None:
     half = [("a", 1, None, None, "65+", False), ("a", 1, None, None, "19-24", False)]
     rows = {row["feature"]: row for row in profile(connection, half)["fct_persona_claims"] if row["segment"] == "a"}
@@ -378,12 +391,12 @@ def test_any_customers_are_profiled_as_slow_and_obvious_code_does(
     for row in found["fct_persona_daily"]:
         members = [customer for customer in customers if customer[0] == row["segment"]]
         if row["claim"] == "mostly":
-            assert (row["customers"], row["segment_value"], row["holds"]) == (0, None, None)
+            assert (row["customers"], row["segment_value"], row["holds"]) == (None, None, None)
             continue
         own = known(members, row["feature"])
         everybody = known(customers, row["feature"])
         low, middle, high = quartiles(own)
-        assert (row["customers"], row["segment_value"]) == (len(own), middle)
+        assert (row["customers"], row["segment_value"]) == (len(own) or None, middle)
         assert row["population_value"] == quartiles(everybody)[1]
         if not own:
             assert (row["standard_error"], row["holds"]) == (None, None)

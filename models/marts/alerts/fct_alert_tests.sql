@@ -2,7 +2,7 @@
     materialized='incremental',
     tags='every_day',
     incremental_strategy='append',
-    on_schema_change='fail',
+    on_schema_change='append_new_columns',
     pre_hook=[
         {"sql": "{{ add_new_columns() }}", "transaction": false},
         "{{ forget('as_of_date') }}",
@@ -523,7 +523,7 @@ detectable_changes as (
                 step_scale * greatest({{ var('alert_minimum_score') }}, {{ student_t('needed_z', 'step_degrees') }})
             ),
             {{ minimum_change }}
-        ) / (1 + usual_deviation) as detectable_change
+        ) / nullif(1 + usual_deviation, 0) as detectable_change
     from needed_normal_scores
 
 ),

@@ -11,6 +11,8 @@
 {%- set numbers = medians | map(attribute='feature') | unique | list -%}
 {%- set attributes = shares | map(attribute='feature') | unique | list -%}
 {%- set values = dict(profiled_features(), **profiled_attributes()) if execute else {} -%}
+{#- Of fewer nothing is told: their median would be that of somebody. -#}
+{%- set fewest = var('typical_customer_alike') -%}
 {%- set rows = [] -%}
 {%- for claim in claims -%}
     {%- do rows.append({
@@ -163,7 +165,7 @@ segment_values as (
         {{ quartile(feature ~ '_quartiles', 2) }} as segment_value,
         {{ quartile(feature ~ '_quartiles', 3) }} - {{ quartile(feature ~ '_quartiles', 1) }} as quartile_distance
     from segments
-    where {{ feature }}_customers > 0
+    where {{ feature }}_customers >= {{ fewest }}
     union all
     {%- endfor %}
     {%- for attribute in attributes %}
@@ -175,7 +177,7 @@ segment_values as (
         {{ attribute }}_claimed / {{ attribute }}_customers as segment_value,
         cast(null as double) as quartile_distance
     from segments
-    where {{ attribute }}_customers > 0
+    where {{ attribute }}_customers >= {{ fewest }}
     union all
     {%- endfor %}
     select
@@ -228,7 +230,7 @@ select
     claims.feature,
     claims.claim,
     claims.claimed_value,
-    coalesce(segment_values.customers, 0) as customers,
+    segment_values.customers,
     segment_values.segment_value,
     case
         when claims.claim = 'mostly'
