@@ -793,7 +793,7 @@ def test_the_development_of_customers_is_that_of_the_marts(paper: Paper) -> None
         """
     )
     for rate, customers, cohort, months, lower, upper in uncertain:
-        said = f"{rate:.0%} of the {customers} customers of {cohort} after {months} month{'s' if months > 1 else ''}"
+        said = f"{rate:.0%} of the {customers:,} customers of {cohort} after {months} month{'s' if months > 1 else ''}"
         assert f"Chance has a part in it: {said}, " in section.text
         assert f"may stand for {lower:.0%} to {upper:.0%} (95 % interval)." in section.text
     assert ("Chance has a part in it" in section.text) == bool(uncertain)
