@@ -14,8 +14,8 @@ CATEGORIES_TOLD = 3
 PATHS_TOLD = 5
 # Fewer stays than these say nothing of how long others last.
 LEAST_STAYS = 30
-# What fewer customers of a segment bought, or a smaller share of them, is not what is bought there.
-LEAST_BUYERS, LEAST_PENETRATION = 20, 0.05
+# What a smaller share of a segment bought is not what is bought there.
+LEAST_PENETRATION = 0.05
 
 
 def section(marts: Marts, row: object) -> dict[str, object]:
@@ -318,7 +318,8 @@ def _cross_sell(marts: Marts, name: str, segment: str) -> list[str]:
         (rows["segment"] == segment)
         & (rows["lift"] > 1)
         & (rows["potential_net_sales_365d"] > 0)
-        & (rows["buyers"] >= LEAST_BUYERS)
+        # Releases of earlier versions do not tell.
+        & rows.get("is_offered", True)
         & (rows["penetration"] >= LEAST_PENETRATION)
     ]
     rows = rows.sort_values(["potential_net_sales_365d", "category"], ascending=[False, True]).head(CATEGORIES_TOLD)

@@ -391,7 +391,7 @@ def test_cross_sell_is_what_others_in_the_segment_buy() -> None:
         *[(5, "wine", TODAY, 1_200), (5, None, TODAY, 1_200)],
     ]
     rows = run(
-        render("marts/value/fct_cross_sell.sql", TODAY),
+        render("marts/value/fct_cross_sell.sql", TODAY, cross_sell_minimum_buyers=2),
         {
             "customer_category_days": (
                 "customer_id bigint, category varchar, activity_date date, net_cents double",
@@ -409,6 +409,8 @@ def test_cross_sell_is_what_others_in_the_segment_buy() -> None:
     assert (a["penetration"], a["lift"]) == (0.5, pytest.approx(0.5 / 0.375, abs=1e-6))
     assert (a["average_net_sales_365d"], a["potential_net_sales_365d"]) == (30, 30)
     assert (b["buyers"], b["penetration"], b["potential_net_sales_365d"]) == (1, 0.25, 9)
+    # One buyer does not speak for b.
+    assert (a["is_offered"], b["is_offered"]) == (True, False)
 
 
 def test_a_customer_is_offered_what_is_worth_most_of_what_they_lack() -> None:
@@ -430,18 +432,15 @@ def test_a_customer_is_offered_what_is_worth_most_of_what_they_lack() -> None:
             [(TODAY, *row) for row in [*segments, (8, "seg", "b"), *((n, "other", "x") for n in range(1, 9))]],
         ),
     }
-    cross_sell = run(render("marts/value/fct_cross_sell.sql", TODAY), tables)
-    columns = "segmentation varchar, segment varchar, category varchar, "
-    columns += "buyers bigint, penetration double, lift double, "
-    names = [column.split()[0] for column in columns.strip(", ").split(", ")] + ["average_net_sales_365d"]
-    tables["fct_cross_sell"] = (
-        columns + "average_net_sales_365d double",
-        [[row[name] for name in names] for row in cross_sell],
-    )
+    columns = "segmentation varchar, segment varchar, category varchar, penetration double, lift double, "
+    columns += "average_net_sales_365d double, is_offered boolean"
+    names = [column.split()[0] for column in columns.split(", ")]
 
     def offered(**variables: object) -> list[Row]:
         variables = {"cross_sell_segmentation": "seg", "cross_sell_minimum_buyers": 1, **variables}
-        return run(render("marts/value/fct_customer_cross_sell.sql", TODAY, **variables), tables)
+        cross_sell = run(render("marts/value/fct_cross_sell.sql", TODAY, **variables), tables)
+        all_tables = {**tables, "fct_cross_sell": (columns, [[row[name] for name in names] for row in cross_sell])}
+        return run(render("marts/value/fct_customer_cross_sell.sql", TODAY, **variables), all_tables)
 
     offers = offered()
     found = {
@@ -471,5 +470,6 @@ def test_what_may_not_be_offered_is_left_out() -> None:
             [(1, "seg", "a"), (2, "seg", "a")],
         ),
     }
-    rendered = render("marts/value/fct_cross_sell.sql", TODAY, cross_sell_excluded_categories=["it's gas"])
+    variables = {"cross_sell_excluded_categories": ["it's gas"], "cross_sell_minimum_buyers": 1}
+    rendered = render("marts/value/fct_cross_sell.sql", TODAY, **variables)
     assert [row["category"] for row in run(rendered, tables)] == ["wine"]

@@ -100,5 +100,6 @@ select
     round(penetration, 6) as penetration,
     round(penetration / penetration_of_all, 6) as lift,
     round(average_spend, 2) as average_net_sales_365d,
-    cast(round(customers_without * penetration * average_spend, 2) as decimal(18, 2)) as potential_net_sales_365d
+    cast(round(customers_without * penetration * average_spend, 2) as decimal(18, 2)) as potential_net_sales_365d,
+    buyers >= {{ var('cross_sell_minimum_buyers') }} as is_offered
 from measured

@@ -17,7 +17,7 @@ expected as (
         *,
         cast(penetration * average_net_sales_365d as decimal(18, 2)) as expected_net_sales_365d
     from fct_cross_sell
-    where buyers >= {{ var('cross_sell_minimum_buyers') }}
+    where is_offered
 
 ),
 
