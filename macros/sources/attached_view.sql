@@ -20,11 +20,19 @@
     {%- elif found -%}
         {%- set reader = "read_parquet('" ~ found[0] ~ "')" -%}
     {%- endif -%}
-    {%- set delivered = run_query('describe select * from ' ~ reader).columns[0].values() | map('lower') | list if found else [] -%}
+    {%- set delivered = {} -%}
+    {%- if found -%}
+        {%- for column in run_query('describe select * from ' ~ reader).rows -%}
+            {%- do delivered.update({column[0] | lower: column[1]}) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- set zone = table.config.meta.get('timezone', var('timezone')) -%}
 
     {%- set expressions = [] -%}
     {%- for column in table.columns.values() -%}
-        {%- if column.name in delivered -%}
+        {%- if column.name in delivered and column.data_type in ['timestamp', 'date'] -%}
+            {%- do expressions.append(wall_clock(column.name, delivered[column.name], zone) ~ ' as ' ~ column.name) -%}
+        {%- elif column.name in delivered -%}
             {%- do expressions.append(column.name) -%}
         {%- elif found and column.config.meta.get('required', false) -%}
             {{ exceptions.raise_compiler_error(where ~ ': ' ~ found[0] ~ " has no column '" ~ column.name ~ "', which is required. "

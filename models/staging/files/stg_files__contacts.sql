@@ -9,7 +9,7 @@ with contacts as (
 typed as (
 
     select
-        try_cast(customer_id as {{ var('customer_id_type') }}) as customer_id,
+        {{ customer_key('customer_id') }} as customer_id,
         try_cast(campaign_id as {{ dbt.type_string() }}) as campaign_id,
         try_cast(contact_date as date) as contact_date,
         try_cast(channel as {{ dbt.type_string() }}) as channel

@@ -10,7 +10,7 @@ typed as (
 
     select
         -- ids
-        try_cast(customer_id as {{ var('customer_id_type') }}) as customer_id,
+        {{ customer_key('customer_id') }} as customer_id,
 
         -- dates
         try_cast(first_seen_date as date) as first_seen_date,

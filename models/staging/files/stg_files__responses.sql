@@ -9,7 +9,7 @@ with responses as (
 typed as (
 
     select
-        try_cast(customer_id as {{ var('customer_id_type') }}) as customer_id,
+        {{ customer_key('customer_id') }} as customer_id,
         try_cast(campaign_id as {{ dbt.type_string() }}) as campaign_id,
         try_cast(offer_id as {{ dbt.type_string() }}) as offer_id,
         try_cast(response_date as date) as response_date

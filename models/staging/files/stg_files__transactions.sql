@@ -10,7 +10,7 @@ typed as (
 
     select
         -- ids
-        try_cast(customer_id as {{ var('customer_id_type') }}) as customer_id,
+        {{ customer_key('customer_id') }} as customer_id,
         try_cast(order_id as {{ dbt.type_string() }}) as order_id,
         try_cast(product_id as {{ dbt.type_string() }}) as product_id,
 
