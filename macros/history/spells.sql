@@ -45,10 +45,6 @@
         set days = {{ days_between('valid_from', last_date(1)) }}
         where
             is_current
-            and segmentation in (
-                {%- for name in var('segmentations') %}
-                {{ sql_text(name) }}{{ ',' if not loop.last }}
-                {%- endfor %}
-            )
+            and segmentation in {{ sql_texts(var('segmentations')) }}
     {%- endif -%}
 {%- endmacro %}

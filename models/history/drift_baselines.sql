@@ -87,11 +87,7 @@ active_spells as (
     from spells
     where
         segment <> '(left)'
-        and segmentation in (
-            {%- for name in active_segmentations() %}
-            {{ sql_text(name) }}{{ ',' if not loop.last }}
-            {%- endfor %}
-        )
+        and segmentation in {{ sql_texts(active_segmentations()) }}
 
 ),
 

@@ -56,11 +56,7 @@ previous_states as (
     from {{ last_entries_of(this) }}
     where
         segment <> '(left)'
-        and segmentation in (
-            {%- for name in var('segmentations') %}
-            '{{ name }}'{{ ',' if not loop.last }}
-            {%- endfor %}
-        )
+        and segmentation in {{ sql_texts(var('segmentations')) }}
     {%- endif %}
 
 ),

@@ -505,8 +505,11 @@ def test_false_discoveries_are_held_as_scipy_does(connection: duckdb.DuckDBPyCon
 
 def test_what_is_certain_but_slight_is_no_alert(connection: duckdb.DuckDBPyConnection) -> None:
     drifts = [(LAST, "seg_x", "big", FEATURE, 100, None, 0.05, 0.01, 1e-9, False)]
-    rates = [(LAST, "seg_x", "big", 0.19, 0.2, 1e-9)]
-    assert [row["is_alert"] for row in judged(connection, drifts=drifts, rates=rates)] == [False, False]
+    # Nothing is a fall from nothing, and by how much it changed there is no saying: it once was infinite.
+    rates = [(LAST, "seg_x", "big", 0.19, 0.2, 1e-9), (LAST, "seg_x", "small", 0.1, 0.0, 0.9)]
+    rows = judged(connection, drifts=drifts, rates=rates)
+    assert [row["is_alert"] for row in rows] == [False, False, False]
+    assert [row["score"] for row in rows] == [5, -0.05, None]
 
 
 def test_an_outgrown_segmentation_and_a_broken_claim(connection: duckdb.DuckDBPyConnection) -> None:
@@ -577,6 +580,10 @@ def test_an_alert_opens_once_stays_is_acknowledged_resolves_and_comes_back_as_an
     seen = [(opened["alert_id"], "Kim", "known", datetime(2024, 1, 5)), ("other", "Jo", None, datetime(2024, 1, 6))]
     (acknowledged,) = alerts_on(connection, "...x......x", seen)
     assert (acknowledged["state"], acknowledged["acknowledged_by"]) == ("acknowledged", "Kim")
+    # Who acknowledges it again without a word once got the note of who had before.
+    again = [*seen, (opened["alert_id"], "Ann", None, datetime(2024, 1, 7))]
+    (acknowledged,) = alerts_on(connection, "...x......x", again)
+    assert (acknowledged["acknowledged_by"], acknowledged["note"]) == ("Ann", None)
     # The seventh does.
     (resolved,) = alerts_on(connection, "...x......x.......", seen)
     assert (resolved["state"], resolved["resolved_on"]) == ("resolved", date(2024, 1, 18))

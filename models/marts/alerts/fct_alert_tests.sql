@@ -25,11 +25,7 @@ fct_segment_daily as (
     select * from {{ ref('fct_segment_daily') }}
     where
         as_of_date between {{ first_date(-reach) }} and {{ last_date() }}
-        and segmentation in (
-            {%- for name in active_segmentations() %}
-            {{ sql_text(name) }}{{ ',' if not loop.last }}
-            {%- endfor %}
-        )
+        and segmentation in {{ sql_texts(active_segmentations()) }}
 
 ),
 
@@ -59,11 +55,7 @@ fct_persona_daily as (
     select * from {{ ref('fct_persona_daily') }}
     where
         as_of_date between {{ first_date() }} and {{ last_date() }}
-        and segmentation in (
-            {%- for name in active_segmentations() %}
-            {{ sql_text(name) }}{{ ',' if not loop.last }}
-            {%- endfor %}
-        )
+        and segmentation in {{ sql_texts(active_segmentations()) }}
 
 ),
 
@@ -248,9 +240,9 @@ absolute_deviations as (
         medians.steps,
         medians.weeks,
         median(abs(deviations_before.deviation - medians.usual_deviation)) as median_absolute,
-        avg(abs(deviations_before.deviation - medians.usual_deviation)) as mean_absolute,
+        round(avg(abs(deviations_before.deviation - medians.usual_deviation)), 12) as mean_absolute,
         median(abs(deviations_before.step - medians.usual_step)) as median_absolute_step,
-        avg(abs(deviations_before.step - medians.usual_step)) as mean_absolute_step
+        round(avg(abs(deviations_before.step - medians.usual_step)), 12) as mean_absolute_step
     from deviations_before
     inner join medians
         on
@@ -445,7 +437,7 @@ tests as (
         'response_rate' as feature,
         response_rate as observed,
         response_rate_before as expected,
-        response_rate / response_rate_before - 1 as score,
+        response_rate / nullif(response_rate_before, 0) - 1 as score,
         cast(null as double) as step_score,
         p_value_of_fall as p_value,
         response_rate <= (1 - {{ minimum_change }}) * response_rate_before as is_material

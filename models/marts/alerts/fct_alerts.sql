@@ -180,15 +180,22 @@ described as (
 ),
 
 -- The last acknowledgement of an alert counts.
-last_acknowledgements as (
+numbered_acknowledgements as (
 
     select
-        alert_id,
-        max(acknowledged_at) as acknowledged_at,
-        max_by(acknowledged_by, acknowledged_at) as acknowledged_by,
-        max_by(note, acknowledged_at) as note
+        *,
+        row_number() over (
+            partition by alert_id
+            order by acknowledged_at desc, acknowledged_by asc
+        ) as number_from_last
     from acknowledgements
-    group by alert_id
+
+),
+
+last_acknowledgements as (
+
+    select * from numbered_acknowledgements
+    where number_from_last = 1
 
 )
 

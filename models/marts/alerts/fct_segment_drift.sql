@@ -31,11 +31,7 @@ fct_segment_spells as (
     where
         valid_from <= {{ last_date() }}
         and valid_to > {{ first_date() }}
-        and segmentation in (
-            {%- for name in active_segmentations() %}
-            {{ sql_text(name) }}{{ ',' if not loop.last }}
-            {%- endfor %}
-        )
+        and segmentation in {{ sql_texts(active_segmentations()) }}
 
 ),
 

@@ -31,11 +31,7 @@ responses as (
 fct_segment_spells as (
 
     select * from {{ ref('fct_segment_spells') }}
-    where segmentation in (
-        {%- for name in active_segmentations() %}
-        {{ sql_text(name) }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    )
+    where segmentation in {{ sql_texts(active_segmentations()) }}
 
 ),
 

@@ -15,11 +15,7 @@ with run_days as (
 segmentation_days as (
 
     select * from {{ ref('segmentation_days') }}
-    where segmentation in (
-        {%- for name in active_segmentations() %}
-        {{ sql_text(name) }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    )
+    where segmentation in {{ sql_texts(active_segmentations()) }}
 
 ),
 

@@ -40,11 +40,7 @@ select
     -- The catalogue knows it as it was on its last day.
     case
         when
-            segmentation_versions.segmentation in (
-                {%- for name in var('segmentations') %}
-                {{ sql_text(name) }}{{ ',' if not loop.last }}
-                {%- endfor %}
-            )
+            segmentation_versions.segmentation in {{ sql_texts(var('segmentations')) }}
             then segmentation_versions.status
         else 'retired'
     end as status,
