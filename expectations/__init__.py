@@ -1,6 +1,6 @@
 """Great Expectations: is delivered and published data plausible?
 
-dbt views in the schema `checks` measure; the suites here judge what they measured.
+dbt tables in the schema `checks` measure; the suites here judge what they measured.
 Suites hold names and limits, no SQL.
 
 - `parameters`: every limit, with its reason

@@ -3,11 +3,13 @@
 Change a limit with `dataclasses.replace`, or for one segment with `Parameters.with_segment_share`:
 
     parameters = Parameters().with_segment_share(
-        "lifecycle", "active", Range(0.3, 0.95, "Most of our customers come every week.")
+        "seg_lifecycle", "active", Range(0.3, 0.95, "Most of our customers come every week.")
     )
+
+Runs judge by the defaults that stand here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 
@@ -136,6 +138,15 @@ class MartParameters:
         "Reports on a segment bear an error of a hundredth; past that, history should be made of what is known now.",
     )
     """Customers with late rows that published days lack, over those known on the last day; a warning above."""
+
+    def unknown_segments(self, segments: Mapping[str, Sequence[str]]) -> list[str]:
+        """Return what `for_segment` limits of these segmentations without being a segment there: it was renamed."""
+        return [
+            limited
+            for limited in sorted(self.for_segment)
+            for segmentation, _, segment in (limited.partition("/"),)
+            if segmentation in segments and segment not in segments[segmentation]
+        ]
 
 
 @dataclass(frozen=True)

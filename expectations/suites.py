@@ -196,7 +196,7 @@ def build_input_problems_suite(parameters: InputParameters) -> ExpectationSuite:
     return ExpectationSuite(
         name="inputs.input_problems",
         expectations=[
-            _has_rows("input_problems_empty", "Build the view again: it always has one row.", exactly=1),
+            _has_rows("input_problems_empty", "Build the table again: it always has one row.", exactly=1),
             *_measured(*remedies, "unknown_customer"),
             *(
                 _within(
@@ -328,18 +328,9 @@ def build_last_segment_sizes_suite(parameters: MartParameters, segments: Segment
 
     Raises ValueError when `parameters.for_segment` names an unknown segment.
     """
+    if unknown := parameters.unknown_segments(segments):
+        raise ValueError(f"for_segment limits the share of {', '.join(unknown)}, which no segmentation defines.")
     pairs = [(segmentation, segment) for segmentation, names in segments.items() for segment in names]
-    known = [f"{segmentation}/{segment}" for segmentation, segment in pairs]
-    unknown = [
-        limited
-        for limited in sorted(parameters.for_segment)
-        if limited not in known and limited.split("/")[0] in segments
-    ]
-    if unknown:
-        raise ValueError(
-            f"for_segment limits the share of {', '.join(unknown)}, which no segmentation defines."
-            f" Defined are {', '.join(known)}."
-        )
     return ExpectationSuite(
         name="marts.last_segment_sizes",
         expectations=[
@@ -438,7 +429,7 @@ def build_orphans_suite(parameters: MartParameters) -> ExpectationSuite:
     return ExpectationSuite(
         name="marts.orphans",
         expectations=[
-            _has_rows("orphans_empty", "Build the view again: it has one row per reference."),
+            _has_rows("orphans_empty", "Build the table again: it has one row per reference."),
             *_measured("orphans"),
             _within(
                 "orphan",
@@ -554,7 +545,7 @@ def _measured(*columns: str) -> Iterable[gxe.Expectation]:
             column=column,
             description=f"{column} must have a value",
             reason="Rules about values pass over rows without one.",
-            remedy="Look at the view's joins: a side was not found.",
+            remedy="Look at the model's joins: a side was not found.",
         )
 
 

@@ -1,14 +1,15 @@
 """Definitions of segmentations: those of a checkout, and those that a release or a day of history was built with."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from flows.rules.macros import feature_columns, macros
+from expectations.parameters import MartParameters
+from flows.rules.macros import RuleError, feature_columns, macros
 from flows.steps.project import ROOT
 
 Definition = dict[str, Any]
@@ -38,7 +39,25 @@ def parse(
         known.check_segmentations()
         for definition in known.definitions():
             known.check_model(definition["name"])
+        _check_limits(known.definitions())
     return known.definitions(), known
+
+
+def segments_of(definitions: Iterable[Definition]) -> dict[str, list[str]]:
+    """The names of the segments by segmentation, as its YAML lists them."""
+    return {definition["name"]: [each["name"] for each in definition["segments"]] for definition in definitions}
+
+
+def _check_limits(definitions: list[Definition]) -> None:
+    """Raise where a segment whose share is limited is not there: the checks would stop a run that was built by then."""
+    segments = segments_of(definitions)
+    if unknown := MartParameters().unknown_segments(segments):
+        segmentation, segment = unknown[0].split("/")
+        raise RuleError(
+            f"Segmentation {segmentation}: for_segment in expectations/parameters.py limits the share of {segment}, "
+            f"which is none of its segments ({', '.join(segments[segmentation])}). Write the new name there, or remove "
+            "the limit."
+        )
 
 
 def metas_of_release(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:

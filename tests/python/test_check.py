@@ -48,6 +48,12 @@ def test_the_projects_own_checkout_is_fine(checkout: Path) -> None:
         ),
         ("dbt_project.yml", "seg_deals, ", "", "Segmentation seg_deals: its history is not kept. Add the name to vars"),
         ("dbt_project.yml", "seg_deals, ", "seg_deals, seg_deals, ", "Segmentation seg_deals: vars: segmentations in"),
+        (
+            "models/segmentations/seg_value.yml",
+            "- name: champions",
+            "- name: stars",
+            "Segmentation seg_value: for_segment in expectations/parameters.py limits the share of champions, which",
+        ),
         ("dbt_project.yml", NAMES, "segmentations: null", "vars: segmentations in dbt_project.yml is a list of names"),
     ],
 )
