@@ -89,6 +89,8 @@ def own_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch = pytest.MonkeyPatch()
     patch.setenv("DBT_TARGET_PATH", str(tmp_path_factory.mktemp("target")))
     patch.setenv("DBT_LOG_PATH", str(tmp_path_factory.mktemp("logs")))
+    # No test reads the artifacts but those that ask for them.
+    patch.setenv("DBT_WRITE_JSON", "false")
     yield
     patch.undo()
 

@@ -1,8 +1,9 @@
 """A small shop for tests: 1,200 customers who order by a fixed formula, as CSV files of the `files` source."""
 
 import csv
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 
 FIRST_ORDER_DATE = date(2024, 1, 1)
@@ -19,8 +20,16 @@ TAKEN_OUT = (3, 4, 15, 29, 300, 777, 1199)
 
 
 def shop_vars(folder: Path) -> dict[str, object]:
-    """The vars that point a run to the shop."""
-    return {"sources": ["files"], "files_folder": str(folder), "history_start": str(HISTORY_START)}
+    """The vars that point a run to the shop, and have it build more than ten days in parts.
+
+    They are the same for all tests, since dbt parses the project anew where one changes.
+    """
+    return {
+        "sources": ["files"],
+        "files_folder": str(folder),
+        "history_start": str(HISTORY_START),
+        "chunk_customer_days": 10 * CUSTOMERS,
+    }
 
 
 def write_shop(folder: Path, last: date) -> None:
@@ -29,21 +38,7 @@ def write_shop(folder: Path, last: date) -> None:
     _write(
         folder / "customers.csv", ["customer_id", "first_seen_date", "age_band", "household_composition"], _customers()
     )
-    _write(
-        folder / "transactions.csv",
-        [
-            "customer_id",
-            "order_id",
-            "ordered_at",
-            "net_amount",
-            "product_id",
-            "units",
-            "discount_amount",
-            "coupon_amount",
-            "cost_amount",
-        ],
-        _lines(last),
-    )
+    (folder / "transactions.csv").write_text(_transactions(last))
     _write(
         folder / "products.csv",
         ["product_id", "category", "is_private_label"],
@@ -112,7 +107,14 @@ def _customers():
         yield [i, date(2023, 6, 1) + timedelta(days=i % 200), bands[i % 4], households[i % 7 % 4]]
 
 
-def _lines(last: date):
+@cache
+def _transactions(last: date) -> str:
+    """The file of all orders, which takes longest to make and of which tests ask for the same few."""
+    header = "customer_id,order_id,ordered_at,net_amount,product_id,units,discount_amount,coupon_amount,cost_amount"
+    return "".join(f"{line}\n" for line in [header, *_lines(last)])
+
+
+def _lines(last: date) -> Iterator[str]:
     """Customer i orders every 2 to 24 days; every tenth stops or pauses; one in thirty never orders."""
     for day in range((last - FIRST_ORDER_DATE).days + 1):
         today = FIRST_ORDER_DATE + timedelta(days=day)
@@ -125,18 +127,12 @@ def _lines(last: date):
                 product = (i * 5 + day + line * 11) % PRODUCTS
                 cents = 100 + (i * 37 + day * 13 + line * 7) % 1900
                 discount = cents // 5 if (i + product) % 4 == 0 else 0
-                yield [
-                    i,
-                    f"{today:%Y%m%d}-{i}",
-                    f"{today} {8 + i % 12:02}:{day % 60:02}:00",
-                    f"{cents / 100:.2f}",
-                    f"p{product}" if product else "discontinued",
-                    1 + line % 2,
-                    f"{discount / 100:.2f}",
-                    "0.50" if i % 15 == 0 and line == 0 else "0",
-                    # Costs of a third of the products are not known.
-                    f"{cents * 6 // 10 / 100:.2f}" if product % 3 else "",
-                ]
+                order = f"{today:%Y%m%d}-{i},{today} {8 + i % 12:02}:{day % 60:02}:00"
+                sold = f"p{product}" if product else "discontinued"
+                coupon = "0.50" if i % 15 == 0 and line == 0 else "0"
+                # Costs of a third of the products are not known.
+                cost = f"{cents * 6 // 10 / 100:.2f}" if product % 3 else ""
+                yield f"{i},{order},{cents / 100:.2f},{sold},{1 + line % 2},{discount / 100:.2f},{coupon},{cost}"
 
 
 def edited(file: Path, old: str, new: str) -> None:

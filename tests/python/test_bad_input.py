@@ -42,70 +42,34 @@ def lines_of_today(rows: list[list[str]]) -> list[list[str]]:
     return [row for row in rows if row[2].startswith(TODAY)]
 
 
-def with_field(rows: list[list[str]], column: int, value: str) -> list[list[str]]:
-    """The rows with one field of the first line of today changed."""
-    changed = lines_of_today(rows)[0]
-    return [[*row[:column], value, *row[column + 1 :]] if row is changed else row for row in rows]
-
-
-def test_duplicate_customer(shop: Shop) -> None:
-    change(shop.files / "customers.csv", lambda rows: [*rows, rows[17]])
-    message = stopped(shop)
-    assert "customer_duplicate" in message
-    assert "2 rows share 17" in message
-
-
-def test_customers_without_a_valid_key(shop: Shop) -> None:
-    added = [[key, "2024-01-01", "", ""] for key in ("", "-3", "C-17")]
-    change(shop.files / "customers.csv", lambda rows: [*rows, *added])
-    message = stopped(shop)
-    assert "customer_id null" in message
-    assert "customer_id_missing" in message
-    assert "customer_id_negative" in message
-    # For who has keys such as C-17.
-    assert "customer_id_type" in message
-
-
-def test_transactions_without_a_valid_key(shop: Shop) -> None:
+def test_bad_rows_are_all_told_at_once(shop: Shop) -> None:
     def spoil(rows: list[list[str]]) -> list[list[str]]:
-        first, second = lines_of_today(rows)[:2]
-        keys = {id(first): "", id(second): "-3"}
-        return [[keys.get(id(row), row[0]), *row[1:]] for row in rows]
+        today = lines_of_today(rows)
+        for row in today:
+            if int(row[0]) % 9 == 0:
+                row[0] = "999999"
+        for row, (column, value) in zip(
+            today, [(0, ""), (0, "-3"), (3, "twelve"), (2, "2099-01-01 09:00:00")], strict=False
+        ):
+            row[column] = value
+        return rows
 
+    keys = [[key, "2024-01-01", "", ""] for key in ("", "-3", "C-17")]
+    change(shop.files / "customers.csv", lambda rows: [*rows, rows[17], *keys])
     change(shop.files / "transactions.csv", spoil)
     message = stopped(shop)
+
+    for code in ("customer_duplicate", "customer_id_missing", "customer_id_negative", "unknown_customer_share"):
+        assert code in message
+    assert "2 rows share 17" in message
+    # For who has keys such as C-17.
+    assert "customer_id null" in message
+    assert "customer_id_type" in message
     assert "invalid_customer_id 2" in message
-    assert f"order {TODAY.replace('-', '')}-" in message
-
-
-def test_amount_that_is_no_number(shop: Shop) -> None:
-    change(shop.files / "transactions.csv", lambda rows: with_field(rows, 3, "twelve"))
-    message = stopped(shop)
     assert "invalid_net_amount" in message
     assert f"order {TODAY.replace('-', '')}-" in message
-
-
-def test_few_transactions_of_unknown_customers_are_kept_apart_and_counted(shop: Shop) -> None:
-    change(shop.files / "transactions.csv", lambda rows: with_field(rows, 0, "999999"))
-    assert daily(vars=shop.vars).startswith(f"Released {TODAY}")
-    with duckdb.connect(str(shop.warehouse), read_only=True) as connection:
-        rejected = connection.sql("select customer_id, problem from conformed.rejected_transactions").fetchall()
-    assert rejected == [(999999, "unknown_customer")]
-    with duckdb.connect(str(shop.serving / "current" / "tessera.duckdb"), read_only=True) as connection:
-        warned = connection.sql(
-            "select code, severity from marts.ops_checks "
-            "where status = 'failed' and run_id = (select max(run_id) from marts.ops_checks)"
-        ).fetchall()
-    # The personas are the demo's: some of what they claim does not hold for the customers of this shop.
-    assert sorted(warned) == [("persona_claim_broken", "warning"), ("unknown_customer", "warning")]
-
-
-def test_many_transactions_of_unknown_customers(shop: Shop) -> None:
-    def disown(rows: list[list[str]]) -> list[list[str]]:
-        return [["999999", *row[1:]] if row[2].startswith(TODAY) and int(row[0]) % 9 == 0 else row for row in rows]
-
-    change(shop.files / "transactions.csv", disown)
-    assert "unknown_customer_share" in stopped(shop)
+    assert "future_timestamp" in message
+    assert "2099-01-01" in message
 
 
 def test_day_without_transactions(shop: Shop) -> None:
@@ -145,11 +109,9 @@ def test_parquet_file_cut_off(shop: Shop) -> None:
     assert "cut off" in message
 
 
-@pytest.mark.parametrize("table", ["customers", "transactions"])
-def test_missing_source_table(shop: Shop, table: str) -> None:
-    (shop.files / f"{table}.csv").unlink()
-    message = stopped(shop)
-    assert f"source 'files', table '{table}': there is no file" in message
+def test_missing_source_table(shop: Shop) -> None:
+    (shop.files / "transactions.csv").unlink()
+    assert "source 'files', table 'transactions': there is no file" in stopped(shop)
 
 
 def test_missing_column(shop: Shop) -> None:
@@ -157,13 +119,6 @@ def test_missing_column(shop: Shop) -> None:
     write_rows(file, [[row[0], *row[2:]] for row in read_rows(file)])
     message = stopped(shop)
     assert "transactions.csv has no column 'order_id', which is required" in message
-
-
-def test_timestamp_in_the_future(shop: Shop) -> None:
-    change(shop.files / "transactions.csv", lambda rows: with_field(rows, 2, "2099-01-01 09:00:00"))
-    message = stopped(shop)
-    assert "future_timestamp" in message
-    assert "2099-01-01" in message
 
 
 def test_feed_that_shrank_by_90_percent(shop: Shop) -> None:

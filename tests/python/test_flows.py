@@ -7,9 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,7 +17,7 @@ import yaml
 from conftest import NEXT_DAY, PUBLISHED, Shop, released, rows
 from prefect.settings import PREFECT_API_URL
 from rich.console import Console
-from shop import FIRST_ORDER_DATE, HISTORY_START, add_late_rows, write_shop
+from shop import FIRST_ORDER_DATE, HISTORY_START, add_late_rows, read_rows, write_rows, write_shop
 
 from flows.daily import daily
 from flows.rollback import rollback
@@ -44,6 +41,7 @@ from flows.steps.window import (
     resolve_restatement,
     resolve_window,
 )
+from tests.faults.readers import reading
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
@@ -346,18 +344,24 @@ def test_contract_of_the_marts_is_what_was_promised(published_shop: Shop) -> Non
             assert set(columns) <= there, mart
 
 
-def test_two_files_are_enough(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Customers and transactions, with their required columns only."""
-    monkeypatch.setenv("TESSERA_WAREHOUSE", str(tmp_path / "own" / "own.duckdb"))
-    monkeypatch.setenv("TESSERA_SERVING", str(tmp_path / "own" / "serving"))
-    folder = tmp_path / "own" / "files"
-    folder.mkdir(parents=True)
-    duckdb.read_csv(str(shop.files / "customers.csv")).select("customer_id").write_csv(str(folder / "customers.csv"))
-    duckdb.read_csv(str(shop.files / "transactions.csv")).select(
-        "customer_id, order_id, ordered_at, net_amount"
-    ).write_parquet(str(folder / "transactions.parquet"))
-    variables = {"sources": ["files"], "files_folder": str(folder)}
-    assert daily(vars=yaml.safe_dump(variables)).startswith(f"Released {NEXT_DAY}")
+def test_two_files_are_enough(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Customers and transactions, with their required columns only; the stamps have a zone, and so has the machine."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    shutil.rmtree(shop.warehouse.parent)
+    shutil.rmtree(shop.serving)
+    complete = shop.files.rename(shop.folder / "complete")
+    shop.files.mkdir()
+    duckdb.read_csv(str(complete / "customers.csv")).select("customer_id").write_csv(str(shop.files / "customers.csv"))
+    orders = duckdb.read_csv(str(complete / "transactions.csv"))
+    orders.select(
+        "customer_id, order_id, timezone('America/New_York', ordered_at) as ordered_at, net_amount"
+    ).write_parquet(str(shop.files / "transactions.parquet"))
+    assert daily(vars=shop.vars).startswith(f"Released {NEXT_DAY}")
+    by_day = "select {}, count(*) from {} group by all order by all"
+    assert (
+        rows(shop.warehouse, by_day.format("order_date", "conformed.transactions"))
+        == orders.query("orders", by_day.format("cast(ordered_at as date)", "orders")).fetchall()
+    )
 
 
 def test_only_what_may_pass_is_tried_again() -> None:
@@ -391,45 +395,23 @@ def test_deployments_point_to_flows_and_run_one_at_a_time() -> None:
         assert deployment["concurrency_limit"]["limit"] == 1
 
 
-@contextmanager
-def reading(database: Path) -> Iterator[set[tuple[str, ...]]]:
-    """Open a release again and again in other processes, as BI tools do; collects what they see."""
-    query = (
-        "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True);"
-        "print(*c.sql('select max(as_of_date), (select max(as_of_date) from marts.customer_segments) "
-        "from marts.fct_segment_daily').fetchone())"
-    )
-    stop, seen = threading.Event(), set()
-
-    def read() -> None:
-        while not stop.is_set():
-            command = [sys.executable, "-c", query, str(database)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            seen.add(tuple(done.stdout.split()) if done.returncode == 0 else ("failed", done.stderr))
-            stop.wait(0.5)
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        reader.join()
-
-
 def test_daily_run_releases_one_day_and_then_finds_nothing_to_do(shop: Shop) -> None:
     first = current_release(shop.serving)
     # What a run that was killed left behind is swept.
     (shop.serving / "releases" / ".building-2024-04-10-x" / "parquet").mkdir(parents=True)
     (shop.serving / ".next-1").symlink_to("nowhere")
 
-    with reading(shop.serving / "current" / "tessera.duckdb") as seen:
+    # An order of a customer who is in no file.
+    transactions = read_rows(shop.files / "transactions.csv")
+    transactions[-1][0] = "999999"
+    write_rows(shop.files / "transactions.csv", transactions)
+
+    with reading(shop.serving, ["database"], pause=0.5) as seen:
         assert daily(vars=shop.vars).startswith(f"Released {NEXT_DAY}")
 
     # Readers saw a whole release at any time, the old one or the new one.
-    before, after = (str(PUBLISHED),) * 2, (str(NEXT_DAY),) * 2
-    assert before in seen
-    assert seen <= {before, after}
+    assert seen.failed == seen.mixed == []
+    assert str(PUBLISHED) in seen.days <= {str(PUBLISHED), str(NEXT_DAY)}
     release = current_release(shop.serving)
     assert list_releases(shop.serving) == [first, release]
     assert sorted(path.name for path in release.iterdir()) == [
@@ -446,12 +428,23 @@ def test_daily_run_releases_one_day_and_then_finds_nothing_to_do(shop: Shop) -> 
     with duckdb.connect(str(release / "tessera.duckdb"), read_only=True) as connection:
         run = connection.sql("from marts.ops_runs order by run_id desc limit 1").fetchone()
         marts = [name for (name,) in connection.sql("select table_name from duckdb_tables() order by 1").fetchall()]
-        rows = {mart: len(connection.sql(f"from marts.{mart}")) for mart in marts}
+        rows_by_mart = {mart: len(connection.sql(f"from marts.{mart}")) for mart in marts}
         days = connection.sql("select count(distinct as_of_date) from marts.fct_segment_daily").fetchone()[0]
-    assert manifest["rows_by_mart"] == rows
+    assert manifest["rows_by_mart"] == rows_by_mart
     assert sorted(path.stem for path in (release / "parquet").iterdir()) == marts
     assert run[1:5] == (NEXT_DAY, NEXT_DAY, "daily", "released")
     assert days == (NEXT_DAY - HISTORY_START).days + 1
+
+    # What is of an unknown customer is kept apart and counted.
+    unknown = rows(shop.warehouse, "select customer_id, problem from conformed.rejected_transactions")
+    assert unknown == [(999999, "unknown_customer")]
+    warned = released(
+        shop,
+        "select code, severity from marts.ops_checks "
+        "where status = 'failed' and run_id = (select max(run_id) from marts.ops_checks) order by code",
+    )
+    # The personas are the demo's: some of what they claim does not hold for the customers of this shop.
+    assert warned == [("persona_claim_broken", "warning"), ("unknown_customer", "warning")]
 
     fingerprint = shop.fingerprint()
     assert daily(vars=shop.vars).startswith("Nothing to do")
@@ -548,6 +541,7 @@ def test_only_the_set_number_of_releases_stays(shop: Shop) -> None:
 
 def test_command_says_what_stopped_it_fails_and_leaves_it_in_the_log(shop: Shop) -> None:
     (shop.files / "customers.csv").unlink()
+    fingerprint = shop.fingerprint()
     done = subprocess.run(
         [sys.executable, "-m", "flows.daily", "--vars", shop.vars],
         cwd=ROOT,
@@ -560,6 +554,7 @@ def test_command_says_what_stopped_it_fails_and_leaves_it_in_the_log(shop: Shop)
     assert "Stopped: " in done.stderr
     assert "table 'customers': there is no file" in done.stderr
     assert "Traceback" not in done.stderr
+    assert shop.fingerprint() == fingerprint
     with duckdb.connect(str(shop.warehouse), read_only=True) as connection:
         logged = connection.sql("select status, message from operations.runs order by started_at desc limit 1")
         status, message = logged.fetchone()

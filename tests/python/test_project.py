@@ -32,7 +32,7 @@ CLOCK = re.compile(
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict:
     target = tmp_path_factory.mktemp("parsed")
     subprocess.run(
-        [str(Path(sys.executable).with_name("dbt")), "parse", "--target-path", str(target), "--quiet"],
+        [str(Path(sys.executable).with_name("dbt")), "parse", "--target-path", str(target), "--write-json", "--quiet"],
         cwd=ROOT,
         check=True,
     )

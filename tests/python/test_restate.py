@@ -9,7 +9,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-import yaml
 from conftest import NEXT_DAY, PUBLISHED, Shop, released, rows
 from shop import HISTORY_START, LATE_CUSTOMERS, LATE_DAY, add_late_rows, write_shop
 
@@ -166,8 +165,7 @@ def test_late_rows_count_from_the_next_run_on_and_history_follows_when_it_is_res
     shop.warehouse.unlink()
     (shop.serving / "current").unlink()
     # The first ten days are a part of their own, which builds what keeps days alone.
-    in_parts = yaml.safe_dump(yaml.safe_load(shop.vars) | {"chunk_customer_days": 12_000})
-    assert backfill(first=HISTORY_START, vars=in_parts).startswith(f"Released {LAST}")
+    assert backfill(first=HISTORY_START, vars=shop.vars).startswith(f"Released {LAST}")
     assert marts_but_the_logs(shop) == restated
 
 
