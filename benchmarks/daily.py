@@ -233,7 +233,7 @@ def differing_rows(database: Path, warehouse: Path, day: date) -> dict[str, int]
 
 
 def run_sql(database: str, script: Path, *options: str) -> list[str]:
-    """The command that runs a SQL file, with the memory that the models have."""
+    """The command that runs a SQL file: with half as much memory again as the models, so that it lacks none."""
     memory = os.environ.get("TESSERA_MEMORY", "3GB")
     return [sys.executable, "-m", "benchmarks.run_sql", database, str(script), "--memory", memory, *options]
 

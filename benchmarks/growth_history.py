@@ -204,17 +204,12 @@ class History:
         )
 
     def _macros(self, first: date, last: date, name: str) -> Any:
-        found: dict[str, Any] = {}
-
-        def dispatch(macro: str, _package: str) -> Callable:
-            return getattr(found["known"], f"duckdb__{macro}", None) or getattr(found["known"], f"default__{macro}")
-
-        found["known"] = macros(
+        return macros(
             variables={"first_date": str(first), "last_date": str(last), "tested_days": "run"},
             is_incremental=lambda: name in self.tables,
             this=Relation(name),
             relation=Relation,
-            adapter=SimpleNamespace(dispatch=dispatch, quote=lambda column: f'"{column}"'),
+            adapter={"quote": lambda column: f'"{column}"'},
             dbt=SimpleNamespace(
                 type_string=lambda: "varchar",
                 listagg=lambda measure, delimiter, order: f"listagg({measure}, {delimiter} {order})",
@@ -225,7 +220,6 @@ class History:
                 ),
             ),
         )
-        return found["known"]
 
 
 def main() -> int:
