@@ -70,7 +70,7 @@ explain: setup ## Say why a customer is in their segments (ARGS="--customer 20 -
 	$(PYTHON) -m flows.explain $(ARGS)
 
 .PHONY: docs
-docs: setup ## Build the docs site of dbt in target/ (index.html).
+docs: setup ## Build the docs site of dbt, one file: target/static_index.html.
 	$(VENV)/bin/dbt docs generate --static
 
 .PHONY: bench

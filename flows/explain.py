@@ -1,4 +1,4 @@
-"""Why a customer is in their segments: python -m flows.explain --customer ID [--as-of DATE]."""
+"""Why a customer is in their segments: python -m flows.explain --customer ID [--as-of DATE] [--vars YAML]."""
 
 import argparse
 import sys
@@ -21,8 +21,11 @@ def main() -> int:
     parser.add_argument(
         "--as-of", type=date.fromisoformat, metavar="DATE", help="a day (YYYY-MM-DD); without it that of the release"
     )
+    parser.add_argument("--vars", metavar="YAML", help="dbt vars, as for flows.daily")
     arguments = parser.parse_args()
-    return run_command(lambda: explanation_of(arguments.customer, arguments.as_of))
+    return run_command(
+        lambda: explanation_of(arguments.customer, arguments.as_of, Project.with_vars(arguments.vars))
+    )
 
 
 def explanation_of(customer: str, as_of: date | None = None, project: Project | None = None) -> str:

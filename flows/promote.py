@@ -35,7 +35,8 @@ def promoted(challenger: str, root: Path = ROOT) -> str:
             "  2. See what it changes before it is merged: python -m flows.plan",
             f"  3. The column {done.challenged} of dim_customers gives way to {done.promoted}: tell its readers, and "
             "write it into CHANGELOG.md and tests/python/promised_columns.yml.",
-            "  4. Commit. The next run builds it.",
+            "  4. Where customers are to be offered by it, set vars: cross_sell_segmentation.",
+            "  5. Commit. The next run builds it.",
         ]
     )
 
