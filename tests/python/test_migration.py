@@ -28,7 +28,8 @@ def stay(
     return [customer, "seg", segment, previous, after if ended else None, begin, end, not ended]
 
 
-def dwell(spells: Sequence[Sequence[Any]]) -> list[Row]:
+def dwell(spells: Sequence[Sequence[Any]], last_day: date = TODAY) -> list[Row]:
+    """The curves on TODAY of a segmentation whose last day was that one."""
     columns = (
         "customer_id bigint, segmentation varchar, segment varchar, previous_segment varchar, next_segment varchar, "
         "valid_from date, valid_to date, is_current boolean"
@@ -37,7 +38,7 @@ def dwell(spells: Sequence[Sequence[Any]]) -> list[Row]:
         render("marts/migration/fct_segment_dwell.sql", TODAY),
         {
             "fct_segment_spells": (columns, spells),
-            "segmentation_days": ("segmentation varchar, as_of_date date", [["seg", START], ["seg", TODAY]]),
+            "segmentation_days": ("segmentation varchar, as_of_date date", [["seg", START], ["seg", last_day]]),
         },
     )
 
@@ -95,6 +96,20 @@ def test_nobody_who_came_today_is_known_to_have_stayed_a_day() -> None:
         0: (4, 0, 2, 1.0),
         1: (2, 1, 1, 0.5),
     }
+
+
+def test_stays_of_a_retired_segmentation_are_as_old_as_on_its_last_day() -> None:
+    """They once went on ageing: every day was one more on which nobody left, for nobody looked."""
+    last_day = TODAY - 30 * DAY
+    ended = [1, "seg", "ill", "well", "well", last_day - 4 * DAY, last_day - 2 * DAY, False]
+    open_then = [[2, "seg", "ill", "well", None, last_day - days * DAY, FOREVER, True] for days in (0, 3)]
+    found = curve(dwell([ended, *open_then], last_day), "ill")
+    assert {days: (row["at_risk"], row["exits"], row["censored"]) for days, row in found.items()} == {
+        0: (3, 0, 1),
+        2: (2, 1, 0),
+        3: (1, 0, 1),
+    }
+    assert {row["as_of_date"] for row in found.values()} == {TODAY}
 
 
 def test_dwell_leaves_out_stays_whose_beginning_nobody_saw() -> None:
@@ -295,6 +310,16 @@ def test_backtest_weighs_errors_by_customers_beside_no_change() -> None:
 # --- Life paths ---------------------------------------------------------------------
 
 
+def life_paths(spells: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    columns = (
+        "customer_id bigint, segmentation varchar, segment varchar, valid_from date, valid_to date, "
+        "is_current boolean, days bigint"
+    )
+    rows = run(render("marts/migration/fct_life_paths.sql", TODAY), {"fct_segment_spells": (columns, spells)})
+    names = ("place", "life_path", "stays", "customers", "customer_share", "median_days")
+    return sorted(tuple(row[name] for name in names) for row in rows)
+
+
 def test_life_paths_are_the_last_five_stays_ranked_by_customers() -> None:
     def lives(customer: int, *segments: str) -> list[list[Any]]:
         """Stays of ten days each, the last one open unless it is (left)."""
@@ -303,7 +328,7 @@ def test_life_paths_are_the_last_five_stays_ranked_by_customers() -> None:
             if segment != "(left)":
                 begin = TODAY + DAY - timedelta(days=10 * (len(segments) - number))
                 is_last = number == len(segments) - 1
-                rows.append([customer, "seg", segment, begin, FOREVER if is_last else begin + 10 * DAY, is_last])
+                rows.append([customer, "seg", segment, begin, FOREVER if is_last else begin + 10 * DAY, is_last, 10])
         return rows
 
     spells = [
@@ -312,19 +337,18 @@ def test_life_paths_are_the_last_five_stays_ranked_by_customers() -> None:
         *lives(3, "c", "b", "a", "b", "a", "b", "a"),
         *lives(4, "a", "(left)"),
     ]
-    rows = run(
-        render("marts/migration/fct_life_paths.sql", TODAY),
-        {
-            "fct_segment_spells": (
-                "customer_id bigint, segmentation varchar, segment varchar, valid_from date, valid_to date, "
-                "is_current boolean",
-                spells,
-            )
-        },
-    )
-    names = ("place", "life_path", "stays", "customers", "customer_share", "median_days")
-    assert sorted(tuple(row[name] for name in names) for row in rows) == [
+    assert life_paths(spells) == [
         (1, "a > b", 2, 2, 0.5, 20.0),
         (2, "a > (left)", 1, 1, 0.25, 10.0),
         (3, "a > b > a > b > a", 5, 1, 0.25, 50.0),
     ]
+
+
+def test_life_paths_of_a_retired_segmentation_do_not_grow_longer() -> None:
+    """Its open stay has the four days that it had on the last one; it once went on ageing."""
+    changed, last_day = date(2024, 3, 8), date(2024, 3, 11)
+    spells = [
+        [1, "seg", "a", date(2024, 3, 1), changed, False, 7],
+        [1, "seg", "b", changed, FOREVER, True, (last_day - changed).days + 1],
+    ]
+    assert life_paths(spells) == [(1, "a > b", 2, 1, 1.0, 11.0)]

@@ -24,7 +24,7 @@ stays_in_order as (
             partition by segmentation, customer_id
             order by valid_from
         ) as stays,
-        sum({{ days_between('valid_from', 'least(valid_to, ' ~ last_date(1) ~ ')') }}) over (
+        sum(days) over (
             partition by segmentation, customer_id
             order by valid_from
             rows between {{ stays_shown - 1 }} preceding and current row

@@ -1,12 +1,14 @@
-{#- A stay that is open has lasted longer than to the last day: on the next, which nobody has seen, it may be over. -#}
-{%- set end = 'least(fct_segment_spells.valid_to, ' ~ last_date() ~ ')' %}
+{#- A stay that is open has lasted longer than to the last day of its segmentation: on the next, which nobody has seen,
+    it may be over. -#}
+{%- set end = 'least(fct_segment_spells.valid_to, segmentation_days.last_as_of_date)' %}
 {%- set days = days_between('fct_segment_spells.valid_from', end) %}
 
 with segmentation_days as (
 
     select
         segmentation,
-        min(as_of_date) as first_as_of_date
+        min(as_of_date) as first_as_of_date,
+        max(as_of_date) as last_as_of_date
     from {{ ref('segmentation_days') }}
     group by segmentation
 
