@@ -203,7 +203,14 @@ def project(
     moves: dict[int, dict[tuple[str, str], int]],
     sizes: dict[date, dict[str, int]],
     rules_from: date = date(2023, 12, 31),
+    other_rules: tuple[date, date] | None = None,
 ) -> dict[tuple[date, int, str], Row]:
+    """Projections under rules of that day, which others perhaps replaced from one day to another."""
+    days = [date(2023, 12, 1) + number * DAY for number in range((last_date - date(2023, 12, 1)).days + 1)]
+    versions = ["old" if day < rules_from else "now" for day in days]
+    if other_rules:
+        first, last = other_rules
+        versions = ["tried" if first <= day <= last else version for day, version in zip(days, versions, strict=True)]
     rows = run(
         render("marts/migration/fct_segment_projections.sql", last_date),
         {
@@ -217,7 +224,11 @@ def project(
             ),
             "dim_segmentations": (
                 "segmentation varchar, first_as_of_date date, is_current boolean",
-                [["seg", rules_from, True]],
+                [["seg", days[versions.index("now")], True]],
+            ),
+            "segmentation_days": (
+                "segmentation varchar, as_of_date date, rule_version varchar",
+                [["seg", day, version] for day, version in zip(days, versions, strict=True)],
             ),
         },
     )
@@ -263,6 +274,55 @@ def test_projection_pools_the_last_three_whole_months_under_the_rules_in_force()
     assert found[today, 1, "b"]["projected_date"] == date(2024, 7, 15)
     # From the end of April, only February to April were known: 80 of 300.
     assert found[date(2024, 4, 30), 1, "a"]["projected_customers"] == pytest.approx(500 * 220 / 300, abs=0.005)
+
+
+def test_projection_does_not_pool_months_of_rules_that_were_tried_in_between() -> None:
+    """Rules were changed in the middle of March and back on the 10th of April.
+
+    They once counted as in force since the winter, and what the other rules and the changes moved was projected.
+    """
+    settled = {("a", "a"): 90, ("a", "b"): 10, ("b", "b"): 100}
+    moved_by_rules = {("a", "b"): 100, ("b", "a"): 100}
+    moves = {1: settled, 2: settled, 3: moved_by_rules, 4: moved_by_rules, 5: settled, 6: settled}
+    today = date(2024, 6, 30)
+    sizes = {
+        date(2024, number, day): {"a": 100, "b": 100}
+        for number, day in ((1, 31), (2, 29), (3, 31), (4, 30), (5, 31), (6, 30))
+    }
+    found = project(today, moves, sizes, other_rules=(date(2024, 3, 15), date(2024, 4, 9)))
+    # February, when the same rules decided, counts beside May and June.
+    assert found[today, 1, "a"]["months_pooled"] == 3
+    assert found[today, 1, "a"]["projected_customers"] == 90
+    # Nor is projected from a month's end whose month is of others.
+    origins = sorted({projected_from for projected_from, _, _ in found})
+    assert origins == [date(2024, 1, 31), date(2024, 2, 29), date(2024, 5, 31), today]
+
+
+def test_a_month_counts_only_if_the_rules_in_force_decided_where_it_began() -> None:
+    """The day before it, too: who moved on the first because the rules changed back is no example."""
+    moves = {number: {("a", "a"): 10} for number in (3, 4, 5)}
+    sizes = {month(number)[2]: {"a": 10} for number in (3, 4, 5)}
+    may = month(5)[2]
+    found = project(may, moves, sizes, other_rules=(date(2024, 2, 10), date(2024, 3, 31)))
+    assert found[may, 1, "a"]["months_pooled"] == 1
+    found = project(may, moves, sizes, other_rules=(date(2024, 2, 10), date(2024, 3, 30)))
+    assert found[may, 1, "a"]["months_pooled"] == 2
+    # One day of others is enough.
+    found = project(may, moves, sizes, other_rules=(date(2024, 4, 12), date(2024, 4, 12)))
+    assert found[may, 1, "a"]["months_pooled"] == 2
+    assert (date(2024, 4, 30), 1, "a") not in found
+
+
+def test_a_projection_is_not_held_against_sizes_by_other_rules() -> None:
+    """Nor against those of a day that came after others: the customers moved twice because the rules did."""
+    ends = [month(number)[2] for number in range(1, 6)]
+    moves = {number: {("a", "a"): 10} for number in range(1, 6)}
+    sizes = {day: {"a": 10 + number} for number, day in enumerate(ends)}
+    found = project(ends[-1], moves, sizes, other_rules=(date(2024, 3, 20), date(2024, 4, 2)))
+    january = {ahead: found[ends[0], ahead, "a"]["actual_customers"] for ahead in (1, 2, 3)}
+    assert january == {1: 11, 2: None, 3: None}
+    without = project(ends[-1], moves, sizes)
+    assert {ahead: without[ends[0], ahead, "a"]["actual_customers"] for ahead in (1, 2, 3)} == {1: 11, 2: 12, 3: 13}
 
 
 def test_projection_takes_who_is_in_a_segment_without_a_past_to_stay() -> None:

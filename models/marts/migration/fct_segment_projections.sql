@@ -15,17 +15,43 @@ fct_segment_daily as (
 
 ),
 
+segmentation_days as (
+
+    select * from {{ ref('segmentation_days') }}
+
+),
+
 versions_in_force as (
 
     select
         segmentation,
-        first_as_of_date
-    from {{ ref('dim_segmentations') }}
-    where is_current
+        rule_version
+    from segmentation_days
+    where as_of_date = {{ last_date() }}
 
 ),
 
--- Whole months under the rules in force; months of other rules say nothing of these.
+-- Days of the rules in force. Rules may have been changed and changed back: of the days of
+-- one stretch, none in between was of others.
+days_in_force as (
+
+    select
+        segmentation_days.segmentation,
+        segmentation_days.as_of_date,
+        row_number() over (
+            partition by segmentation_days.segmentation
+            order by segmentation_days.as_of_date
+        ) + {{ days_between('segmentation_days.as_of_date', last_date()) }} as stretch
+    from segmentation_days
+    inner join versions_in_force
+        on
+            segmentation_days.segmentation = versions_in_force.segmentation
+            and segmentation_days.rule_version = versions_in_force.rule_version
+
+),
+
+-- Whole months under the rules in force, from the end of the day before; months of other
+-- rules say nothing of these, nor does one in which they changed.
 months as (
 
     select distinct
@@ -33,11 +59,15 @@ months as (
         fct_segment_migrations.period_start,
         fct_segment_migrations.period_end
     from fct_segment_migrations
-    inner join versions_in_force
+    inner join days_in_force as days_before
         on
-            fct_segment_migrations.segmentation = versions_in_force.segmentation
-            and fct_segment_migrations.period_start > versions_in_force.first_as_of_date
-    where fct_segment_migrations.period_end <= {{ last_date() }}
+            fct_segment_migrations.segmentation = days_before.segmentation
+            and {{ add_days('fct_segment_migrations.period_start', -1) }} = days_before.as_of_date
+    inner join days_in_force as last_days
+        on
+            days_before.segmentation = last_days.segmentation
+            and days_before.stretch = last_days.stretch
+            and fct_segment_migrations.period_end = last_days.as_of_date
 
 ),
 
@@ -150,9 +180,14 @@ sizes as (
         pools.segmentation,
         pools.projected_from,
         pools.months_pooled,
+        days_in_force.stretch,
         fct_segment_daily.segment,
         fct_segment_daily.customers
     from pools
+    inner join days_in_force
+        on
+            pools.segmentation = days_in_force.segmentation
+            and pools.projected_from = days_in_force.as_of_date
     inner join fct_segment_daily
         on
             pools.segmentation = fct_segment_daily.segmentation
@@ -260,6 +295,23 @@ projected as (
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 
+),
+
+-- What came is what the same rules say; of what others did in between, no projection knows.
+actual_sizes as (
+
+    select
+        fct_segment_daily.segmentation,
+        fct_segment_daily.segment,
+        fct_segment_daily.as_of_date,
+        fct_segment_daily.customers,
+        days_in_force.stretch
+    from fct_segment_daily
+    inner join days_in_force
+        on
+            fct_segment_daily.segmentation = days_in_force.segmentation
+            and fct_segment_daily.as_of_date = days_in_force.as_of_date
+
 )
 
 select
@@ -271,15 +323,16 @@ select
     sizes.months_pooled,
     sizes.customers as customers_at_start,
     round(projected.customers, 2) as projected_customers,
-    fct_segment_daily.customers as actual_customers
+    actual_sizes.customers as actual_customers
 from projected
 inner join sizes
     on
         projected.segmentation = sizes.segmentation
         and projected.projected_from = sizes.projected_from
         and projected.segment = sizes.segment
-left join fct_segment_daily
+left join actual_sizes
     on
-        projected.segmentation = fct_segment_daily.segmentation
-        and projected.projected_date = fct_segment_daily.as_of_date
-        and projected.segment = fct_segment_daily.segment
+        projected.segmentation = actual_sizes.segmentation
+        and projected.projected_date = actual_sizes.as_of_date
+        and projected.segment = actual_sizes.segment
+        and sizes.stretch = actual_sizes.stretch
