@@ -222,10 +222,6 @@ def project(
                 "as_of_date date, segmentation varchar, segment varchar, customers bigint",
                 [[day, "seg", segment, count] for day, counts in sizes.items() for segment, count in counts.items()],
             ),
-            "dim_segmentations": (
-                "segmentation varchar, first_as_of_date date, is_current boolean",
-                [["seg", days[versions.index("now")], True]],
-            ),
             "segmentation_days": (
                 "segmentation varchar, as_of_date date, rule_version varchar",
                 [["seg", day, version] for day, version in zip(days, versions, strict=True)],
