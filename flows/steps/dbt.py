@@ -18,8 +18,9 @@ from flows.steps.window import Window
 # The part of the project that has to hold before the inputs can be judged.
 INPUTS = ("path:seeds", "path:models/staging", "path:models/conformed", "path:models/checks/inputs")
 
-# Models that say something of every day, and what they are made of. Everything else is about the last day.
-EVERY_DAY = ("+tag:every_day",)
+# Models that keep days, and what they are made of. Everything else is about the last day.
+KEEPS_DAYS = "config.materialized:incremental"
+EVERY_DAY = (f"+{KEEPS_DAYS}",)
 
 Report = Callable[[str], None]
 

@@ -1,6 +1,5 @@
 {{ config(
     materialized='incremental',
-    tags='every_day',
     incremental_strategy='delete+insert',
     unique_key=['seen_on', 'activity_date', 'customer_id'],
     on_schema_change='fail',

@@ -1,6 +1,5 @@
 {{ config(
     materialized='incremental',
-    tags='every_day',
     incremental_strategy='append',
     on_schema_change='fail',
     pre_hook="{{ forget('as_of_date') }}"

@@ -1,6 +1,5 @@
 {{ config(
     materialized='incremental',
-    tags='every_day',
     incremental_strategy='delete+insert',
     unique_key=['as_of_date'],
     on_schema_change='append_new_columns',

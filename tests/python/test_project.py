@@ -70,14 +70,6 @@ def test_models_name_what_they_read_on_some_days_only(manifest: dict) -> None:
     assert unnamed == []
 
 
-def test_what_keeps_days_is_built_for_every_day(manifest: dict) -> None:
-    """A part of a backfill builds what has the tag."""
-    models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
-    keeping = {node["name"] for node in models if node["config"]["materialized"] == "incremental"}
-    tagged = {node["name"] for node in models if "every_day" in node["config"]["tags"]}
-    assert tagged == keeping
-
-
 def test_no_model_reads_the_clock() -> None:
     found = []
     for folder in ("models", "macros"):
