@@ -350,7 +350,19 @@ def _load_cut_points(
         )
         source = "frozen_features"
     connection.execute(f"create table rule_cut_points as {_rule_cut_points(sides, source)}")
+    if frozen:
+        _keep_frozen(connection, f"{warehouse}.segmentations.rule_cut_points", days)
     connection.execute(f"create table score_cut_points as {_score_cut_points(sides[0].known, source)}")
+
+
+def _keep_frozen(connection: duckdb.DuckDBPyConnection, kept: str, days: str) -> None:
+    """Take what the warehouse keeps of frozen days: those who left since then are in it, as in a run."""
+    there = connection.table(kept).columns
+    for column in set(connection.table("rule_cut_points").columns) & set(there) - {"as_of_date"}:
+        connection.execute(
+            f"update rule_cut_points set {column} = coalesce(kept.{column}, rule_cut_points.{column}) "
+            f"from {kept} as kept where kept.as_of_date = rule_cut_points.as_of_date and kept.as_of_date in ({days})"
+        )
 
 
 def _rule_cut_points(sides: tuple[Rules, ...], source: str) -> str:

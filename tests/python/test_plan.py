@@ -2,11 +2,13 @@
 
 import copy
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -311,6 +313,20 @@ def test_cut_points_frozen_on_a_day_of_the_history_are_read_from_it(project: Pro
     metas["seg_deals"]["cut_points"] = {"frozen_on": "2020-01-01"}
     with pytest.raises(RunStopped, match="before the history begins"):
         make_plan(project, metas=metas)
+
+
+def test_frozen_cut_points_are_those_that_are_kept_whoever_left_since(
+    project: Project, metas: dict[str, Any], tmp_path: Path
+) -> None:
+    """They were once computed of those who are customers today, and the plan told other moves than a run would make."""
+    metas["seg_deals"]["cut_points"] = {"frozen_on": "2024-04-01"}
+    (before,) = make_plan(project, metas=metas).changes
+    copied = replace(project, warehouse=tmp_path / project.warehouse.name)
+    shutil.copyfile(project.warehouse, copied.warehouse)
+    with duckdb.connect(str(copied.warehouse)) as connection:
+        connection.execute("delete from features.measure_changes where customer_id % 3 = 0")
+    (after,) = make_plan(copied, metas=metas).changes
+    assert after.moves == before.moves
 
 
 def test_a_feature_that_the_release_has_not_is_named(project: Project, metas: dict[str, Any]) -> None:
