@@ -16,7 +16,7 @@ from prefect import flow
 from flows.steps.api import call_flow
 from flows.steps.command import run_command
 from flows.steps.erasure import Erasure, find_customers, is_quoted, key_type_of, read_customers
-from flows.steps.errors import RunStopped
+from flows.steps.errors import RunStopped, first_line
 from flows.steps.lock import held_open, is_lock_conflict
 from flows.steps.pipeline import CONSOLE, Job, run_flow, tidy
 from flows.steps.project import Project
@@ -53,8 +53,7 @@ def _find(project: Project, customers: str, reason: str) -> Job | str:
         if is_lock_conflict(error):
             raise RunStopped(held_open(project.warehouse, error)) from error
         raise RunStopped(
-            f"The warehouse {project.warehouse} cannot be read: {str(error).splitlines()[0]}. "
-            "`make doctor` says what to do."
+            f"The warehouse {project.warehouse} cannot be read: {first_line(error)}. `make doctor` says what to do."
         ) from error
     if unknown := len(keys) - len(found):
         CONSOLE.print(f"{unknown:,} of these {len(keys):,} customers are in no table of the warehouse.")

@@ -23,9 +23,7 @@ def main() -> int:
     )
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, as for flows.daily")
     arguments = parser.parse_args()
-    return run_command(
-        lambda: explanation_of(arguments.customer, arguments.as_of, Project.with_vars(arguments.vars))
-    )
+    return run_command(lambda: explanation_of(arguments.customer, arguments.as_of, Project.with_vars(arguments.vars)))
 
 
 def explanation_of(customer: str, as_of: date | None = None, project: Project | None = None) -> str:

@@ -16,6 +16,7 @@ import duckdb
 from flows.steps.command import run_command
 from flows.steps.lock import warehouse_lock
 from flows.steps.operations_log import Run, read_runs
+from flows.steps.pipeline import tidy
 from flows.steps.project import Project, shown
 from flows.steps.release import current_release, roll_back
 from flows.steps.rewrite import how_to_restate_back, restated_since
@@ -26,6 +27,8 @@ def rollback(to: str | None = None) -> str:
     """Make the release before the current one, or the one named `to`, the current one."""
     project = Project()
     with warehouse_lock(project.warehouse):
+        # What a run that was killed had released counts as released, before readers see another release.
+        tidy(project)
         runs = _runs(project)
         release = roll_back(project.serving, to)
         log_rollback(project, release)

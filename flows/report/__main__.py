@@ -1,16 +1,14 @@
 """Writes a release's report anew: python -m flows.report FOLDER [--release NAME] [--interactive]."""
 
 import argparse
-import json
 import sys
-from datetime import date
 from pathlib import Path
 
 from flows.report import page
 from flows.steps.command import run_command
 from flows.steps.errors import RunStopped
 from flows.steps.project import Project
-from flows.steps.release import current_release, list_releases
+from flows.steps.release import current_release, day_of, list_releases
 
 
 def main() -> int:
@@ -46,12 +44,8 @@ def report_of(folder: Path, name: str | None = None, interactive: bool = False, 
         raise RunStopped(f"{folder} lies among the releases, which never change. Name another folder.")
     (release,) = chosen
     before = releases[: releases.index(release)]
-    as_of_before = _as_of(before[-1]) if before else None
+    as_of_before = day_of(before[-1]) if before else None
     return str(page.write(release / "tessera.duckdb", folder, release.name, as_of_before, interactive))
-
-
-def _as_of(release: Path) -> date:
-    return date.fromisoformat(json.loads((release / "manifest.json").read_text())["as_of_date"])
 
 
 if __name__ == "__main__":

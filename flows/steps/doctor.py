@@ -10,6 +10,7 @@ import os
 import platform
 import shutil
 import statistics
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -23,7 +24,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from flows.rules.definitions import parse
-from flows.steps.errors import RunStopped
+from flows.steps.errors import RunStopped, first_line
 from flows.steps.holders import Holder, holders
 from flows.steps.operations_log import BUILDS, UNFINISHED, WINDOW, Run, published_by, read_runs
 from flows.steps.project import ROOT, Project
@@ -160,7 +161,7 @@ def _findings(name: str, check: Callable[[Facts], Iterator[Finding]], facts: Fac
     try:
         return list(check(facts))
     except (OSError, duckdb.Error, yaml.YAMLError, RunStopped, ValueError, LookupError, TypeError) as error:
-        found = f"{type(error).__name__}: {_first_line(error)}"
+        found = f"{type(error).__name__}: {first_line(error)}"
         return [_problem(name, "not_checked", found, "Look at the other findings first; they may be the cause.")]
 
 
@@ -216,7 +217,7 @@ def _failures(runs: list[Run]) -> Iterator[Finding]:
     if not_begun:
         found = (
             f"Since the last release {len(not_begun)} runs stopped before they had found their days, the last, "
-            f"{not_begun[-1].run_id}, so: {_first_line(not_begun[-1].message)}"
+            f"{not_begun[-1].run_id}, so: {first_line(not_begun[-1].message)}"
         )
         yield _problem("runs", "run_not_begun", found, f"{cause}: make run. The next release ends this warning.")
 
@@ -226,7 +227,7 @@ def _has_succeeded(run: Run) -> bool:
 
 
 def _stop_of(run: Run) -> str:
-    return f"Run {run.run_id} ({run.kind}) stopped in {run.stopped_in or 'an unknown step'}: {_first_line(run.message)}"
+    return f"Run {run.run_id} ({run.kind}) stopped in {run.stopped_in or 'an unknown step'}: {first_line(run.message)}"
 
 
 def _run_under_way(facts: Facts) -> Finding:
@@ -288,7 +289,7 @@ def check_warehouse(facts: Facts) -> Iterator[Finding]:
             yield _problem(
                 "warehouse",
                 "warehouse_unreadable",
-                f"DuckDB {duckdb.__version__} cannot read {warehouse}: {_first_line(error)}",
+                f"DuckDB {duckdb.__version__} cannot read {warehouse}: {first_line(error)}",
                 f"Put it back from a backup, or: mv {warehouse} {warehouse}.damaged; {_build_all(facts)}",
             )
         else:
@@ -333,7 +334,7 @@ def check_release(facts: Facts) -> Iterator[Finding]:
         rows = _count_release(current)
     except (OSError, ValueError, LookupError, duckdb.Error) as error:
         away = f"rm {serving / 'current'}; "
-        yield _problem("release", "release_damaged", f"{current.name}: {_first_line(error)}", away + again)
+        yield _problem("release", "release_damaged", f"{current.name}: {first_line(error)}", away + again)
         return
     yield _fine("release", f"{current.name} is whole: {len(rows)} marts, {sum(rows.values()):,} rows.")
 
@@ -429,7 +430,7 @@ def _wrong_with(files: list[Path], table: dict[str, Any]) -> Iterator[str]:
                 )
                 there = {column.lower() for column in rows.columns}
         except duckdb.Error as error:
-            yield f"{file} cannot be read: {_first_line(error)}"
+            yield f"{file} cannot be read: {first_line(error)}"
             continue
         required = [
             column["name"]
@@ -473,9 +474,7 @@ def check_configuration(facts: Facts) -> Iterator[Finding]:
 
 def check_versions(facts: Facts) -> Iterator[Finding]:
     """Whether Python and the packages are those that requirements.lock names."""
-    project = (facts.root / "pyproject.toml").read_text()
-    (line,) = (line for line in project.splitlines() if line.startswith("requires-python"))
-    wanted = line.split('"')[1]
+    wanted = tomllib.loads((facts.root / "pyproject.toml").read_text())["project"]["requires-python"]
     if platform.python_version() not in SpecifierSet(wanted):
         yield _problem(
             "versions",
@@ -605,10 +604,6 @@ def _build_all(facts: Facts) -> str:
 def _existing(place: Path) -> Path:
     """The place, or the nearest folder above it that is there."""
     return next(path for path in (place, *place.parents) if path.exists())
-
-
-def _first_line(text: object) -> str:
-    return (str(text).splitlines() or [""])[0]
 
 
 def _some(names: list[str]) -> str:

@@ -9,7 +9,7 @@ import duckdb
 
 from flows.steps.errors import RunStopped
 from flows.steps.operations_log import read_runs
-from flows.steps.release import forget_before
+from flows.steps.release import catalog_name, forget_before
 from flows.steps.rewrite import Rewrite
 
 # The list of the customers to erase, in the copy of the warehouse while it is worked on; the macros read it.
@@ -82,9 +82,10 @@ class Erasure(Rewrite):
         fresh = self.copy.with_suffix(".fresh")
         with duckdb.connect() as connection:
             # Views name the warehouse as the file is called.
-            connection.execute(f"attach '{self.copy}' as {self.copy.stem} (read_only)")
+            name = catalog_name(self.copy)
+            connection.execute(f"attach '{self.copy}' as {name} (read_only)")
             connection.execute(f"attach '{fresh}' as fresh")
-            connection.execute(f"copy from database {self.copy.stem} to fresh")
+            connection.execute(f"copy from database {name} to fresh")
         fresh.replace(self.copy)
 
 

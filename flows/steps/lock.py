@@ -10,7 +10,7 @@ from typing import TextIO
 
 import duckdb
 
-from flows.steps.errors import RunStopped
+from flows.steps.errors import RunStopped, first_line
 
 # How long to wait for what ends by itself: an orphan that is dying, somebody's query on the warehouse.
 PATIENCE_SECONDS = 30.0
@@ -78,7 +78,7 @@ def wait_until_free(warehouse: Path, report: Callable[[str], None] = print) -> N
         try:
             duckdb.connect(str(warehouse)).close()
         except duckdb.IOException as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             if not is_lock_conflict(error):
                 raise
             if time.monotonic() > deadline:
@@ -99,7 +99,7 @@ def is_lock_conflict(error: Exception) -> bool:
 def held_open(warehouse: Path, error: object) -> str:
     """What to tell about a lock conflict; DuckDB names the process."""
     return (
-        f"The warehouse {warehouse} is held open by another process: {str(error).splitlines()[0]}. Close it there and "
+        f"The warehouse {warehouse} is held open by another process: {first_line(error)}. Close it there and "
         "run again; to read the marts, open the release in serving/current instead."
     )
 

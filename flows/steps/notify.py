@@ -19,8 +19,9 @@ import yaml
 from apprise import Apprise, NotifyType
 
 from flows.steps import operations_log
-from flows.steps.errors import RunStopped
+from flows.steps.errors import RunStopped, first_line
 from flows.steps.project import Project
+from flows.steps.release import day_of
 
 # Alerts that a digest spells out; the others are counted.
 MOST_ALERTS = 20
@@ -111,17 +112,14 @@ def targets() -> dict[str, list[str]]:
     return found
 
 
-def send(urls: Sequence[str], title: str, body: str) -> bool:
-    """Send a message to all URLs; whether all took it."""
+def send(url: str, title: str, body: str) -> bool:
+    """Send a message to a URL; whether it took it."""
     service = Apprise()
-    understood = [service.add(url) for url in urls]
-    return (
-        bool(urls) and all(understood) and bool(service.notify(body=body, title=title, notify_type=NotifyType.WARNING))
-    )
+    return service.add(url) and bool(service.notify(body=body, title=title, notify_type=NotifyType.WARNING))
 
 
 def notify(project: Project, release: Path, run_id: str, report: Callable[[str], None]) -> int:
-    """Send each owner what they have not been told yet, and write down what was sent.
+    """Send each owner what they have not been told yet, and write down what at least one of their URLs took.
 
     Nothing here stops a run: the release is out. What fails is a warning, and tried again after the next run.
 
@@ -133,22 +131,30 @@ def notify(project: Project, release: Path, run_id: str, report: Callable[[str],
         urls = targets()
         if not urls:
             return 0
-        as_of_date = release.name[: len("YYYY-MM-DD")]
+        as_of_date = str(day_of(release))
         for owner, events in news(read_alerts(release), operations_log.told_events(project.warehouse)).items():
             own_urls = urls.get(owner, urls.get("default", []))
             if not own_urls:
                 report(f"warning: {len(events)} alerts for {owner}, for whom TESSERA_NOTIFY has no URL")
                 continue
-            if not send(own_urls, *digest(owner, events, as_of_date)):
+            title, text = digest(owner, events, as_of_date)
+            failed = [number for number, url in enumerate(own_urls, start=1) if not send(url, title, text)]
+            if len(failed) == len(own_urls):
                 report(
                     f"warning: the digest of alerts for {owner} could not be sent; it is tried again after the next run"
                 )
                 continue
+            if failed:
+                # By their places: a URL may hold a password.
+                report(
+                    f"warning: the digest of alerts for {owner} could not be sent to URLs "
+                    f"{', '.join(map(str, failed))} of {len(own_urls)} that TESSERA_NOTIFY has for them; the others "
+                    "took it, and it is not sent again"
+                )
             told = [(alert.alert_id, event) for alert, event in events]
             operations_log.log_notifications(project.warehouse, run_id, owner, told)
             sent += 1
     # Whatever goes wrong between a block and a mail server, the release is out and stays out.
     except Exception as error:
-        said = str(error).splitlines() or [""]
-        report(f"warning: alerts could not be sent: {type(error).__name__}: {said[0]}")
+        report(f"warning: alerts could not be sent: {type(error).__name__}: {first_line(error)}")
     return sent

@@ -63,8 +63,11 @@ def log_run(warehouse: Path, run: Run) -> None:
     """Write a run down, in place of what was written of it before."""
     with duckdb.connect(str(warehouse)) as connection:
         _create_tables(connection)
+        # A process that is killed between the two leaves the row as it was.
+        connection.begin()
         connection.execute("delete from operations.runs where run_id = ?", [run.run_id])
         _insert(connection, "runs", [vars(run)])
+        connection.commit()
 
 
 def log_checks(warehouse: Path, run_id: str, results: Iterable[CheckResult]) -> None:

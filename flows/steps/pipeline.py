@@ -13,7 +13,7 @@ from prefect.artifacts import create_markdown_artifact
 from rich.console import Console
 
 from flows.steps.erasure import Erasure, forget_erased
-from flows.steps.errors import RunStopped
+from flows.steps.errors import RunStopped, first_line
 from flows.steps.lock import held_open, is_lock_conflict, warehouse_lock
 from flows.steps.notify import notify
 from flows.steps.operations_log import utc_now
@@ -133,7 +133,7 @@ def run_flow(kind: Kind, vars: str | None, find: Callable[[Project], Job | str])
             job = find(project)
         except Exception as error:
             # Of one that is kept out the log of runs does not tell: another is under way, and nothing is wrong.
-            log_stop(project, kind, started_at, str(error), in_log_of_runs=is_alone)
+            log_stop(project, kind, started_at, str(error) or first_line(error), in_log_of_runs=is_alone)
             raise
         return job if isinstance(job, str) else run_window(project, job.window, job.kind, job.rewrite)
 
@@ -167,7 +167,7 @@ def run_window(project: Project, window: Window, kind: Kind, rewrite: Rewrite | 
         told = _told(error, published)
         # First, for the log of runs may need the room.
         discard_copy(published)
-        run.end("failed", str(told))
+        run.end("failed", str(told) or first_line(told))
         if told is error:
             raise
         raise told from error
@@ -194,7 +194,7 @@ def _told(error: Exception, warehouse: Path) -> Exception:
         return RunStopped(held_open(warehouse, error))
     if isinstance(error, OSError | duckdb.IOException):
         return RunStopped(
-            f"The disk or the rights to it: {str(error).splitlines()[0]}. Readers see the release before. "
+            f"The disk or the rights to it: {first_line(error)}. Readers see the release before. "
             f"Make room where {warehouse} lies, or give this user the right to write, and run again."
         )
     return error

@@ -1,6 +1,7 @@
 """Where the project's parts lie and how it is set up."""
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,14 @@ from flows.steps.errors import RunStopped
 from flows.steps.variables import invalid_variables
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# A database is called as its file is. These names are taken: by DuckDB, by the databases that a warehouse is copied to,
+# and by schemas in it, which are named without their database.
+TAKEN_NAMES = (
+    *("information_schema", "main", "memory", "system", "temp"),
+    *("fresh", "release"),
+    *("checks", "conformed", "features", "history", "marts", "operations", "segmentations"),
+)
 
 
 def shown(path: Path) -> Path:
@@ -73,8 +82,15 @@ class Project:
         """The project, for a run that is about to begin.
 
         Raises:
-            RunStopped: a variable is not what it must be.
+            RunStopped: a variable is not what it must be, or the warehouse is called what no database can be.
         """
         for wrong in invalid_variables(self.vars, ROOT):
             raise RunStopped(f"{wrong} Set it in dbt_project.yml, or with --vars.")
+        name = self.warehouse.stem
+        if name.lower() in TAKEN_NAMES or not re.fullmatch(r"[\w -]+", name):
+            raise RunStopped(
+                f"The warehouse {self.warehouse} cannot be called '{name}', for its database is called so, too. Set "
+                "TESSERA_WAREHOUSE to a file whose name has letters, digits, blanks, - and _ before .duckdb, and is "
+                f"none of {', '.join(TAKEN_NAMES)}."
+            )
         return self

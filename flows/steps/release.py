@@ -29,7 +29,7 @@ from pathlib import Path
 
 import duckdb
 
-from flows.steps.errors import RunStopped
+from flows.steps.errors import RunStopped, first_line
 
 BUILDING = ".building-"
 LEAVING = ".leaving-"
@@ -61,7 +61,7 @@ def publish(
         RunStopped: the release could not be written (no space, no permission, ...); the current one is as it was.
     """
     releases = serving / "releases"
-    name = f"{as_of_date}-{run_id}"
+    name = release_name(as_of_date, run_id)
     building = releases / f"{BUILDING}{name}"
     is_switching = False
     try:
@@ -92,7 +92,7 @@ def publish(
             with suppress(OSError):
                 sweep(serving)
         raise RunStopped(
-            f"The release {releases / name} could not be written: {str(error).splitlines()[0]}. "
+            f"The release {releases / name} could not be written: {first_line(error)}. "
             "Readers still see the release before it. Make room there, or give this user the right to write, "
             "and run again."
         ) from error
@@ -127,6 +127,11 @@ def list_releases(serving: Path) -> list[Path]:
         return []
     whole = (path for path in folder.iterdir() if not path.name.startswith(".") and (path / "manifest.json").is_file())
     return sorted(whole, key=run_of)
+
+
+def release_name(day: date, run_id: str) -> str:
+    """The name of the release that a run makes as of a day."""
+    return f"{day}-{run_id}"
 
 
 def run_of(release: Path) -> str:
@@ -184,6 +189,11 @@ def make_current(serving: Path) -> None:
     _turn_to(serving / NEXT, serving)
 
 
+def catalog_name(warehouse: Path) -> str:
+    """The name that views in a warehouse call it by, quoted: its file's, which need not be a word of SQL's."""
+    return '"' + warehouse.stem.replace('"', '""') + '"'
+
+
 def mart_names(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
     """The marts of an attached warehouse or release."""
     tables = connection.sql("from information_schema.tables")
@@ -201,9 +211,10 @@ def _copy_marts(warehouse: Path, folder: Path) -> dict[str, int]:
         connection.execute(f"attach '{folder / 'tessera.duckdb'}' as release")
         connection.execute("create schema release.marts")
         # Views name the warehouse as the file is called.
-        connection.execute(f"attach '{warehouse}' as {warehouse.stem} (read_only)")
+        name = catalog_name(warehouse)
+        connection.execute(f"attach '{warehouse}' as {name} (read_only)")
         for mart in mart_names(connection, warehouse.stem):
-            connection.execute(f"create table release.marts.{mart} as from {warehouse.stem}.marts.{mart}")
+            connection.execute(f"create table release.marts.{mart} as from {name}.marts.{mart}")
             copied = connection.sql(f"from release.marts.{mart}")
             copied.write_parquet(str(folder / "parquet" / f"{mart}.parquet"))
             rows[mart] = len(copied)

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from flows.steps.operations_log import Run, read_runs
-from flows.steps.release import make_current, run_of, waiting_release
+from flows.steps.release import make_current, release_name, run_of, waiting_release
 from flows.steps.window import Window
 
 FOLDER = "restating"
@@ -93,7 +93,7 @@ def finish_switch(warehouse: Path, serving: Path) -> None:
         return
     # The copy's log of runs says that it was releasing; that of the warehouse before it does not know.
     rewritten = [run for run in read_runs(warehouse) if run.kind in REWRITES and run.status == "releasing"]
-    if any(waiting.name == f"{run.last_as_of_date}-{run.run_id}" for run in rewritten):
+    if any(waiting.name == release_name(run.last_as_of_date, run.run_id) for run in rewritten):
         make_current(serving)
 
 

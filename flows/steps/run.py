@@ -6,24 +6,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 import duckdb
-import yaml
 
 from expectations.parameters import InputParameters, Parameters
 from expectations.runner import CheckResult, Gate, describe, failures
-from flows.rules.definitions import Definition, parse
+from flows.rules.definitions import Definition, parse, segments_of
 from flows.rules.macros import RuleError
 from flows.steps import dbt, operations_log, release
 from flows.steps.erasure import Erasure, forget_erased
-from flows.steps.errors import RunStopped
+from flows.steps.errors import RunStopped, first_line
 from flows.steps.lock import wait_until_free
-from flows.steps.project import ROOT, Project
+from flows.steps.project import Project
 from flows.steps.rewrite import Rewrite, finish_switch
 from flows.steps.run_log import RunLog, forget_logs, log_file, read_events
 from flows.steps.window import ONE_DAY, Window, check_history, last_published
@@ -114,7 +113,7 @@ class Run:
             settle(replace(self.project, warehouse=warehouse), but=self.run_id)
         except duckdb.Error as error:
             raise RunStopped(
-                f"The warehouse {warehouse} cannot be opened for writing: {str(error).splitlines()[0]}. "
+                f"The warehouse {warehouse} cannot be opened for writing: {first_line(error)}. "
                 "`make doctor` says who holds it or what is wrong with it, and what to do."
             ) from error
 
@@ -162,7 +161,7 @@ class Run:
             self._check_rules_are_released()
             self._run_dbt([*dbt.dbt_arguments("run-operation", self.project), "erase_customers"], self.window)
         with self.step("models"):
-            last_day = dbt.dbt_arguments("run", self.project, exclude=(*dbt.INPUTS, "config.materialized:incremental"))
+            last_day = dbt.dbt_arguments("run", self.project, exclude=(*dbt.INPUTS, dbt.KEEPS_DAYS))
             self._run_dbt(last_day, self.window)
             tests = dbt.dbt_arguments("test", self.project, exclude=dbt.INPUTS)
             self._run_dbt(tests, self.window, {"TESSERA_TESTED_DAYS": "all"})
@@ -190,7 +189,7 @@ class Run:
             RunStopped: a check of severity error did not pass.
         """
         with self.step("mart checks"):
-            self._judge(self.gate.run("marts", segments=defined_segments(self.project)))
+            self._judge(self.gate.run("marts", segments=segments_of(self.definitions)))
 
     def publish(self) -> Path:
         """Release the marts and write the run down; returns the release's folder."""
@@ -215,7 +214,7 @@ class Run:
             forget_erased(self.published_warehouse, self.project.serving)
             self.forget_old()
         except (OSError, duckdb.Error) as error:
-            self.report(f"warning: released, but what is old could not be removed: {str(error).splitlines()[0]}")
+            self.report(f"warning: released, but what is old could not be removed: {first_line(error)}")
         return folder
 
     def _write_pages(self, folder: Path) -> None:
@@ -226,7 +225,7 @@ class Run:
         page.write(
             folder / "tessera.duckdb",
             folder / "report",
-            name=f"{self.window.last}-{self.run_id}",
+            name=release.release_name(self.window.last, self.run_id),
             previous_as_of=last_published(self.project),
         )
 
@@ -257,9 +256,11 @@ class Run:
         )
 
     def end(self, status: str, message: str | None = None) -> None:
-        """Write down how the run ended, and close its log."""
-        # Where even the warehouse cannot be written, what stopped the run is still what has to be told.
+        """Write down how the run ended, and close its log; one that readers have the release of is released."""
         if status != "released":
+            if _is_seen(self.project, self.window.last, self.run_id):
+                status, message = "released", self.rewrite and self.rewrite.note
+            # Where even the warehouse cannot be written, what stopped the run is still what has to be told.
             with suppress(duckdb.Error, OSError):
                 self._log_end(status, message)
         self.events.write(
@@ -275,12 +276,12 @@ class Run:
         warehouse = self.published_warehouse
         runs = operations_log.read_runs(warehouse) if warehouse.is_file() else []
         logged = next((run.status for run in runs if run.run_id == self.run_id), None)
-        # Readers have its release. Or they will: a rewrite says in its copy alone that it is releasing, so this one has
-        # become the warehouse, and the next run lets readers see it.
-        if logged == "released" or (self.rewrite and logged == "releasing"):
+        # That is written. Or readers will have its release: a rewrite says in its copy alone that it is releasing, so
+        # this one has become the warehouse, and the next run lets readers see it.
+        if logged == "released" or (status != "released" and self.rewrite and logged == "releasing"):
             return
         self.log(status, message)
-        if self.rewrite:
+        if status != "released" and self.rewrite:
             # Its copy goes; what it found stays.
             operations_log.log_checks(warehouse, self.run_id, self.results)
 
@@ -450,10 +451,15 @@ def settle(project: Project, but: str | None = None) -> None:
             operations_log.log_run(project.warehouse, _ended(project, run))
 
 
+def _is_seen(project: Project, last_day: date, run_id: str) -> bool:
+    """Whether readers see the release of a run."""
+    current = release.current_release(project.serving)
+    return current is not None and current.name == release.release_name(last_day, run_id)
+
+
 def _ended(project: Project, run: operations_log.Run) -> operations_log.Run:
     """A run that was killed: released where readers have its release, else interrupted, by what its log says."""
-    current = release.current_release(project.serving)
-    if current and current.name == f"{run.last_as_of_date}-{run.run_id}":
+    if _is_seen(project, run.last_as_of_date, run.run_id):
         return replace(run, status="released")
     events = read_events(log_file(project.logs, run.run_id))
     step = next((event["step"] for event in reversed(events) if event["event"] == "step_begun"), None)
@@ -480,14 +486,3 @@ def mart_rows(warehouse: Path) -> dict[str, int]:
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         marts = release.mart_names(connection, warehouse.stem)
         return {mart: len(connection.sql(f"from marts.{mart}")) for mart in marts}
-
-
-def defined_segments(project: Project) -> dict[str, list[str]]:
-    """The segments of every segmentation whose history is kept, as their YAML lists them."""
-    segments = {}
-    for path in sorted((ROOT / "models" / "segmentations").glob("*.yml")):
-        for model in yaml.safe_load(path.read_text()).get("models", []):
-            definition = model.get("config", {}).get("meta", {}).get("segmentation")
-            if definition and model["name"] in project.vars["segmentations"]:
-                segments[model["name"]] = [segment["name"] for segment in definition["segments"]]
-    return segments

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import yaml
 
-from flows.steps.errors import RunStopped
+from flows.steps.errors import RunStopped, first_line
 from flows.steps.lock import wait_until_free
 from flows.steps.operations_log import published_by, read_runs
 from flows.steps.project import ROOT, Project
@@ -97,7 +97,7 @@ def last_published(project: Project) -> date | None:
     except duckdb.Error as error:
         raise RunStopped(
             f"Readers see no release in {project.serving}, and the warehouse {project.warehouse}, whose log knows what "
-            f"was published, cannot be read: {str(error).splitlines()[0]}. `make doctor` says what to do."
+            f"was published, cannot be read: {first_line(error)}. `make doctor` says what to do."
         ) from error
     published = published_by(runs)
     if published:
@@ -159,7 +159,7 @@ def check_history(warehouse: Path, window: Window) -> None:
         has = (
             f"its history ends on {built}" if built else "there is no history in it" if warehouse.is_file() else "gone"
         )
-        first = built + ONE_DAY if built else window.history_start
+        first = max(window.history_start, built + ONE_DAY) if built else window.history_start
         raise RunStopped(
             f"The history up to {before} is not in the warehouse {warehouse}: {has}. Put it back from a backup, or "
             f"build what is lost from the sources of today: python -m flows.backfill --first {first}"
@@ -181,7 +181,6 @@ def source_days(project: Project, now: datetime) -> SourceDays:
         source_zone = ZoneInfo(table["config"]["meta"].get("timezone", project.vars["timezone"]))
         column = table["config"]["loaded_at_field"]
         file = _source_file(system, project)
-        stamp = f"try_cast({column} as timestamp)"
         limit = now.astimezone(source_zone).replace(tzinfo=None)
         try:
             with duckdb.connect() as connection:
@@ -190,6 +189,8 @@ def source_days(project: Project, now: datetime) -> SourceDays:
                     if file.suffix == ".csv"
                     else connection.read_parquet(str(file))
                 )
+                kinds = dict(zip(map(str.lower, rows.columns), map(str, rows.types), strict=True))
+                stamp = f"try_cast({wall_clock(column, kinds.get(column), source_zone)} as timestamp)"
                 past = rows.filter(f"{stamp} <= timestamp '{limit}'")
                 oldest_stamp, newest_stamp = past.aggregate(f"min({stamp}), max({stamp})").fetchone()
         except duckdb.BinderException as error:
@@ -199,7 +200,7 @@ def source_days(project: Project, now: datetime) -> SourceDays:
             ) from error
         except duckdb.Error as error:
             raise RunStopped(
-                f"source '{system}', table 'transactions': {file} cannot be read: {str(error).splitlines()[0]}. "
+                f"source '{system}', table 'transactions': {file} cannot be read: {first_line(error)}. "
                 "If the file was cut off, deliver it again."
             ) from error
         if newest_stamp is None:
@@ -208,6 +209,17 @@ def source_days(project: Project, now: datetime) -> SourceDays:
         newest.append(newest_stamp.replace(tzinfo=source_zone).astimezone(zone).date())
     last = max(newest) if project.vars["newest_day_is_complete"] else max(newest) - ONE_DAY
     return SourceDays(min(first), last)
+
+
+def wall_clock(column: str, kind: str | None, zone: ZoneInfo) -> str:
+    """What the macro of this name says, for a run that does not know yet whether macros and rules can be read."""
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"timezone('{zone}', {column})"
+    if kind == "VARCHAR":
+        has_offset = f"length({column}) > 16 and regexp_matches({column}, '(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)$')"
+        there = f"cast(timezone('{zone}', try_cast({column} as timestamptz)) as varchar)"
+        return f"case when {has_offset} then {there} else {column} end"
+    return column
 
 
 def history_start(project: Project, days: SourceDays) -> date:
@@ -236,7 +248,7 @@ def _first_published(project: Project) -> date | None:
         built = built_days(project.warehouse) if last_published(project) else None
     except duckdb.Error as error:
         raise RunStopped(
-            f"The published history cannot be read: {str(error).splitlines()[0]}. `make doctor` says what to do."
+            f"The published history cannot be read: {first_line(error)}. `make doctor` says what to do."
         ) from error
     return built[0] if built else None
 

@@ -309,7 +309,8 @@ def _(shop: Shop, folder: Path, _stack: ExitStack) -> Facts:
 @trouble("python_other", "the project needs >=3.99", "make setup")
 def _(shop: Shop, folder: Path, _stack: ExitStack) -> Facts:
     root = copy_of_checkout(folder)
-    edited(root / "pyproject.toml", ">=3.11,<3.12", ">=3.99")
+    # As TOML allows it.
+    edited(root / "pyproject.toml", 'requires-python = ">=3.11,<3.12"', "requires-python='>=3.99'")
     return facts_of(shop, root)
 
 

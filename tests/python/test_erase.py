@@ -15,6 +15,7 @@ from shop import HISTORY_START, TAKEN_OUT, take_out
 
 from flows.daily import daily
 from flows.erase import erase
+from flows.rollback import rollback
 from flows.steps.dbt import dbt_arguments, run_dbt
 from flows.steps.erasure import QUOTED, QUOTING, Erasure, find_customers, read_customers
 from flows.steps.errors import RunStopped
@@ -194,6 +195,18 @@ def test_releases_that_a_killed_erasure_did_not_remove_go_with_the_next_run(shop
     assert list_releases(shop.serving) == [(shop.serving / "current").resolve()]
 
 
+def test_rollback_after_an_erasure_that_was_killed_does_not_show_the_customers_again(shop: Shop) -> None:
+    """Readers had the erasure's release, but it had not said so yet: the next run then called it interrupted."""
+    (run,) = read_runs(shop.warehouse)
+    old = shop.serving / "releases" / "2024-04-08-20240409T000000Z"
+    shutil.copytree((shop.serving / "current").resolve(), old)
+    log_run(shop.warehouse, replace(run, kind="erase", status="releasing"))
+    with pytest.raises(RunStopped, match="There is no release before the current one"):
+        rollback()
+    assert not old.exists()
+    assert [each.status for each in read_runs(shop.warehouse)] == ["released"]
+
+
 def test_asking_again_finishes_an_erasure_that_was_killed_around_its_switch(shop: Shop) -> None:
     """It said that there was nothing to erase, while readers still saw the release with the customers."""
     first = (shop.serving / "current").resolve()
@@ -258,7 +271,7 @@ def test_keys_are_found_where_checks_quote_them(text: str, keys: list[str]) -> N
 
 
 def test_the_file_of_the_warehouse_does_not_keep_what_was_deleted_from_it(tmp_path: Path) -> None:
-    erasure = Erasure(tmp_path / "tessera.duckdb", "asked for", ("forget-me-4711",), "varchar", found=1)
+    erasure = Erasure(tmp_path / "tessera-prod.duckdb", "asked for", ("forget-me-4711",), "varchar", found=1)
     with duckdb.connect(str(erasure.published)) as connection:
         for table, column in QUOTING.items():
             connection.execute(f"create schema if not exists {table.split('.')[0]}")
@@ -268,7 +281,7 @@ def test_the_file_of_the_warehouse_does_not_keep_what_was_deleted_from_it(tmp_pa
         # In the middle of the file, whose end is cut off where it is free.
         connection.execute("insert into marts.customers values ('forget-me-4711')")
         connection.execute("insert into marts.customers select 'customer-' || i from range(300000) as numbers (i)")
-        connection.execute("create view marts.everybody as from tessera.marts.customers")
+        connection.execute('create view marts.everybody as from "tessera-prod".marts.customers')
     erasure.begin()
     with duckdb.connect(str(erasure.copy)) as connection:
         connection.execute("delete from marts.customers where customer_id = 'forget-me-4711'")

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,23 +16,25 @@ from types import SimpleNamespace
 import duckdb
 import pytest
 import yaml
-from conftest import NEXT_DAY, PUBLISHED, Shop
+from apprise import Apprise
+from conftest import NEXT_DAY, PUBLISHED, Shop, rows
 from shop import HISTORY_START, write_shop
 
 from expectations.parameters import MartParameters, Parameters
 from expectations.runner import CheckResult
 from flows.daily import daily
+from flows.rollback import rollback
 from flows.rules.macros import macros
-from flows.steps import lock, operations_log
+from flows.steps import lock, notify, operations_log, release
 from flows.steps.doctor import STATES
-from flows.steps.errors import RunStopped
+from flows.steps.errors import RunStopped, first_line
 from flows.steps.operations_log import SOURCES, log_run, read_runs
 from flows.steps.pipeline import tidy
 from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release
 from flows.steps.run import Run
 from flows.steps.run_log import RunLog, read_events
-from flows.steps.window import Window
+from flows.steps.window import Window, check_history
 
 STEPS = ["inputs", "input checks", "models", "mart checks", "release"]
 NEW_COLUMNS = ("duration_seconds", "stopped_in", "seconds_by_step", "rule_versions", "days_built", "customers")
@@ -136,6 +140,22 @@ def test_step_that_succeeds_when_tried_again_is_not_where_the_run_stopped(tmp_pa
     assert logged(run).stopped_in is None
 
 
+def test_row_of_a_run_is_kept_where_the_process_ends_while_it_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was deleted and then written again: a run killed between was never marked as interrupted, nor as released."""
+
+    def stop(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    run = new_run(tmp_path)
+    run.begin()
+    monkeypatch.setattr(operations_log, "_insert", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run.log("failed")
+    assert logged(run).status == "running"
+
+
 def killed(folder: Path) -> str:
     """A run in a process of its own that is killed in its models; returns its id."""
     code = (
@@ -206,6 +226,18 @@ def test_run_killed_after_its_release_is_called_released_by_a_next_one_with_noth
     assert logged(run).status == "released"
 
 
+def test_rollback_after_a_restatement_that_was_killed_says_that_the_warehouse_keeps_it(shop: Shop) -> None:
+    """Readers had its release, but it had not said so yet, and was called interrupted after the rollback."""
+    (run,) = read_runs(shop.warehouse)
+    before = shop.serving / "releases" / "2024-04-08-20240409T000000Z"
+    shutil.copytree((shop.serving / "current").resolve(), before)
+    log_run(shop.warehouse, replace(run, kind="restate", status="releasing"))
+    told = rollback()
+    assert told.startswith(f"Readers now see {before}\nwarning: The warehouse keeps what was restated")
+    assert f"{HISTORY_START} to {PUBLISHED} (run {run.run_id})" in told
+    assert [each.kind for each in read_runs(shop.warehouse) if each.status == "released"] == ["restate", "rollback"]
+
+
 def test_run_that_is_cancelled_says_so_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from flows.steps import pipeline
 
@@ -218,6 +250,31 @@ def test_run_that_is_cancelled_says_so_itself(tmp_path: Path, monkeypatch: pytes
         pipeline.run_window(project, Window(NEXT_DAY, NEXT_DAY, HISTORY_START), "daily")
     (row,) = read_runs(project.warehouse)
     assert (row.status, row.message) == ("interrupted", "Stopped from outside (KeyboardInterrupt).")
+
+
+def test_run_that_is_cancelled_after_readers_have_its_release_is_released(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was called interrupted for ever, and its day unpublished as soon as its release was lost."""
+    from flows.steps import pipeline
+
+    def cancel(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    project = new_run(tmp_path).project
+    with duckdb.connect(str(project.warehouse)) as connection:
+        connection.execute("create schema marts; create table marts.dim_customers as from range(3)")
+    for name in ("build_inputs", "check_inputs", "build_marts", "check_marts"):
+        monkeypatch.setattr(pipeline, name, lambda _run: None)
+    monkeypatch.setattr(pipeline, "publish", lambda run: run.publish())
+    monkeypatch.setattr(Run, "_write_pages", lambda _run, _folder: None)
+    monkeypatch.setattr(release, "_forget_old", cancel)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run_window(project, Window(NEXT_DAY, NEXT_DAY, HISTORY_START), "daily")
+    (row,) = read_runs(project.warehouse)
+    assert (row.status, row.message, row.customers) == ("released", None, 3)
+    assert operations_log.published_by([row]) == NEXT_DAY
+    assert read_events(project.logs / "runs" / f"{row.run_id}.jsonl")[-1]["status"] == "released"
 
 
 def test_run_whose_warehouse_stays_open_elsewhere_stops_and_names_the_process(
@@ -237,6 +294,89 @@ def test_run_whose_warehouse_stays_open_elsewhere_stops_and_names_the_process(
         with pytest.raises(RunStopped, match=rf"held open by another process.*PID {other.pid}"):
             run.begin()
         other.stdin.close()
+
+
+def test_error_that_says_nothing_is_told_by_its_name() -> None:
+    """A timeout of the disk has no text: what wanted its first line failed, and the run was not written down."""
+    assert first_line(ValueError("what\nand where")) == "what"
+    assert first_line(TimeoutError()) == "TimeoutError"
+    assert first_line(OSError("\n")) == "OSError"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(TimeoutError, "The disk or the rights to it: TimeoutError"), (AssertionError, "AssertionError")],
+)
+def test_run_that_an_error_without_a_text_stops_is_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception], told: str
+) -> None:
+    from flows.steps import pipeline
+
+    def stop(_run: Run) -> None:
+        raise error
+
+    project = new_run(tmp_path).project
+    monkeypatch.setattr(pipeline, "build_inputs", stop)
+    with pytest.raises((RunStopped, AssertionError)):
+        pipeline.run_window(project, Window(NEXT_DAY, NEXT_DAY, HISTORY_START), "daily")
+    (row,) = read_runs(project.warehouse)
+    assert row.status == "failed"
+    assert row.message.startswith(told)
+
+
+def test_digest_that_one_of_the_urls_of_an_owner_takes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one URL failed, the others got the same digest after every run, longer each time."""
+    monkeypatch.setenv("TESSERA_NOTIFY", "{default: ['json://broken', 'json://good', 'nonsense://secret']}")
+    sent = []
+
+    def take(service: Apprise, **_message: object) -> bool:
+        sent.extend(service.urls())
+        return "broken" not in str(service.urls())
+
+    monkeypatch.setattr(Apprise, "notify", take)
+    alert = notify.Alert(
+        "a1", "size", "seg_x", "big", "customers", 120.0, 100.0, NEXT_DAY, "open", "kim@x.org", "docs/operations.md"
+    )
+    monkeypatch.setattr(notify, "read_alerts", lambda _release: [alert])
+    project, said = new_run(tmp_path).project, []
+    folder = project.serving / "releases" / f"{NEXT_DAY}-run"
+    assert notify.notify(project, folder, "run", said.append) == 1
+    assert operations_log.told_events(project.warehouse) == {("a1", "opened")}
+    assert said == [
+        "warning: the digest of alerts for kim@x.org could not be sent to URLs 1, 3 of 3 that TESSERA_NOTIFY has for "
+        "them; the others took it, and it is not sent again"
+    ]
+    assert notify.notify(project, folder, "later", said.append) == 0
+    assert len(sent) == 2
+
+
+def test_history_that_ends_before_it_is_to_begin_is_built_from_its_beginning_on(tmp_path: Path) -> None:
+    """The message named the day after the last one built, which the backfill then refused."""
+    warehouse = tmp_path / "tessera.duckdb"
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("create schema history")
+        connection.execute("create table history.segmentation_days as select date '2024-03-01' as as_of_date")
+    with pytest.raises(RunStopped, match=f"ends on 2024-03-01.*flows.backfill --first {HISTORY_START}$"):
+        check_history(warehouse, Window(NEXT_DAY, NEXT_DAY, HISTORY_START))
+
+
+@pytest.mark.parametrize("name", ["tessera-prod", "order", "1 of 2"])
+def test_warehouse_may_have_a_name_that_sql_takes_in_quotes_only(tmp_path: Path, name: str) -> None:
+    """A run of tessera-prod.duckdb stopped at its release, when all was built."""
+    project = Project(warehouse=tmp_path / f"{name}.duckdb", serving=tmp_path / "serving").checked()
+    with duckdb.connect(str(project.warehouse)) as connection:
+        connection.execute("create schema marts; create table marts.days as select 1 as number")
+        connection.execute(f'create view marts.same_days as from "{name}".marts.days')
+    made = release.publish(
+        project.warehouse, project.serving, NEXT_DAY, "run", "test", ["files"], 5, lambda _folder: None
+    )
+    assert rows(made / "tessera.duckdb", "from marts.same_days") == [(1,)]
+
+
+@pytest.mark.parametrize("name", ["release", "Fresh", "system", "memory", "marts", "tessera.prod", "it's", ".hidden"])
+def test_warehouse_with_a_name_that_no_database_can_have_stops_a_run_before_anything(name: str) -> None:
+    with pytest.raises(RunStopped, match=re.escape(f"cannot be called '{Path(f'{name}.duckdb').stem}'")):
+        Project(warehouse=ROOT / f"{name}.duckdb").checked()
 
 
 def stopped_logs(shop: Shop) -> list[dict]:
