@@ -15,6 +15,7 @@ from flows.rules.proofs import Difference, FixedClause, Unreachable, difference,
 from flows.rules.replay import Replay, replay
 from flows.steps.errors import RunStopped
 from flows.steps.project import Project
+from flows.steps.release import catalog_name
 from flows.steps.window import published_date
 
 SHOWN_CUSTOMERS = 10
@@ -388,7 +389,7 @@ def _score_cut_points(known: Any, source: str) -> str:
 
 def _attach_warehouse(connection: duckdb.DuckDBPyConnection, project: Project, why: str) -> str:
     """Attach the warehouse for reading, under the name of its file, which its views know it by; returns the name."""
-    name = project.warehouse.stem
+    name = catalog_name(project.warehouse)
     try:
         connection.execute(f"attach if not exists '{project.warehouse}' as {name} (read_only)")
     except duckdb.Error as error:
