@@ -87,10 +87,11 @@ class Project:
         for wrong in invalid_variables(self.vars, ROOT):
             raise RunStopped(f"{wrong} Set it in dbt_project.yml, or with --vars.")
         name = self.warehouse.stem
-        if name.lower() in TAKEN_NAMES or not re.fullmatch(r"[\w -]+", name):
+        taken = (*TAKEN_NAMES, *(f"raw_{system}" for system in self.vars["sources"]))
+        if name.lower() in taken or not re.fullmatch(r"[\w -]+", name):
             raise RunStopped(
                 f"The warehouse {self.warehouse} cannot be called '{name}', for its database is called so, too. Set "
                 "TESSERA_WAREHOUSE to a file whose name has letters, digits, blanks, - and _ before .duckdb, and is "
-                f"none of {', '.join(TAKEN_NAMES)}."
+                f"none of {', '.join(taken)}."
             )
         return self

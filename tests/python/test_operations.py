@@ -373,7 +373,9 @@ def test_warehouse_may_have_a_name_that_sql_takes_in_quotes_only(tmp_path: Path,
     assert rows(made / "tessera.duckdb", "from marts.same_days") == [(1,)]
 
 
-@pytest.mark.parametrize("name", ["release", "Fresh", "system", "memory", "marts", "tessera.prod", "it's", ".hidden"])
+@pytest.mark.parametrize(
+    "name", ["release", "Fresh", "system", "marts", "raw_completejourney", "tessera.prod", "it's", ".hidden"]
+)
 def test_warehouse_with_a_name_that_no_database_can_have_stops_a_run_before_anything(name: str) -> None:
     with pytest.raises(RunStopped, match=re.escape(f"cannot be called '{Path(f'{name}.duckdb').stem}'")):
         Project(warehouse=ROOT / f"{name}.duckdb").checked()
