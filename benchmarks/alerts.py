@@ -30,10 +30,24 @@ FIRST_DAY, LAST_DAY, POPULATION_DAY = date(2017, 5, 1), date(2017, 12, 3), date(
 STRETCH, FADE = 28, 7
 # Half of the worlds grow by this part a week, which is no change.
 GROWTH = 0.01
-# What a series usually deviates, or changes from one day to the next.
+# The planted cases, by the change that the test itself says it would have seen on the first day, and by what the series
+# usually deviates or changes from one day to the next: the condition of each class, in order.
 CLASSES = {
-    0: "below 1.5 %", 1: "1.5 % to 3 %", 2: "3 % to 6 %", 3: "above 6 %", 9: "not judged", None: "all",
-}  # fmt: skip
+    "said to be seen": {
+        f"{SHIFT - 1:.0%} or less": f"seen <= {SHIFT} - 1",
+        "only more": f"seen > {SHIFT} - 1",
+        "not judged": "seen is null",
+        "all": "true",
+    },
+    "usual deviation or step": {
+        "below 1.5 %": "usual < 0.015",
+        "1.5 % to 3 %": "usual >= 0.015 and usual < 0.03",
+        "3 % to 6 %": "usual >= 0.03 and usual < 0.06",
+        "above 6 %": "usual >= 0.06",
+        "not judged": "usual is null",
+        "all": "true",
+    },
+}
 # Of what is planted.
 NOTHING = "select 0 as world, '' as kind, '' as segmentation, '' as segment, '' as feature limit 0"
 
@@ -369,13 +383,20 @@ def planted_cases(kind: str, source: str, cases: int, seed: int) -> str:
 
 
 def print_found(console: Console, worlds: Worlds, title: str, kind: str) -> None:
-    """Print how many planted cases were found within FOUND_WITHIN days, by what the series usually does."""
+    """Print how many planted cases were found within FOUND_WITHIN days, by CLASSES."""
     worlds.create(
         "found",
         f"""
-        select world, any_value(usual_step) as usual_step,
-            max(case when tests.kind = '{kind}' then abs(observed / expected - 1) / nullif(abs(score), 0) end)
-                as usual_deviation,
+        select
+            world,
+            max(case when tests.kind = '{kind}' and day = 0 then detectable_change end) as seen,
+            -- Of what was not judged there is no deviation.
+            case
+                when bool_or(tests.kind = '{kind}') then least(
+                    max(case when tests.kind = '{kind}' then abs(observed / expected - 1) / nullif(abs(score), 0) end),
+                    greatest(any_value(usual_step), 0.01)
+                )
+            end as usual,
             coalesce(bool_or(tests.kind = '{kind}' and is_alert), false) as by_series,
             coalesce(bool_or(tests.kind = 'distribution' and is_alert), false) as by_distribution,
             coalesce(bool_or(tests.kind = '{kind}' and is_alert and day = 0), false) as at_once
@@ -387,22 +408,7 @@ def print_found(console: Console, worlds: Worlds, title: str, kind: str) -> None
         group by world
         """,
     )
-    for name, usual in {
-        "usual deviation": "usual_deviation",
-        "usual deviation or step": "least(usual_deviation, greatest(usual_step, 0.01))",
-    }.items():
-        rows = worlds.connection.sql(
-            f"""
-            with classified as (
-                select *, case when usual_deviation is null then 9 when {usual} < 0.015 then 0
-                    when {usual} < 0.03 then 1 when {usual} < 0.06 then 2 else 3 end as class
-                from found
-            )
-            select class, count(*), count_if(by_series), count_if(by_distribution),
-                count_if(by_series or by_distribution), count_if(at_once)
-            from classified group by grouping sets ((class), ()) order by grouping(class), class
-            """
-        ).fetchall()
+    for name, classes in CLASSES.items():
         table = Table(title=title, title_justify="left")
         for column in (
             name,
@@ -413,12 +419,13 @@ def print_found(console: Console, worlds: Worlds, title: str, kind: str) -> None
             "on the first",
         ):
             table.add_column(column, justify="left" if column == name else "right")
-        for number, cases, series, distribution, either, at_once in rows:
-            table.add_row(
-                CLASSES[number],
-                str(cases),
-                *(f"{count} ({count / cases:.0%})" for count in (series, distribution, either, at_once)),
-            )
+        for label, condition in classes.items():
+            cases, *counts = worlds.connection.sql(
+                "select count(*), count_if(by_series), count_if(by_distribution), "
+                f"count_if(by_series or by_distribution), count_if(at_once) from found where {condition}"
+            ).fetchone()
+            if cases:
+                table.add_row(label, str(cases), *(f"{count} ({count / cases:.0%})" for count in counts))
         console.print(table)
 
 
