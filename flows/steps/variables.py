@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 def invalid_variables(variables: Mapping[str, Any], root: Path) -> Iterator[str]:
     """What is wrong with the variables of a checkout, a sentence each."""
-    for name, wanted, is_valid in _wanted(root):
+    for name, wanted, is_valid in _wanted(variables, root):
         value = variables.get(name)
         try:
             holds = is_valid(value)
@@ -19,7 +19,7 @@ def invalid_variables(variables: Mapping[str, Any], root: Path) -> Iterator[str]
             yield f"vars: {name} is {value!r}, but must be {wanted}."
 
 
-def _wanted(root: Path) -> Iterator[tuple[str, str, Callable[[Any], bool]]]:
+def _wanted(variables: Mapping[str, Any], root: Path) -> Iterator[tuple[str, str, Callable[[Any], bool]]]:
     """Name, what it must be, and whether a value is that."""
     systems = sorted(path.name for path in (root / "models" / "staging").iterdir() if path.is_dir())
     models = {path.stem for path in (root / "models" / "segmentations").glob("*.sql")}
@@ -54,6 +54,14 @@ def _wanted(root: Path) -> Iterator[tuple[str, str, Callable[[Any], bool]]]:
     )
     for name in ("logs_kept_days", "runs_kept_days", "features_kept_days"):
         yield name, "a whole number above 0, or null for ever", lambda value: value is None or _is_count(value)
+    yield (
+        "tests_kept_days",
+        "a whole number, at least alert_usual_days + 7 * alert_compared_weeks + 7, or null for ever",
+        lambda value: (
+            value is None
+            or (_is_count(value) and value >= variables["alert_usual_days"] + 7 * variables["alert_compared_weeks"] + 7)
+        ),
+    )
     yield "late_days", "a whole number above 0, or null for all days", lambda value: value is None or _is_count(value)
     yield "tested_days", "run or all", lambda value: value in ("run", "all")
 

@@ -627,6 +627,55 @@ def test_an_alert_of_what_is_judged_on_mondays_waits_for_as_many_of_them(
     assert ended["resolved_on"] == date(2024, 1, 1) + 71 * DAY
 
 
+@pytest.mark.parametrize("days_of_a_run", [9, 50])
+def test_alerts_outlive_the_tests_that_are_forgotten(connection: duckdb.DuckDBPyConnection, days_of_a_run: int) -> None:
+    """An alert is resolved by the days on which its kind was judged: these are known although their tests are gone."""
+    draw = np.random.default_rng(days_of_a_run)
+    kept, days = 30, 120
+    names = ("big", "rest")
+    # Two kinds, of which one pauses for days, and two segments.
+    marks = [
+        (LAST - back * DAY, kind, segment, bool(draw.random() < 0.1))
+        for back in reversed(range(days))
+        for kind, rate in (("size", 0.9), ("level", 0.3))
+        if draw.random() < rate
+        for segment in names
+    ]
+    table(connection, "dim_segments", "segmentation varchar, segment varchar, owner varchar, is_current boolean", [])
+    table(connection, "dim_segmentations", "segmentation varchar, owner varchar, is_current boolean", [])
+    columns = "alert_id varchar, acknowledged_by varchar, note varchar, acknowledged_at timestamp"
+    table(connection, "alert_acknowledgements", columns, [])
+    columns = "as_of_date date, kind varchar, segmentation varchar, segment varchar, feature varchar, "
+    columns += "observed double, expected double, score double, step_score double, p_value double, "
+    columns += "adjusted_p_value double, is_alert boolean"
+    rows = [(day, kind, "seg_x", name, "customers", *[1.0] * 6, found) for day, kind, name, found in marks]
+    alerts = compiled("marts/alerts/fct_alerts.sql", LAST, LAST) + " order by alert_id"
+    table(connection, "fct_alert_tests", columns, rows)
+    everything = connection.sql(alerts).fetchall()
+
+    table(connection, "fct_alert_tests", columns, [])
+    for back in reversed(range(0, days, days_of_a_run)):
+        last = LAST - back * DAY
+        of_the_run = [row for row in rows if last - days_of_a_run * DAY < row[0] <= last]
+        if of_the_run:
+            connection.executemany(f"insert into fct_alert_tests values ({', '.join(12 * '?')})", of_the_run)
+        hooks = macros(variables={"last_date": str(last), "tests_kept_days": kept}, this="fct_alert_tests")
+        connection.execute(hooks.forget_old_tests(findings_stay=True))
+
+    oldest = LAST - kept * DAY
+    found = {(day, kind) for day, kind, _, is_alert in marks if is_alert}
+    stays = [
+        row
+        for row, (day, kind, name, is_alert) in zip(rows, marks, strict=True)
+        if day >= oldest or is_alert or ((day, kind) not in found and name == names[0])
+    ]
+    order = " order by as_of_date, kind, segment"
+    assert connection.sql(f"from fct_alert_tests {order}").fetchall() == sorted(stays)
+    assert len(stays) < len(rows)
+    assert connection.sql(alerts).fetchall() == everything
+    assert len(everything) > 5
+
+
 def test_the_alerts_do_not_depend_on_how_many_days_a_run_builds(connection: duckdb.DuckDBPyConnection) -> None:
     """The same tests by days and at once: the log of tests is all that alerts derive from."""
     marks = [*noisy(8, 500, 0.01, days=110)[:-6], 650, 660, 655, 500, 640, 650]

@@ -256,6 +256,10 @@ def test_warehouse_that_was_lost_stops_runs_and_can_be_built_again(shop: Shop) -
         ("{release_grace_minutes: -5}", "vars: release_grace_minutes is -5"),
         ("{late_days: abc}", "vars: late_days is 'abc'"),
         ("{sources_late_after_days: 0}", "vars: sources_late_after_days is 0, but must be a whole number above 0"),
+        (
+            "{tests_kept_days: 104}",
+            "vars: tests_kept_days is 104, but must be a whole number, at least alert",
+        ),
         ("{tested_days: x}", "vars: tested_days is 'x', but must be run or all"),
         ("{incremental_features: maybe}", "vars: incremental_features is 'maybe', but must be true or false"),
     ],

@@ -5,7 +5,8 @@
     pre_hook=[
         {"sql": "{{ add_new_columns() }}", "transaction": false},
         "{{ forget('as_of_date') }}",
-    ]
+    ],
+    post_hook="{{ forget_old_tests(findings_stay=true) }}"
 ) }}
 {%- set compared = range(7, 7 * var('alert_compared_weeks') + 1, 7) -%}
 {%- set usual = var('alert_usual_days') -%}
