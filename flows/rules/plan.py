@@ -15,7 +15,7 @@ from flows.rules.proofs import Difference, FixedClause, Unreachable, difference,
 from flows.rules.replay import Replay, replay
 from flows.steps.errors import RunStopped
 from flows.steps.project import Project
-from flows.steps.release import catalog_name
+from flows.steps.release import catalog_name, file_text
 from flows.steps.window import published_date
 
 SHOWN_CUSTOMERS = 10
@@ -236,7 +236,7 @@ def make_plan(
         raise RunStopped("Nothing is released yet, so there is nothing to compare with. Run `make run` first.")
     with duckdb.connect() as connection:
         connection.execute("set enable_progress_bar = false")
-        connection.execute(f"attach '{project.serving / 'current' / 'tessera.duckdb'}' as release (read_only)")
+        connection.execute(f"attach {file_text(project.serving / 'current' / 'tessera.duckdb')} as release (read_only)")
         connection.execute("use release")
         released = metas_of_release(connection)
         connection.execute("use memory")
@@ -391,7 +391,7 @@ def _attach_warehouse(connection: duckdb.DuckDBPyConnection, project: Project, w
     """Attach the warehouse for reading, under the name of its file, which its views know it by; returns the name."""
     name = catalog_name(project.warehouse)
     try:
-        connection.execute(f"attach if not exists '{project.warehouse}' as {name} (read_only)")
+        connection.execute(f"attach if not exists {file_text(project.warehouse)} as {name} (read_only)")
     except duckdb.Error as error:
         raise RunStopped(
             f"{why}, for which the warehouse {project.warehouse} has to be read, but it cannot be now; a run may be "

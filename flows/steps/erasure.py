@@ -9,7 +9,7 @@ import duckdb
 
 from flows.steps.errors import RunStopped
 from flows.steps.operations_log import read_runs
-from flows.steps.release import catalog_name, forget_before
+from flows.steps.release import catalog_name, file_text, forget_before
 from flows.steps.rewrite import Rewrite
 
 # The list of the customers to erase, in the copy of the warehouse while it is worked on; the macros read it.
@@ -83,8 +83,8 @@ class Erasure(Rewrite):
         with duckdb.connect() as connection:
             # Views name the warehouse as the file is called.
             name = catalog_name(self.copy)
-            connection.execute(f"attach '{self.copy}' as {name} (read_only)")
-            connection.execute(f"attach '{fresh}' as fresh")
+            connection.execute(f"attach {file_text(self.copy)} as {name} (read_only)")
+            connection.execute(f"attach {file_text(fresh)} as fresh")
             connection.execute(f"copy from database {name} to fresh")
         fresh.replace(self.copy)
 

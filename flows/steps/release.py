@@ -194,6 +194,11 @@ def catalog_name(warehouse: Path) -> str:
     return '"' + warehouse.stem.replace('"', '""') + '"'
 
 
+def file_text(file: Path) -> str:
+    """A file's path as SQL's text."""
+    return "'" + str(file).replace("'", "''") + "'"
+
+
 def mart_names(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
     """The marts of an attached warehouse or release."""
     tables = connection.sql("from information_schema.tables")
@@ -207,12 +212,12 @@ def _copy_marts(warehouse: Path, folder: Path) -> dict[str, int]:
         # Rows of a mart carry their keys, so their order is nobody's business but memory's.
         connection.execute("set preserve_insertion_order = false")
         # What does not fit into memory goes where the release goes, and is swept with it.
-        connection.execute(f"set temp_directory = '{folder / 'spilled'}'")
-        connection.execute(f"attach '{folder / 'tessera.duckdb'}' as release")
+        connection.execute(f"set temp_directory = {file_text(folder / 'spilled')}")
+        connection.execute(f"attach {file_text(folder / 'tessera.duckdb')} as release")
         connection.execute("create schema release.marts")
         # Views name the warehouse as the file is called.
         name = catalog_name(warehouse)
-        connection.execute(f"attach '{warehouse}' as {name} (read_only)")
+        connection.execute(f"attach {file_text(warehouse)} as {name} (read_only)")
         for mart in mart_names(connection, warehouse.stem):
             connection.execute(f"create table release.marts.{mart} as from {name}.marts.{mart}")
             copied = connection.sql(f"from release.marts.{mart}")

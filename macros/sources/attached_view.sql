@@ -5,7 +5,7 @@
     {%- set where = "source '" ~ table.source_name ~ "', table '" ~ table.name ~ "'" -%}
     {%- set required_table = table.config.meta.get('required', false) -%}
     {%- set path = folder ~ '/' ~ table.name -%}
-    {%- set found = run_query("select file from glob('" ~ path ~ ".*') where file like '%.parquet' or file like '%.csv' order by file").columns[0].values() -%}
+    {%- set found = run_query("select file from glob('" ~ (path | replace("'", "''")) ~ ".*') where file like '%.parquet' or file like '%.csv' order by file").columns[0].values() -%}
     {%- if found | length > 1 -%}
         {{ exceptions.raise_compiler_error(where ~ ': more than one file: ' ~ (found | join(', ')) ~ '. Keep one of them.') }}
     {%- endif -%}
@@ -14,11 +14,12 @@
             ~ 'Deliver it, or set vars: ' ~ table.source_name ~ '_folder to the folder that holds it.') }}
     {%- endif -%}
 
+    {%- set file = "'" ~ (found | first | default('') | replace("'", "''")) ~ "'" -%}
     {%- if found and found[0].endswith('.csv') -%}
         {#- Everything is read as text: staging casts, and counts what does not fit. -#}
-        {%- set reader = "read_csv('" ~ found[0] ~ "', header = true, delim = ',', quote = '\"', all_varchar = true, nullstr = '')" -%}
+        {%- set reader = "read_csv(" ~ file ~ ", header = true, delim = ',', quote = '\"', all_varchar = true, nullstr = '')" -%}
     {%- elif found -%}
-        {%- set reader = "read_parquet('" ~ found[0] ~ "')" -%}
+        {%- set reader = "read_parquet(" ~ file ~ ")" -%}
     {%- endif -%}
     {%- set delivered = {} -%}
     {%- if found -%}

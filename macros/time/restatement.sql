@@ -26,6 +26,6 @@
     rewrites days of it. -#}
 {% macro attach_history_before_restating() -%}
     {%- if restatement() -%}
-        attach if not exists {{ "'" ~ env_var('TESSERA_RESTATE_PUBLISHED') ~ "'" }} as {{ restatement().before }} (read_only)
+        attach if not exists '{{ env_var('TESSERA_RESTATE_PUBLISHED') | replace("'", "''") }}' as {{ restatement().before }} (read_only)
     {%- endif -%}
 {%- endmacro %}

@@ -362,8 +362,10 @@ def test_history_that_ends_before_it_is_to_begin_is_built_from_its_beginning_on(
 
 @pytest.mark.parametrize("name", ["tessera-prod", "order", "1 of 2"])
 def test_warehouse_may_have_a_name_that_sql_takes_in_quotes_only(tmp_path: Path, name: str) -> None:
-    """A run of tessera-prod.duckdb stopped at its release, when all was built."""
-    project = Project(warehouse=tmp_path / f"{name}.duckdb", serving=tmp_path / "serving").checked()
+    """A run of tessera-prod.duckdb, or in a folder with an apostrophe, stopped at its release, when all was built."""
+    folder = tmp_path / "o'brien"
+    folder.mkdir()
+    project = Project(warehouse=folder / f"{name}.duckdb", serving=folder / "serving").checked()
     with duckdb.connect(str(project.warehouse)) as connection:
         connection.execute("create schema marts; create table marts.days as select 1 as number")
         connection.execute(f'create view marts.same_days as from "{name}".marts.days')
