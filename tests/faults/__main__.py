@@ -225,6 +225,9 @@ def main() -> int:
         print(f"An undisturbed run takes {seconds:.0f} s.", flush=True)
         cases = wanted(all_cases(arguments.runs, arguments.seed, seconds), arguments.only)
         outcomes = run_all(cases, benches, arguments.minutes)
+        session = Session(Project().code_version, arguments.jobs, arguments.seed, seconds)
+        # Now, for the readers take minutes more.
+        write_report(REPORT, outcomes, session, whole_kinds(outcomes))
         seen = None
         if not arguments.only or re.search(arguments.only, READERS_TITLE):
             seen = release_under_readers(benches[0], arguments.releases, arguments.readers)
@@ -233,8 +236,6 @@ def main() -> int:
     if left:
         print(f"Left in the project's folder: {', '.join(left)}")
     print(f"{len(outcomes)} disturbed runs, {len(broken)} of which do not hold, in {time.monotonic() - begun:.0f} s.")
-    session = Session(Project().code_version, arguments.jobs, arguments.seed, seconds)
-    write_report(REPORT, outcomes, session, whole_kinds(outcomes))
     if seen is not None:
         write_readers(REPORT, seen, arguments.releases, arguments.readers)
         print(f"Readers: {seen.queries} queries, {len(seen.failed)} failed, {len(seen.mixed)} mixed two releases.")
