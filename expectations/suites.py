@@ -61,7 +61,7 @@ def mart_tables(parameters: MartParameters, segments: Segments) -> list[CheckedT
             "marts",
             "customer_segments",
             ("customer_id", "segmentation"),
-            build_customer_segments_suite(parameters, segments),
+            build_customer_segments_suite(segments),
         ),
         CheckedTable(
             "checks",
@@ -75,7 +75,7 @@ def mart_tables(parameters: MartParameters, segments: Segments) -> list[CheckedT
             ("segmentation", "segment"),
             build_last_segment_sizes_suite(parameters, segments),
         ),
-        CheckedTable("checks", "daily_totals", ("as_of_date", "segmentation"), build_daily_totals_suite(parameters)),
+        CheckedTable("checks", "daily_totals", ("as_of_date", "segmentation"), build_daily_totals_suite()),
         CheckedTable("checks", "orphans", ("reference",), build_orphans_suite(parameters)),
         CheckedTable("checks", "restatement_due", ("first_day",), build_restatement_due_suite(parameters)),
         CheckedTable(
@@ -262,7 +262,7 @@ def build_input_freshness_suite(parameters: InputParameters, not_after: datetime
     return ExpectationSuite(name="inputs.input_freshness", expectations=rules)
 
 
-def build_customer_segments_suite(parameters: MartParameters, segments: Segments) -> ExpectationSuite:
+def build_customer_segments_suite(segments: Segments) -> ExpectationSuite:
     """Build the suite of `marts.customer_segments`: one row per customer and segmentation."""
     return ExpectationSuite(
         name="marts.customer_segments",
@@ -398,7 +398,7 @@ def build_last_segment_sizes_suite(parameters: MartParameters, segments: Segment
     )
 
 
-def build_daily_totals_suite(parameters: MartParameters) -> ExpectationSuite:
+def build_daily_totals_suite() -> ExpectationSuite:
     """Build the suite of `checks.daily_totals`: one row per day of the window and segmentation."""
     exact = Range(0, 0, "Both sides are counted from the same history, so there is no rounding to allow for.")
     return ExpectationSuite(
