@@ -76,7 +76,7 @@ def mart_tables(parameters: MartParameters, segments: Segments) -> list[CheckedT
             build_last_segment_sizes_suite(parameters, segments),
         ),
         CheckedTable("checks", "daily_totals", ("as_of_date", "segmentation"), build_daily_totals_suite()),
-        CheckedTable("checks", "orphans", ("reference",), build_orphans_suite(parameters)),
+        CheckedTable("checks", "orphans", ("reference",), build_orphans_suite()),
         CheckedTable("checks", "restatement_due", ("first_day",), build_restatement_due_suite(parameters)),
         CheckedTable(
             "marts", "fct_persona_claims", ("segmentation", "segment", "feature", "claim"), build_persona_claims_suite()
@@ -424,7 +424,7 @@ def build_daily_totals_suite() -> ExpectationSuite:
     )
 
 
-def build_orphans_suite(parameters: MartParameters) -> ExpectationSuite:
+def build_orphans_suite() -> ExpectationSuite:
     """Build the suite of `checks.orphans`: one row per reference between marts."""
     return ExpectationSuite(
         name="marts.orphans",
