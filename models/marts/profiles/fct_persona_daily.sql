@@ -2,7 +2,8 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{{ forget('as_of_date') }}"
+    pre_hook="{{ forget('as_of_date') }}",
+    post_hook="{{ forget_old_tests() }}"
 ) }}
 {%- set claims = claims_of_personas() -%}
 {%- set shares = claims | selectattr('claim', 'equalto', 'mostly') | list -%}
