@@ -124,8 +124,8 @@ def published_shop(tmp_path_factory: pytest.TempPathFactory, prefect_api: None) 
 def shop(published_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     """A copy of the published shop with the orders of one more day waiting.
 
-    It always lies in the same place: dbt parses the project anew where a path in its vars or profile changes. The path has
-    what SQL and shells take in quotes only.
+    It always lies in the same place: dbt parses the project anew where a path in its vars or profile changes. Its
+    name is one that SQL and shells take in quotes only.
     """
     copy = Shop(published_shop.folder.with_name("a shop's copy"))
     shutil.copytree(published_shop.folder, copy.folder, symlinks=True)
