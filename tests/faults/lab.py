@@ -22,6 +22,7 @@ import duckdb
 import yaml
 
 from flows.steps.project import ROOT
+from flows.steps.release import file_text
 from tests.faults.child import STOPPED
 from tests.python.shop import LATE_DAY, TAKEN_OUT, add_late_rows, shop_vars, take_out, write_shop
 
@@ -278,7 +279,7 @@ def current_problem(bench: Bench, days: Mapping[date, str]) -> tuple[str, str | 
             tables = {name for (name,) in connection.sql("select table_name from duckdb_tables()").fetchall()}
             rows = {mart: _count(connection, f"marts.{mart}") for mart in tables}
             files = {
-                path.stem: _count(connection, f"read_parquet('{path}')")
+                path.stem: _count(connection, f"read_parquet({file_text(path)})")
                 for path in sorted((release / "parquet").iterdir())
             }
     except (OSError, ValueError, duckdb.Error) as error:
@@ -300,19 +301,19 @@ def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
 
 def mart_differences(serving: Path, reference: Path) -> list[str]:
     """The marts of two current releases that differ in a row, but those that tell of the runs themselves."""
-    databases = [str((folder / "current" / "tessera.duckdb").resolve()) for folder in (serving, reference)]
+    databases = [(folder / "current" / "tessera.duckdb").resolve() for folder in (serving, reference)]
     return _differences(*databases, leave_out=("marts.ops_",))
 
 
 def warehouse_differences(warehouse: Path, reference: Path) -> list[str]:
     """The schemas, tables and columns of two warehouses that are not in both, and the tables that differ in a row."""
-    return _differences(str(warehouse), str(reference), leave_out=("marts.ops_", "operations."))
+    return _differences(warehouse, reference, leave_out=("marts.ops_", "operations."))
 
 
-def _differences(one: str, other: str, leave_out: tuple[str, ...]) -> list[str]:
+def _differences(one: Path, other: Path, leave_out: tuple[str, ...]) -> list[str]:
     with duckdb.connect() as connection:
-        connection.execute(f"attach '{one}' as tessera (read_only)")
-        connection.execute(f"attach '{other}' as reference (read_only)")
+        connection.execute(f"attach {file_text(one)} as tessera (read_only)")
+        connection.execute(f"attach {file_text(other)} as reference (read_only)")
         columns = {
             catalog: {
                 (f"{schema}.{table}", column, kind)

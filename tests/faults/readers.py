@@ -20,6 +20,7 @@ from pathlib import Path
 import duckdb
 
 from flows.steps.project import ROOT
+from flows.steps.release import file_text
 
 MARTS = ("customer_segments", "dim_customers", "fct_segment_daily", "fct_segment_spells")
 
@@ -106,8 +107,8 @@ def through_the_database(serving: Path) -> dict[str, str]:
 
 def through_parquet(serving: Path) -> dict[str, str]:
     """The marts' files in the release that is current now."""
-    release = (serving / "current").resolve()
-    return {"database": ":memory:"} | {mart: f"read_parquet('{release}/parquet/{mart}.parquet')" for mart in MARTS}
+    files = (serving / "current").resolve() / "parquet"
+    return {"database": ":memory:"} | {mart: f"read_parquet({file_text(files / f'{mart}.parquet')})" for mart in MARTS}
 
 
 KINDS = {"database": through_the_database, "parquet": through_parquet}
