@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import duckdb
+import jinja2
 import numpy as np
 import pandas as pd
 import pytest
@@ -539,22 +541,23 @@ def test_an_outgrown_segmentation_and_a_broken_claim(connection: duckdb.DuckDBPy
 # --- The life of an alert ------------------------------------------------------------
 
 
+TESTS = (
+    "as_of_date date, kind varchar, segmentation varchar, segment varchar, feature varchar, observed double, "
+    "expected double, score double, step_score double, p_value double, adjusted_p_value double, is_alert boolean"
+)
+
+
 def alerts_on(
     connection: duckdb.DuckDBPyConnection, held: str, acknowledged: Sequence[Sequence[Any]] = (), **variables: Any
 ) -> list[dict[str, Any]]:
     """The alerts after days on which the test held (x), did not (.) or was not made ( ), of one segment's sizes."""
-    columns = "as_of_date date, kind varchar, segmentation varchar, segment varchar, feature varchar, "
-    columns += (
-        "observed double, expected double, score double, step_score double, p_value double, adjusted_p_value double, "
-        "is_alert boolean"
-    )
     first = date(2024, 1, 1)
     rows = [
         (first + n * DAY, "size", "seg_x", "big", "customers", 100.0 + n, 90.0, 4.0, 1.0, 0.001, 0.01, mark == "x")
         for n, mark in enumerate(held)
         if mark != " "
     ]
-    table(connection, "fct_alert_tests", columns, rows)
+    table(connection, "fct_alert_tests", TESTS, rows)
     columns = "segmentation varchar, segment varchar, owner varchar, is_current boolean"
     table(connection, "dim_segments", columns, [("seg_x", "big", "big@example.com", True)])
     columns = "segmentation varchar, owner varchar, is_current boolean"
@@ -627,6 +630,23 @@ def test_an_alert_of_what_is_judged_on_mondays_waits_for_as_many_of_them(
     assert ended["resolved_on"] == date(2024, 1, 1) + 71 * DAY
 
 
+def after(path: str, last: date, kept_days: int | None) -> str:
+    """What a model does after a run that ends on a day, by its own post-hook."""
+    hook = re.search(r'post_hook="(.*)"', (ROOT / "models" / path).read_text())
+    assert hook
+    known = macros(variables={"last_date": str(last), "tests_kept_days": kept_days}, this=Path(path).stem)
+    return jinja2.Template(hook[1]).render(**vars(known))
+
+
+@pytest.mark.parametrize("path", ["marts/alerts/fct_segment_drift.sql", "marts/profiles/fct_persona_daily.sql"])
+def test_what_alerts_are_made_of_is_kept_for_so_many_days(connection: duckdb.DuckDBPyConnection, path: str) -> None:
+    days = [LAST - back * DAY for back in (31, 30, 29, 0)]
+    table(connection, Path(path).stem, "as_of_date date", [(day,) for day in days])
+    assert after(path, LAST, None) == ""
+    connection.execute(after(path, LAST, 30))
+    assert connection.sql(f"from {Path(path).stem} order by as_of_date").fetchall() == [(day,) for day in days[1:]]
+
+
 @pytest.mark.parametrize("days_of_a_run", [9, 50])
 def test_alerts_outlive_the_tests_that_are_forgotten(connection: duckdb.DuckDBPyConnection, days_of_a_run: int) -> None:
     """An alert is resolved by the days on which its kind was judged: these are known although their tests are gone."""
@@ -645,22 +665,18 @@ def test_alerts_outlive_the_tests_that_are_forgotten(connection: duckdb.DuckDBPy
     table(connection, "dim_segmentations", "segmentation varchar, owner varchar, is_current boolean", [])
     columns = "alert_id varchar, acknowledged_by varchar, note varchar, acknowledged_at timestamp"
     table(connection, "alert_acknowledgements", columns, [])
-    columns = "as_of_date date, kind varchar, segmentation varchar, segment varchar, feature varchar, "
-    columns += "observed double, expected double, score double, step_score double, p_value double, "
-    columns += "adjusted_p_value double, is_alert boolean"
     rows = [(day, kind, "seg_x", name, "customers", *[1.0] * 6, found) for day, kind, name, found in marks]
     alerts = compiled("marts/alerts/fct_alerts.sql", LAST, LAST) + " order by alert_id"
-    table(connection, "fct_alert_tests", columns, rows)
+    table(connection, "fct_alert_tests", TESTS, rows)
     everything = connection.sql(alerts).fetchall()
 
-    table(connection, "fct_alert_tests", columns, [])
+    table(connection, "fct_alert_tests", TESTS, [])
     for back in reversed(range(0, days, days_of_a_run)):
         last = LAST - back * DAY
         of_the_run = [row for row in rows if last - days_of_a_run * DAY < row[0] <= last]
         if of_the_run:
             connection.executemany(f"insert into fct_alert_tests values ({', '.join(12 * '?')})", of_the_run)
-        hooks = macros(variables={"last_date": str(last), "tests_kept_days": kept}, this="fct_alert_tests")
-        connection.execute(hooks.forget_old_tests(findings_stay=True))
+        connection.execute(after("marts/alerts/fct_alert_tests.sql", last, kept))
 
     oldest = LAST - kept * DAY
     found = {(day, kind) for day, kind, _, is_alert in marks if is_alert}
