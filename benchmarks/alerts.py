@@ -285,8 +285,8 @@ class Worlds:
         """The customers of some days of worlds, drawn with replacement; what is planted changes their values."""
         self._set_days(days)
         columns = ", ".join(
-            f"population.{name} * case when planted.feature = '{name}' and recent_spells.customer_id is not null "
-            f"then {SHIFT} else 1 end as {name}"
+            f"population.{name} * case when list_contains(planted.features, '{name}') "
+            f"and recent_spells.customer_id is not null then {SHIFT} else 1 end as {name}"
             for name in self.variables["drift_features"]
         )
         self.create(
@@ -299,7 +299,10 @@ class Worlds:
                 from judged_days, range((select count(*) from population))
             ) as draws
             inner join population using (place)
-            left join (from ({planted}) where kind = 'level') as planted using (world)
+            left join (
+                select world, segmentation, segment, list(feature) as features
+                from ({planted}) where kind = 'level' group by all
+            ) as planted using (world)
             left join recent_spells
                 on population.customer_id = recent_spells.customer_id
                 and planted.segmentation = recent_spells.segmentation
@@ -360,8 +363,17 @@ def main() -> int:
     console.print(table)
 
     for title, kind, source in (
-        ("values of a feature in a segment", "level", "select * from targets"),
-        ("size of a segment", "size", "select distinct segmentation, segment, 'customers' as feature from targets"),
+        ("values of a feature in a segment", "level", "select *, [feature] as features from targets"),
+        (
+            "values of all features in a segment",
+            "level",
+            "select segmentation, segment, list(feature order by feature) as features from targets group by all",
+        ),
+        (
+            "size of a segment",
+            "size",
+            "select distinct segmentation, segment, ['customers'] as features from targets",
+        ),
     ):
         worlds.judge(
             arguments.cases,
@@ -373,38 +385,61 @@ def main() -> int:
 
 
 def planted_cases(kind: str, source: str, cases: int, seed: int) -> str:
-    """A select of what is planted in which world: in a random order, everything once before anything twice."""
+    """A select of what is planted in which world: in a random order, everything once before anything twice.
+
+    Args:
+        kind: of the tests whose series are changed.
+        source: a select of (segmentation, segment, features); a case changes all features of a row.
+        cases: how many.
+        seed: of the order.
+    """
     return (
+        "select * exclude (features), unnest(features) as feature from ("
         f"select row_number() over (order by place, chance) - 1 as world, '{kind}' as kind, "
-        "segmentation, segment, feature "
-        f"from (select *, hash(segmentation, segment, feature, place, {seed}) as chance from ({source}), "
-        f"range({cases}) as repeats (place)) qualify world < {cases}"
+        "segmentation, segment, features "
+        "from (select *, "
+        f"hash(segmentation, segment, array_to_string(features, ', '), place, {seed}) as chance from ({source}), "
+        f"range({cases}) as repeats (place)) qualify world < {cases})"
     )
 
 
 def print_found(console: Console, worlds: Worlds, title: str, kind: str) -> None:
-    """Print how many planted cases were found within FOUND_WITHIN days, by CLASSES."""
+    """Print how many planted cases were found within FOUND_WITHIN days, by CLASSES.
+
+    A case of several features is of the class of the one that is easiest to see.
+    """
     worlds.create(
         "found",
         f"""
         select
-            world,
-            max(case when tests.kind = '{kind}' and day = 0 then detectable_change end) as seen,
-            -- Of what was not judged there is no deviation.
-            case
-                when bool_or(tests.kind = '{kind}') then least(
-                    max(case when tests.kind = '{kind}' then abs(observed / expected - 1) / nullif(abs(score), 0) end),
-                    greatest(any_value(usual_step), 0.01)
-                )
-            end as usual,
-            coalesce(bool_or(tests.kind = '{kind}' and is_alert), false) as by_series,
-            coalesce(bool_or(tests.kind = 'distribution' and is_alert), false) as by_distribution,
-            coalesce(bool_or(tests.kind = '{kind}' and is_alert and day = 0), false) as at_once
-        from planted
-        left join fct_alert_tests as tests using (world, segmentation, segment, feature)
-        left join usual_steps
-            on planted.kind = usual_steps.kind and planted.segmentation = usual_steps.segmentation
-            and planted.segment = usual_steps.segment and planted.feature = usual_steps.feature
+            world, min(seen) as seen, min(usual) as usual, bool_or(by_series) as by_series,
+            bool_or(by_distribution) as by_distribution, bool_or(at_once) as at_once
+        from (
+            select
+                world,
+                planted.feature,
+                max(case when tests.kind = '{kind}' and day = 0 then detectable_change end) as seen,
+                -- Of what was not judged there is no deviation.
+                case
+                    when bool_or(tests.kind = '{kind}') then least(
+                        max(
+                            case
+                                when tests.kind = '{kind}' then abs(observed / expected - 1) / nullif(abs(score), 0)
+                            end
+                        ),
+                        greatest(any_value(usual_step), 0.01)
+                    )
+                end as usual,
+                coalesce(bool_or(tests.kind = '{kind}' and is_alert), false) as by_series,
+                coalesce(bool_or(tests.kind = 'distribution' and is_alert), false) as by_distribution,
+                coalesce(bool_or(tests.kind = '{kind}' and is_alert and day = 0), false) as at_once
+            from planted
+            left join fct_alert_tests as tests using (world, segmentation, segment, feature)
+            left join usual_steps
+                on planted.kind = usual_steps.kind and planted.segmentation = usual_steps.segmentation
+                and planted.segment = usual_steps.segment and planted.feature = usual_steps.feature
+            group by world, planted.feature
+        )
         group by world
         """,
     )
