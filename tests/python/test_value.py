@@ -459,6 +459,35 @@ def test_a_customer_is_offered_what_is_worth_most_of_what_they_lack() -> None:
     assert offered(cross_sell_segmentation=None) == []
 
 
+def test_offers_take_memory_for_what_customers_bought_not_for_every_segment() -> None:
+    # With 1,000,000 customers and 2 GB the model once ended with "Out of Memory": the engine joined what everybody
+    # bought to the categories of all ten segments before it looked up in which one the customer is.
+    with duckdb.connect(config={"memory_limit": "200MB", "temp_directory": "", "threads": 1}) as connection:
+        connection.execute("set preserve_insertion_order = false")
+        connection.execute(
+            f"""
+            create table customer_segments as
+            select date '{TODAY}' as as_of_date, range as customer_id, 'seg' as segmentation,
+                'segment ' || range % 10 as segment
+            from range(20_000);
+            create table customer_category_days as
+            select customers.range as customer_id, 'category ' || categories.range as category,
+                date '{TODAY}' - (hash(customers.range, categories.range, days.range) % 730)::integer as activity_date,
+                100.0::double as net_cents
+            from range(20_000) as customers, range(60) as categories, range(2) as days
+            where hash(customers.range, categories.range, days.range, 1) % 4 = 0;
+            create table fct_cross_sell as
+            select 'seg' as segmentation, 'segment ' || segments.range as segment,
+                'category ' || categories.range as category, 0.2::double as penetration, 1.0::double as lift,
+                categories.range::double as average_net_sales_365d, true as is_offered
+            from range(10) as segments, range(60) as categories
+            """
+        )
+        variables = {"cross_sell_segmentation": "seg", "cross_sell_excluded_categories": ["fuel", "tobacco"]}
+        offers = render("marts/value/fct_customer_cross_sell.sql", TODAY, **variables)
+        assert connection.sql(f"select count(*) from ({offers})").fetchone() == (20_000,)
+
+
 def test_what_may_not_be_offered_is_left_out() -> None:
     tables = {
         "customer_category_days": (

@@ -39,20 +39,21 @@ category_buyers as (
 
 ),
 
+-- Left joins, so that the engine keeps their order: an inner join to the places of all segments by category alone,
+-- before the customer's segment is known, has ten times the rows. What is no place of their segment is sorted last.
 bought_places as (
 
     select
-        customer_segments.customer_id,
-        customer_segments.segmentation,
+        category_buyers.customer_id,
         places.place,
         row_number() over (
-            partition by customer_segments.customer_id, customer_segments.segmentation
-            order by places.place
+            partition by category_buyers.customer_id
+            order by places.place asc nulls last
         ) as number_bought
-    from customer_segments
-    inner join category_buyers
-        on customer_segments.customer_id = category_buyers.customer_id
-    inner join places
+    from category_buyers
+    left join customer_segments
+        on category_buyers.customer_id = customer_segments.customer_id
+    left join places
         on
             customer_segments.segmentation = places.segmentation
             and customer_segments.segment = places.segment
@@ -65,13 +66,10 @@ without_a_gap as (
 
     select
         customer_id,
-        segmentation,
         count(*) as categories
     from bought_places
     where place = number_bought
-    group by
-        customer_id,
-        segmentation
+    group by customer_id
 
 )
 
@@ -87,9 +85,7 @@ select
     places.expected_net_sales_365d
 from customer_segments
 left join without_a_gap
-    on
-        customer_segments.customer_id = without_a_gap.customer_id
-        and customer_segments.segmentation = without_a_gap.segmentation
+    on customer_segments.customer_id = without_a_gap.customer_id
 inner join places
     on
         customer_segments.segmentation = places.segmentation
