@@ -46,8 +46,8 @@ populations as (
 
 ),
 
--- Long: a row per feature. The last digits of sums depend on the order of their parts, so means are rounded; twice, so
--- that a tie falls the same way, too.
+-- Long: a row per feature. The last digits of sums depend on the order of their parts, so means are rounded; those that
+-- are shown once more, so that a tie falls the same way, too.
 profiles as (
     {%- for feature in features %}
     select
@@ -56,12 +56,12 @@ profiles as (
         '{{ feature }}' as feature,
         segments.customers,
         segments.{{ feature }}_customers as customers_with_value,
-        round(round(segments.{{ feature }}_mean, 9), 6) as mean,
+        round(segments.{{ feature }}_mean, 9) as mean,
         {{ quartile('segments.' ~ feature ~ '_quartiles', 1) }} as lower_quartile,
         {{ quartile('segments.' ~ feature ~ '_quartiles', 2) }} as median,
         {{ quartile('segments.' ~ feature ~ '_quartiles', 3) }} as upper_quartile,
-        round(round(populations.{{ feature }}_mean, 9), 6) as population_mean,
-        round(round(populations.{{ feature }}_deviation, 9), 6) as population_deviation,
+        round(populations.{{ feature }}_mean, 9) as population_mean,
+        round(populations.{{ feature }}_deviation, 9) as population_deviation,
         {{ quartile('populations.' ~ feature ~ '_quartiles', 1) }} as population_lower_quartile,
         {{ quartile('populations.' ~ feature ~ '_quartiles', 2) }} as population_median,
         {{ quartile('populations.' ~ feature ~ '_quartiles', 3) }} as population_upper_quartile
@@ -77,9 +77,12 @@ compared as (
     select
         *,
         case when population_mean > 0 then round(100 * mean / population_mean, 2) end as mean_index,
-        -- Where all customers are alike, no segment differs.
+        -- Where all customers are alike, to the digits that are shown, no segment differs.
         round(
-            case when population_deviation = 0 then 0 * mean else (mean - population_mean) / population_deviation end, 6
+            case
+                when round(population_deviation, 6) = 0 then 0 * mean
+                else (mean - population_mean) / population_deviation
+            end, 6
         ) as standardised_difference
     from profiles
 
@@ -92,12 +95,12 @@ select
     feature,
     customers,
     customers_with_value,
-    mean,
+    round(mean, 6) as mean,
     lower_quartile,
     median,
     upper_quartile,
-    population_mean,
-    population_deviation,
+    round(population_mean, 6) as population_mean,
+    round(population_deviation, 6) as population_deviation,
     population_lower_quartile,
     population_median,
     population_upper_quartile,

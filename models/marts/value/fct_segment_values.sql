@@ -22,7 +22,7 @@ curves as (
     select
         segmentation,
         segment,
-        1 - value_share as top_20_percent_share,
+        round(1 - value_share, 6) as top_20_percent_share,
         gini
     from {{ ref('fct_value_concentration') }}
     where customers_percent = 80
