@@ -58,7 +58,7 @@ def publish(
         The folder of the release.
 
     Raises:
-        RunStopped: the release could not be written (no space, no permission, ...); the current one is as it was.
+        RunStopped: the release could not be written (no space, permission, memory, ...); the current one is as it was.
     """
     releases = serving / "releases"
     name = release_name(as_of_date, run_id)
@@ -93,8 +93,8 @@ def publish(
                 sweep(serving)
         raise RunStopped(
             f"The release {releases / name} could not be written: {first_line(error)}. "
-            "Readers still see the release before it. Make room there, or give this user the right to write, "
-            "and run again."
+            "Readers still see the release before it. Make room there, give this user the right to write, or raise "
+            "TESSERA_MEMORY where memory ran out, and run again."
         ) from error
     _forget_old(releases, release, keep, grace)
     return release
@@ -208,7 +208,8 @@ def mart_names(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]
 
 def _copy_marts(warehouse: Path, folder: Path) -> dict[str, int]:
     rows = {}
-    with duckdb.connect() as connection:
+    # As much as dbt's connection, see profiles.yml.
+    with duckdb.connect(config={"memory_limit": os.environ.get("TESSERA_MEMORY", "2GB")}) as connection:
         # Rows of a mart carry their keys, so their order is nobody's business but memory's.
         connection.execute("set preserve_insertion_order = false")
         # What does not fit into memory goes where the release goes, and is swept with it.

@@ -109,6 +109,15 @@ def test_full_disk_under_the_releases_stops_with_a_message_and_leaves_nothing(sh
         assert current_release(serving) is None
 
 
+def test_release_takes_no_more_memory_than_it_may(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of 1,000,000 customers it once took 7.7 GiB, whatever TESSERA_MEMORY said.
+    monkeypatch.setenv("TESSERA_MEMORY", "1MB")
+    with pytest.raises(RunStopped, match=r"could not be written: Out of Memory.*raise TESSERA_MEMORY"):
+        publish_shop(shop, shop.serving)
+    monkeypatch.undo()
+    assert publish_shop(shop, shop.serving) == current_release(shop.serving)
+
+
 def test_release_that_nobody_has_seen_is_removed_and_one_that_was_current_is_not(shop: Shop) -> None:
     first = current_release(shop.serving)
     unseen = shutil.copytree(first, first.with_name("2024-04-10-29990101T000000Z"))
