@@ -161,13 +161,24 @@ def test_a_profile_counted_by_hand(connection: duckdb.DuckDBPyConnection) -> Non
     assert (orders["lower_quartile"], orders["median"], orders["upper_quartile"]) == (3, 4, 7)
     assert (orders["mean"], orders["population_mean"]) == (pytest.approx(16 / 3, abs=1e-6), 3.6)
     assert orders["mean_index"] == pytest.approx(148.15, abs=0.005)
-    assert orders["standardised_difference"] == pytest.approx((16 / 3 - 3.6) / 11.84**0.5, abs=2e-6)
+    assert orders["standardised_difference"] == pytest.approx((16 / 3 - 3.6) / 11.84**0.5, abs=1e-6)
     # All who have a discount share have the same: nobody differs, and nothing is divided by nothing.
     share = cells["b", "discount_share_365d"]
     assert (share["customers_with_value"], share["population_deviation"], share["standardised_difference"]) == (1, 0, 0)
     # The date became an age; the one customer of b without an order has none.
     age = cells["b", "days_since_last_order"]
     assert (age["customers"], age["customers_with_value"], age["median"]) == (2, 1, 30)
+
+
+def test_small_shares_are_compared_before_they_are_rounded(connection: duckdb.DuckDBPyConnection) -> None:
+    # Means of 0.0000104 and 0.0000078, as numbers of six digits 0.00001 and 0.000008, once gave an index of 125.
+    few = [("a", 1, 0.0000104, 1, None, None), ("b", 1, 0.0000052, 1, None, None)]
+    (share,) = (
+        row
+        for row in profile(connection, few)["fct_segment_profiles"]
+        if (row["segment"], row["feature"]) == ("a", "discount_share_365d")
+    )
+    assert share["mean_index"] == pytest.approx(133.33, abs=0.01)
 
 
 def test_features_that_most_of_a_segment_lack_rank_last_and_equals_rank_by_name(
@@ -387,7 +398,7 @@ def test_any_customers_are_profiled_as_slow_and_obvious_code_does(
         assert row["mean"] == (pytest.approx(mean(own), abs=1e-6) if own else None)
         spread = pstdev(everybody) if everybody else None
         difference = (mean(own) - mean(everybody)) / spread if own and spread else 0.0 if own else None
-        assert row["standardised_difference"] == (None if difference is None else pytest.approx(difference, abs=2e-4))
+        assert row["standardised_difference"] == (None if difference is None else pytest.approx(difference, abs=1e-6))
     for row in found["fct_persona_daily"]:
         members = [customer for customer in customers if customer[0] == row["segment"]]
         if row["claim"] == "mostly":
