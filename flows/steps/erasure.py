@@ -9,7 +9,7 @@ import duckdb
 
 from flows.steps.errors import RunStopped
 from flows.steps.operations_log import read_runs
-from flows.steps.release import catalog_name, file_text, forget_before
+from flows.steps.release import catalog_name, copying_connection, file_text, forget_before
 from flows.steps.rewrite import Rewrite
 
 # The list of the customers to erase, in the copy of the warehouse while it is worked on; the macros read it.
@@ -80,7 +80,7 @@ class Erasure(Rewrite):
                 "history. Nothing was erased. Erase them there first."
             )
         fresh = self.copy.with_suffix(".fresh")
-        with duckdb.connect() as connection:
+        with copying_connection() as connection:
             # Views name the warehouse as the file is called.
             name = catalog_name(self.copy)
             connection.execute(f"attach {file_text(self.copy)} as {name} (read_only)")

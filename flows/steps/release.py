@@ -199,6 +199,11 @@ def file_text(file: Path) -> str:
     return "'" + str(file).replace("'", "''") + "'"
 
 
+def copying_connection() -> duckdb.DuckDBPyConnection:
+    """A connection that copies databases, with as much memory as dbt's connection, see profiles.yml."""
+    return duckdb.connect(config={"memory_limit": os.environ.get("TESSERA_MEMORY", "2GB")})
+
+
 def mart_names(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
     """The marts of an attached warehouse or release."""
     tables = connection.sql("from information_schema.tables")
@@ -208,8 +213,7 @@ def mart_names(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]
 
 def _copy_marts(warehouse: Path, folder: Path) -> dict[str, int]:
     rows = {}
-    # As much as dbt's connection, see profiles.yml.
-    with duckdb.connect(config={"memory_limit": os.environ.get("TESSERA_MEMORY", "2GB")}) as connection:
+    with copying_connection() as connection:
         # Rows of a mart carry their keys, so their order is nobody's business but memory's.
         connection.execute("set preserve_insertion_order = false")
         # What does not fit into memory goes where the release goes, and is swept with it.
