@@ -10,6 +10,7 @@ import duckdb
 import httpx
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
+from prefect.states import State
 from rich.console import Console
 
 from flows.steps.erasure import Erasure, forget_erased
@@ -36,10 +37,9 @@ class Job:
     rewrite: Rewrite | None = None
 
 
-def is_transient(_task: object, _task_run: object, state: object) -> bool:
+def is_transient(_task: object, _task_run: object, state: State) -> bool:
     """Whether trying again could help: an interrupted disk or network can recover, a wrong input cannot."""
-    # Prefect hands over a State; tests hand over anything with a result.
-    error = state.result(raise_on_failure=False)  # type: ignore[attr-defined]
+    error = state.result(raise_on_failure=False)
     return isinstance(error, OSError) and not isinstance(error, PermissionError | FileNotFoundError)
 
 

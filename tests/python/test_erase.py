@@ -270,7 +270,9 @@ def test_keys_are_found_where_checks_quote_them(text: str, keys: list[str]) -> N
     assert QUOTED.findall(text) == keys
 
 
-def test_the_file_of_the_warehouse_does_not_keep_what_was_deleted_from_it(tmp_path: Path) -> None:
+def test_the_file_of_the_warehouse_does_not_keep_what_was_deleted_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     erasure = Erasure(tmp_path / "tessera-prod.duckdb", "asked for", ("forget-me-4711",), "varchar", found=1)
     with duckdb.connect(str(erasure.published)) as connection:
         for table, column in QUOTING.items():
@@ -292,4 +294,12 @@ def test_the_file_of_the_warehouse_does_not_keep_what_was_deleted_from_it(tmp_pa
 
     erasure.begin()
     with pytest.raises(RunStopped, match=r"1 customer came back .* into marts\.customers"):
+        erasure.finish()
+
+    # The copy takes no more memory than it may.
+    erasure.begin()
+    with duckdb.connect(str(erasure.copy)) as connection:
+        connection.execute("delete from marts.customers where customer_id = 'forget-me-4711'")
+    monkeypatch.setenv("TESSERA_MEMORY", "1MB")
+    with pytest.raises(duckdb.OutOfMemoryException):
         erasure.finish()
