@@ -30,7 +30,7 @@ from benchmarks import measure
 from benchmarks.measure import ROOT, Cost
 from flows.steps import dbt
 from flows.steps.project import Project
-from flows.steps.release import publish
+from flows.steps.release import current_release, publish
 from flows.steps.window import Window
 
 HERE = Path(__file__).resolve().parent
@@ -122,7 +122,10 @@ class Company:
                 run.layers[layer] += result["execution_time"]
                 run.nodes[node] = run.nodes.get(node, 0.0) + result["execution_time"]
         begun, cpu = time.monotonic(), time.process_time()
-        publish(self.project.warehouse, self.serving, day, "run", "benchmark", ["files"], 1, lambda folder: None)
+        base = current_release(self.serving)
+        publish(
+            self.project.warehouse, self.serving, day, "run", "benchmark", ["files"], 1, lambda folder: None, base=base
+        )
         run.costs["release"] = Cost(time.monotonic() - begun, time.process_time() - cpu, 0)
         return run
 

@@ -13,9 +13,9 @@ from flows.rules.explain import explained
 from flows.rules.macros import RuleError, feature_columns, macros
 from flows.rules.proofs import Difference, FixedClause, Unreachable, difference, fixed_clauses, unreachable_segments
 from flows.rules.replay import Replay, replay
+from flows.steps.databases import catalog_name, file_text
 from flows.steps.errors import RunStopped
 from flows.steps.project import Project
-from flows.steps.release import catalog_name, file_text
 from flows.steps.window import published_date
 
 SHOWN_CUSTOMERS = 10

@@ -26,6 +26,7 @@ from packaging.specifiers import SpecifierSet
 from flows.rules.definitions import parse
 from flows.steps.errors import RunStopped, first_line
 from flows.steps.holders import Holder, holders
+from flows.steps.mart_files import MANIFEST, checksum
 from flows.steps.operations_log import BUILDS, UNFINISHED, WINDOW, Run, published_by, read_runs
 from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release, day_of, list_releases
@@ -310,7 +311,7 @@ def check_warehouse(facts: Facts) -> Iterator[Finding]:
 def check_release(facts: Facts) -> Iterator[Finding]:
     """Whether readers have a whole release."""
     serving, current = facts.project.serving, facts.current
-    whole = [release for release in list_releases(serving) if (release / "manifest.json").is_file()]
+    whole = [release for release in list_releases(serving) if (release / MANIFEST).is_file()]
     others = [release.name for release in whole if release != current]
     back = f'make rollback ARGS="--to {others[-1]}"; make run' if others else _build_all(facts)
     # The warehouse has what was released, so nothing has to be built again that readers have seen already.
@@ -343,10 +344,11 @@ def _count_release(release: Path) -> dict[str, int]:
     """The rows of every mart of a release, the same in its manifest, its database and its Parquet files.
 
     Raises:
-        ValueError: they differ, or the manifest is no JSON.
+        ValueError: they differ, a file is not as it was written, or the manifest is no JSON.
         OSError, LookupError, duckdb.Error: a file is missing or cannot be read.
     """
-    rows = json.loads((release / "manifest.json").read_text())["rows_by_mart"]
+    manifest = json.loads((release / MANIFEST).read_text())
+    rows = manifest["rows_by_mart"]
     with duckdb.connect(str(release / "tessera.duckdb"), read_only=True) as connection:
         for mart, promised in rows.items():
             counts = {
@@ -356,6 +358,10 @@ def _count_release(release: Path) -> dict[str, int]:
             for place, count in counts.items():
                 if count != promised:
                     raise ValueError(f"{mart} has {count:,} rows in {place}, but {promised:,} in manifest.json")
+    # Releases that an older Tessera made have none.
+    for file, promised in manifest.get("checksums", {}).items():
+        if checksum(release / file) != promised:
+            raise ValueError(f"{file} is not as it was written: its CRC-32 is not that of manifest.json")
     return rows
 
 
@@ -562,7 +568,7 @@ def check_stray_files(facts: Facts) -> Iterator[Finding]:
     if swept:
         names = _some([path.name for path in swept])
         yield _problem("stray files", "stray_files", f"Half-written: {names}.", "make run; it sweeps them")
-    others = (path for path in (serving / "releases").glob("[!.]*") if not (path / "manifest.json").is_file())
+    others = (path for path in (serving / "releases").glob("[!.]*") if not (path / MANIFEST).is_file())
     left = sorted(others) + ([spill] if spill.exists() and not facts.file_holders else [])
     for path in left:
         yield _problem("stray files", "stray_files", f"{path} belongs to no run and no release.", f"rm -r {path}")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import duckdb
 
+from flows.steps.databases import catalog_name, copying_connection, file_text
 from flows.steps.errors import RunStopped
 from flows.steps.operations_log import read_runs
-from flows.steps.release import catalog_name, copying_connection, file_text, forget_before
+from flows.steps.release import forget_before
 from flows.steps.rewrite import Rewrite
 
 # The list of the customers to erase, in the copy of the warehouse while it is worked on; the macros read it.

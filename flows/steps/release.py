@@ -3,7 +3,7 @@
 A release is a folder that never changes once it has its name::
 
     serving/releases/<as-of date>-<run>/tessera.duckdb    the marts, schema `marts`
-                                        parquet/          a file per mart
+                                        parquet/          the marts as Parquet
                                         report/           index.html, for people
                                         data_docs/        what the checks found
                                         manifest.json     as-of date, run, code version, rows per mart
@@ -30,6 +30,7 @@ from pathlib import Path
 import duckdb
 
 from flows.steps.errors import RunStopped, first_line
+from flows.steps.mart_files import MANIFEST, write_marts
 
 BUILDING = ".building-"
 LEAVING = ".leaving-"
@@ -47,9 +48,11 @@ def publish(
     write_pages: Callable[[Path], None],
     before_readers_see_it: Callable[[], None] = lambda: None,
     grace: timedelta = timedelta(0),
+    base: Path | None = None,
 ) -> Path:
     """Copy the marts into a new release and make it the current one.
 
+    `base` is an earlier release, whose files are taken where the warehouse has the same (mart_files.py).
     `write_pages` adds what people read to the folder that it is given; the marts lie in it by then. Of the older
     releases `keep` less one stay, and those that were current within the time of `grace`: who took one for the current
     release then may still be reading it.
@@ -67,17 +70,17 @@ def publish(
     try:
         releases.mkdir(parents=True, exist_ok=True)
         sweep(serving)
-        (building / "parquet").mkdir(parents=True)
-        rows = _copy_marts(warehouse, building)
+        building.mkdir()
+        marts = write_marts(warehouse, building, base)
         write_pages(building)
         manifest = {
             "as_of_date": str(as_of_date),
             "run_id": run_id,
             "code_version": code_version,
             "sources": list(sources),
-            "rows_by_mart": rows,
+            **marts,
         }
-        (building / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        (building / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
         _write_through(building)
         # From here on a link tells of the release that nobody has seen yet: a run that is killed before the last
         # rename leaves the link, and the next run removes the release that it names.
@@ -125,7 +128,7 @@ def list_releases(serving: Path) -> list[Path]:
     folder = serving / "releases"
     if not folder.exists():
         return []
-    whole = (path for path in folder.iterdir() if not path.name.startswith(".") and (path / "manifest.json").is_file())
+    whole = (path for path in folder.iterdir() if not path.name.startswith(".") and (path / MANIFEST).is_file())
     return sorted(whole, key=run_of)
 
 
@@ -180,55 +183,13 @@ def waiting_release(serving: Path) -> Path | None:
     """The whole release that was about to become current when its run was killed, or None."""
     link = serving / NEXT
     release = link.resolve()
-    is_whole = link.is_symlink() and (release / "manifest.json").is_file()
+    is_whole = link.is_symlink() and (release / MANIFEST).is_file()
     return release if is_whole and release != current_release(serving) else None
 
 
 def make_current(serving: Path) -> None:
     """Make the waiting release the current one."""
     _turn_to(serving / NEXT, serving)
-
-
-def catalog_name(warehouse: Path) -> str:
-    """The name that views in a warehouse call it by, quoted: its file's, which need not be a word of SQL's."""
-    return '"' + warehouse.stem.replace('"', '""') + '"'
-
-
-def file_text(file: Path) -> str:
-    """A file's path as SQL's text."""
-    return "'" + str(file).replace("'", "''") + "'"
-
-
-def copying_connection() -> duckdb.DuckDBPyConnection:
-    """A connection that copies databases, with as much memory as dbt's connection, see profiles.yml."""
-    return duckdb.connect(config={"memory_limit": os.environ.get("TESSERA_MEMORY", "2GB")})
-
-
-def mart_names(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
-    """The marts of an attached warehouse or release."""
-    tables = connection.sql("from information_schema.tables")
-    marts = tables.filter(f"table_schema = 'marts' and table_catalog = '{catalog}'")
-    return [name for (name,) in marts.select("table_name").order("table_name").fetchall()]
-
-
-def _copy_marts(warehouse: Path, folder: Path) -> dict[str, int]:
-    rows = {}
-    with copying_connection() as connection:
-        # Rows of a mart carry their keys, so their order is nobody's business but memory's.
-        connection.execute("set preserve_insertion_order = false")
-        # What does not fit into memory goes where the release goes, and is swept with it.
-        connection.execute(f"set temp_directory = {file_text(folder / 'spilled')}")
-        connection.execute(f"attach {file_text(folder / 'tessera.duckdb')} as release")
-        connection.execute("create schema release.marts")
-        # Views name the warehouse as the file is called.
-        name = catalog_name(warehouse)
-        connection.execute(f"attach {file_text(warehouse)} as {name} (read_only)")
-        for mart in mart_names(connection, warehouse.stem):
-            connection.execute(f"create table release.marts.{mart} as from {name}.marts.{mart}")
-            copied = connection.sql(f"from release.marts.{mart}")
-            copied.write_parquet(str(folder / "parquet" / f"{mart}.parquet"))
-            rows[mart] = len(copied)
-    return rows
 
 
 def _write_through(folder: Path) -> None:

@@ -19,11 +19,12 @@ from expectations.runner import CheckResult, Gate, describe, failures
 from flows.rules.definitions import Definition, parse, segments_of
 from flows.rules.macros import RuleError
 from flows.steps import dbt, operations_log, release
+from flows.steps.databases import mart_names
 from flows.steps.erasure import Erasure, forget_erased
 from flows.steps.errors import RunStopped, first_line
 from flows.steps.lock import wait_until_free
 from flows.steps.project import Project
-from flows.steps.rewrite import Rewrite, finish_switch
+from flows.steps.rewrite import REWRITES, Rewrite, finish_switch
 from flows.steps.run_log import RunLog, forget_logs, log_file, read_events
 from flows.steps.window import ONE_DAY, Window, check_history, last_published
 
@@ -206,6 +207,7 @@ class Run:
                 write_pages=self._write_pages,
                 before_readers_see_it=self.rewrite.take_over if self.rewrite else lambda: None,
                 grace=timedelta(minutes=int(self.project.vars["release_grace_minutes"])),
+                base=self._release_to_begin_with(),
             )
         self.events.write("released", release=folder.name, rows_by_mart=self.rows_by_mart)
         # Readers have the release: what goes wrong from here on must not call the run failed.
@@ -216,6 +218,15 @@ class Run:
         except (OSError, duckdb.Error) as error:
             self.report(f"warning: released, but what is old could not be removed: {first_line(error)}")
         return folder
+
+    def _release_to_begin_with(self) -> Path | None:
+        """The current release, unless history was rewritten since: free blocks of its files keep who was erased."""
+        current = release.current_release(self.project.serving)
+        if current is None or self.rewrite:
+            return None
+        runs = operations_log.read_runs(self.project.warehouse)
+        rewritten = any(run.kind in REWRITES and run.run_id > release.run_of(current) for run in runs)
+        return None if rewritten else current
 
     def _write_pages(self, folder: Path) -> None:
         # Imported on use, for the libraries that draw take seconds.
@@ -484,5 +495,5 @@ def _ended(project: Project, run: operations_log.Run) -> operations_log.Run:
 def mart_rows(warehouse: Path) -> dict[str, int]:
     """Rows of every mart, by name."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
-        marts = release.mart_names(connection, warehouse.stem)
+        marts = mart_names(connection, warehouse.stem)
         return {mart: len(connection.sql(f"from marts.{mart}")) for mart in marts}

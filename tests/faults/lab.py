@@ -21,8 +21,8 @@ from pathlib import Path
 import duckdb
 import yaml
 
+from flows.steps.databases import file_text
 from flows.steps.project import ROOT
-from flows.steps.release import file_text
 from tests.faults.child import STOPPED
 from tests.python.shop import LATE_DAY, TAKEN_OUT, add_late_rows, shop_vars, take_out, write_shop
 

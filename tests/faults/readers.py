@@ -19,8 +19,8 @@ from pathlib import Path
 
 import duckdb
 
+from flows.steps.databases import file_text
 from flows.steps.project import ROOT
-from flows.steps.release import file_text
 
 MARTS = ("customer_segments", "dim_customers", "fct_segment_daily", "fct_segment_spells")
 

@@ -254,6 +254,17 @@ def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     return facts_of(shop)
 
 
+@trouble("release_damaged", "dim_segments.parquet is not as it was written", r"^rm .*current; make run$")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    """As many rows are in it as ever; only one byte is another."""
+    with (shop.serving / "current" / "parquet" / "dim_segments.parquet").open("r+b") as file:
+        file.seek(100)
+        byte = file.read(1)[0]
+        file.seek(100)
+        file.write(bytes([byte ^ 1]))
+    return facts_of(shop)
+
+
 @trouble("release_behind", f"Readers see {PUBLISHED}; .* up to {NEXT_DAY}; days that wait: 1", "make run")
 def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     return facts_of(shop)

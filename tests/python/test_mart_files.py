@@ -1,0 +1,263 @@
+"""Files of releases that take from each other what has not changed."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from conftest import PUBLISHED, Shop
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flows.steps import release
+from flows.steps.mart_files import checksum, write_marts
+from flows.steps.operations_log import log_run, read_runs
+from flows.steps.project import Project
+from flows.steps.rewrite import Rewrite
+from flows.steps.run import Run
+from flows.steps.window import Window
+
+FOR_EVER = date(9999, 12, 31)
+COLUMNS = "customer_id integer, segment varchar, valid_from date, valid_to date, days bigint"
+
+Row = tuple[int, str | None, date, date, int]
+
+# Few values, so that releases have months in common, and rows that are there twice.
+spells = st.tuples(
+    st.integers(1, 2),
+    st.sampled_from([None, "champions", "it's"]),
+    st.just(date(2024, 1, 1)),
+    st.sampled_from([date(2024, 1, 31), date(2024, 2, 1), date(2024, 2, 29), FOR_EVER]),
+    st.integers(1, 2),
+)
+JANUARY: Row = (1, "champions", date(2024, 1, 1), date(2024, 1, 31), 30)
+FEBRUARY: Row = (1, "it's", date(2024, 1, 31), date(2024, 2, 7), 7)
+LASTS: Row = (1, "champions", date(2024, 2, 7), FOR_EVER, 3)
+
+
+class Warehouse:
+    """A warehouse with spells, another mart and a view, and the folders that its marts are released to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "it's a warehouse.duckdb"
+        self.releases: list[Path] = []
+
+    def hold(self, rows: Sequence[Row], columns: str = COLUMNS) -> None:
+        """Have these spells and no others."""
+        with duckdb.connect(str(self.file)) as connection:
+            connection.execute("create schema if not exists marts; create schema if not exists operations")
+            connection.execute(f"create or replace table marts.fct_segment_spells ({columns})")
+            if rows:
+                connection.executemany("insert into marts.fct_segment_spells values (?, ?, ?, ?, ?)", rows)
+            connection.execute(f"create or replace table marts.dim_customers as select {len(rows)} as customer_id")
+            connection.execute("create or replace table operations.runs as select 'daily' as kind")
+            connection.execute("create or replace view marts.ops_runs as from operations.runs")
+
+    def write(self, base: Path | None) -> Path:
+        """Write the marts as a release does."""
+        made = self.folder / f"release-{len(self.releases)}"
+        made.mkdir()
+        manifest = write_marts(self.file, made, base)
+        (made / "manifest.json").write_text(json.dumps(manifest))
+        self.releases.append(made)
+        return made
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    warehouse = Warehouse(tmp_path)
+    warehouse.hold([JANUARY, FEBRUARY, LASTS])
+    return warehouse
+
+
+def content(relation: duckdb.DuckDBPyRelation) -> tuple[Any, ...]:
+    return relation.columns, relation.types, sorted(relation.fetchall(), key=str)
+
+
+def months(made: Path) -> list[str]:
+    return sorted(file.stem for file in (made / "parquet" / "fct_segment_spells.parquet").iterdir())
+
+
+def assert_release_is_what_the_warehouse_has(warehouse: Warehouse, made: Path) -> None:
+    manifest = json.loads((made / "manifest.json").read_text())
+    assert sorted(path.name for path in made.iterdir()) == ["manifest.json", "parquet", "tessera.duckdb"]
+    with (
+        duckdb.connect(str(warehouse.file), read_only=True) as published,
+        duckdb.connect(str(made / "tessera.duckdb"), read_only=True) as released,
+    ):
+        marts = [name for (name,) in released.sql("select table_name from duckdb_tables() order by all").fetchall()]
+        assert marts == ["dim_customers", "fct_segment_spells", "ops_runs"] == sorted(manifest["rows_by_mart"])
+        assert sorted(path.stem for path in (made / "parquet").iterdir()) == marts
+        for mart in marts:
+            expected = content(published.sql(f"from marts.{mart}"))
+            assert content(released.sql(f"from marts.{mart}")) == expected
+            assert content(released.read_parquet(str(made / "parquet" / f"{mart}.parquet"))) == expected
+            assert manifest["rows_by_mart"][mart] == len(expected[-1])
+        ended = "select distinct strftime(valid_to, '%Y-%m') from marts.fct_segment_spells"
+        assert months(made) == sorted({"9999-12"}.union(month for (month,) in published.sql(ended).fetchall()))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(tables=st.lists(st.lists(spells, max_size=8), min_size=2, max_size=4))
+def test_release_is_what_the_warehouse_has_whatever_it_begins_with(tables: list[list[Row]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse, base = Warehouse(Path(folder)), None
+        for rows in tables:
+            warehouse.hold(rows)
+            base = warehouse.write(base)
+            assert_release_is_what_the_warehouse_has(warehouse, base)
+
+
+@contextmanager
+def forged(made: Path, file: str) -> Iterator[Path]:
+    """Change a file of a release, and its checksum, so that it can be told where it is taken over."""
+    yield made / file
+    manifest = json.loads((made / "manifest.json").read_text())
+    manifest["checksums"][file] = checksum(made / file)
+    (made / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_months_that_are_over_are_taken_as_they_are(warehouse: Warehouse) -> None:
+    first = warehouse.write(None)
+    with (
+        forged(first, "tessera.duckdb") as database,
+        duckdb.connect(str(database)) as connection,
+    ):
+        connection.execute("update marts.fct_segment_spells set days = days + 100")
+    for month in months(first):
+        with forged(first, f"parquet/fct_segment_spells.parquet/{month}.parquet") as file:
+            changed = duckdb.read_parquet(str(file)).select("* replace (days + 100 as days)")
+            changed.write_parquet(str(file) + ".new")
+            file.with_name(f"{file.name}.new").replace(file)
+    ended = (*LASTS[:3], date(2024, 2, 9), 2)
+    lasts = (1, None, date(2024, 2, 9), FOR_EVER, 1)
+    warehouse.hold([JANUARY, FEBRUARY, ended, lasts])
+    second = warehouse.write(first)
+    with duckdb.connect(str(second / "tessera.duckdb"), read_only=True) as connection:
+        for rows in (
+            connection.table("marts.fct_segment_spells"),
+            connection.read_parquet(str(second / "parquet" / "fct_segment_spells.parquet")),
+        ):
+            assert sorted(rows.select("days").fetchall()) == [(1,), (2,), (7,), (130,)]
+
+
+def without_manifest(made: Path) -> None:
+    (made / "manifest.json").unlink()
+
+
+def of_an_older_tessera(made: Path) -> None:
+    (made / "manifest.json").write_text(json.dumps({"rows_by_mart": {"dim_customers": 3}}))
+
+
+def with_another_manifest(made: Path) -> None:
+    (made / "manifest.json").write_text("[1]")
+
+
+def of_another_engine(made: Path) -> None:
+    manifest = json.loads((made / "manifest.json").read_text()) | {"engine": "1.0.0"}
+    (made / "manifest.json").write_text(json.dumps(manifest))
+
+
+def database_changed(made: Path) -> None:
+    with (made / "tessera.duckdb").open("r+b") as file:
+        file.seek(-9, 2)
+        file.write(b"\xff")
+
+
+def month_cut_off(made: Path) -> None:
+    file = made / "parquet" / "fct_segment_spells.parquet" / "2024-01.parquet"
+    file.write_bytes(file.read_bytes()[:-5])
+
+
+def month_lost(made: Path) -> None:
+    (made / "parquet" / "fct_segment_spells.parquet" / "2024-02.parquet").unlink()
+
+
+def removed(made: Path) -> None:
+    shutil.rmtree(made)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        without_manifest,
+        of_an_older_tessera,
+        with_another_manifest,
+        of_another_engine,
+        database_changed,
+        month_cut_off,
+        month_lost,
+        removed,
+    ],
+)
+def test_release_that_is_damaged_or_another_version_s_is_not_begun_with(
+    warehouse: Warehouse, damage: Callable[[Path], None]
+) -> None:
+    first = warehouse.write(None)
+    damage(first)
+    assert_release_is_what_the_warehouse_has(warehouse, warehouse.write(first))
+
+
+@pytest.mark.parametrize(
+    "columns", [COLUMNS.replace("segment ", "group_name "), COLUMNS.replace("days bigint", "days integer")]
+)
+def test_mart_whose_columns_change_is_written_anew(warehouse: Warehouse, columns: str) -> None:
+    first = warehouse.write(None)
+    warehouse.hold([JANUARY, FEBRUARY, LASTS], columns)
+    assert_release_is_what_the_warehouse_has(warehouse, warehouse.write(first))
+
+
+def test_mart_that_is_gone_is_gone(warehouse: Warehouse) -> None:
+    first = warehouse.write(None)
+    with duckdb.connect(str(warehouse.file)) as connection:
+        connection.execute("drop table marts.fct_segment_spells")
+    second = warehouse.write(first)
+    assert sorted(path.stem for path in (second / "parquet").iterdir()) == ["dim_customers", "ops_runs"]
+    with duckdb.connect(str(second / "tessera.duckdb"), read_only=True) as connection:
+        names = connection.sql("select table_name from duckdb_tables() order by all").fetchall()
+    assert names == [("dim_customers",), ("ops_runs",)]
+
+
+def test_release_does_not_grow_by_what_it_begins_with(warehouse: Warehouse) -> None:
+    """Forty days on which each tenth of 20,000 spells ends and begins again."""
+    base, sizes = None, []
+    with duckdb.connect(str(warehouse.file)) as connection:
+        connection.execute(
+            "create or replace table marts.fct_segment_spells as select range as customer_id, 'champions' as segment, "
+            f"date '2024-01-01' as valid_from, date '{FOR_EVER}' as valid_to, 1 as days from range(20000)"
+        )
+    for _ in range(40):
+        with duckdb.connect(str(warehouse.file)) as connection:
+            connection.execute(
+                f"update marts.fct_segment_spells set days = days + 1 where valid_to = date '{FOR_EVER}'"
+            )
+        before, base = base, warehouse.write(base)
+        if before:
+            shutil.rmtree(before)
+        sizes.append((base / "tessera.duckdb").stat().st_size)
+    assert max(sizes[20:]) <= max(sizes[:20])
+
+
+@pytest.mark.parametrize("since", ["nothing", "a rewrite", "a rewrite that failed", "it is one"])
+def test_run_begins_with_the_current_release_unless_history_was_rewritten_since(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, since: str
+) -> None:
+    """A customer who is erased would stay in free blocks of the file, or could be in months of an older release."""
+    seen = {}
+    current = release.current_release(shop.serving)
+    monkeypatch.setattr(release, "publish", lambda **options: seen.update(options) or current)
+    run = next(run for run in read_runs(shop.warehouse) if run.status == "released")
+    if since.startswith("a rewrite"):
+        status = "failed" if "failed" in since else "released"
+        fields = vars(run) | {"run_id": "29990101T000000Z", "kind": "erase", "status": status}
+        log_run(shop.warehouse, type(run)(**fields))
+    rewrite = Rewrite(shop.warehouse, "to see") if since == "it is one" else None
+    Run(Project(), Window(PUBLISHED, PUBLISHED, PUBLISHED), "daily", rewrite=rewrite).publish()
+    assert seen["base"] == (current if since == "nothing" else None)
