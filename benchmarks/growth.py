@@ -4,9 +4,9 @@ python -m benchmarks.growth [--customers N]
 
 Builds 3,000 days of a company that stays as large as it is (growth.sql), in chunks as a backfill does, and runs days
 30, 300 and 3,000 as daily runs: inputs, models with their tests, release. Each of these finds files that end with its
-day, and the warehouse as the daily run of the day before left it. They are run in turns, since a machine's speed
-changes within minutes, and the least of each figure counts. Prints what they cost, how the costs relate, what is
-stored per customer and year, and how many rows the logs have per move. The files, warehouse and logs stay in
+day, and warehouse and release as the daily run of the day before left them. They are run in turns, since a machine's
+speed changes within minutes, and the least of each figure counts. Prints what they cost, how the costs relate, what
+is stored per customer and year, and how many rows the logs have per move. The files, warehouse and logs stay in
 build/bench/growth.
 """
 
@@ -130,15 +130,17 @@ class Company:
         return run
 
     def keep(self, number: int) -> None:
-        """Keep the warehouse as it is before a day."""
-        shutil.copyfile(self.project.warehouse, self._kept(number))
+        """Keep warehouse and release as they are before a day."""
+        kept = FOLDER / f"before-{number}"
+        shutil.copytree(self.serving, kept / "serving", symlinks=True)
+        shutil.copyfile(self.project.warehouse, kept / "tessera.duckdb")
 
     def back_to(self, number: int) -> None:
-        """Have the warehouse as it was kept before a day."""
-        shutil.copyfile(self._kept(number), self.project.warehouse)
-
-    def _kept(self, number: int) -> Path:
-        return FOLDER / f"before-{number}.duckdb"
+        """Have warehouse and release as they were kept before a day."""
+        kept = FOLDER / f"before-{number}"
+        shutil.rmtree(self.serving)
+        shutil.copytree(kept / "serving", self.serving, symlinks=True)
+        shutil.copyfile(kept / "tessera.duckdb", self.project.warehouse)
 
     def all_lines(self, day: date) -> float:
         """The seconds of the look at all lines, which finds late rows however late they are."""
@@ -262,7 +264,7 @@ def print_storage(company: Company, days: int) -> None:
         "marts": sum(size for name, size in stored.items() if name.startswith("marts.")),
         "warehouse, the whole file": company.project.warehouse.stat().st_size,
         "release: DuckDB file": (release / "tessera.duckdb").stat().st_size,
-        "release: Parquet": sum(path.stat().st_size for path in (release / "parquet").iterdir()),
+        "release: Parquet": sum(path.stat().st_size for path in (release / "parquet").rglob("*") if path.is_file()),
     }
     table = Table(title=f"\nWhat is stored after {days:,} days", title_justify="left")
     for name in ("", "MiB", "bytes per customer and year"):

@@ -134,10 +134,10 @@ def _write_months(
     """Write the months of a mart that are not as they were taken over; returns the hash of every month."""
     rows, copied, day = f"{warehouse}.marts.{mart}", f"release.marts.{mart}", MONTHS_BY[mart]
     columns = ", ".join(f'"{column}"' for column in connection.sql(f"from {rows}").columns)
-    # By days first, of which there are few, so that not every row is put into words.
+    # Hashed twice, as hash() of several values only combines their hashes. By days first, of which there are few.
     hashes = connection.sql(
         "select strftime(day, '%Y-%m'), sum(rows) || ' rows, ' || sum(hash) "
-        f"from (select {day} as day, count(*) as rows, sum(cast(hash({columns}) as hugeint)) as hash "
+        f"from (select {day} as day, count(*) as rows, sum(cast(hash(hash({columns})) as hugeint)) as hash "
         f"from {rows} group by day) group by all order by all"
     )
     # That one is always there, so that there are columns to read where there are no rows.
