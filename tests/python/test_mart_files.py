@@ -117,25 +117,30 @@ def test_release_is_what_the_warehouse_has_whatever_it_begins_with(tables: list[
 
 @contextmanager
 def forged(made: Path, file: str) -> Iterator[Path]:
-    """Change a file of a release, and its checksum, so that it can be told where it is taken over."""
+    """Change a file of a release, and its checksum."""
     yield made / file
     manifest = json.loads((made / "manifest.json").read_text())
     manifest["checksums"][file] = checksum(made / file)
     (made / "manifest.json").write_text(json.dumps(manifest))
 
 
-def test_months_that_are_over_are_taken_as_they_are(warehouse: Warehouse) -> None:
-    first = warehouse.write(None)
+def forge(made: Path) -> None:
+    """Have all stays last 100 days longer than the warehouse says, so that it can be told which are taken over."""
     with (
-        forged(first, "tessera.duckdb") as database,
+        forged(made, "tessera.duckdb") as database,
         duckdb.connect(str(database)) as connection,
     ):
         connection.execute("update marts.fct_segment_spells set days = days + 100")
-    for month in months(first):
-        with forged(first, f"parquet/fct_segment_spells.parquet/{month}.parquet") as file:
+    for month in months(made):
+        with forged(made, f"parquet/fct_segment_spells.parquet/{month}.parquet") as file:
             changed = duckdb.read_parquet(str(file)).select("* replace (days + 100 as days)")
             changed.write_parquet(str(file) + ".new")
             file.with_name(f"{file.name}.new").replace(file)
+
+
+def test_months_that_are_over_are_taken_as_they_are(warehouse: Warehouse) -> None:
+    first = warehouse.write(None)
+    forge(first)
     ended = (*LASTS[:3], date(2024, 2, 9), 2)
     lasts = (1, None, date(2024, 2, 9), FOR_EVER, 1)
     warehouse.hold([JANUARY, FEBRUARY, ended, lasts])
@@ -161,6 +166,7 @@ def with_another_manifest(made: Path) -> None:
 
 
 def of_another_engine(made: Path) -> None:
+    forge(made)
     manifest = json.loads((made / "manifest.json").read_text()) | {"engine": "1.0.0"}
     (made / "manifest.json").write_text(json.dumps(manifest))
 
