@@ -6,7 +6,7 @@ A release is a folder that never changes once it has its name::
                                         parquet/          the marts as Parquet
                                         report/           index.html, for people
                                         data_docs/        what the checks found
-                                        manifest.json     as-of date, run, code version, rows per mart
+                                        manifest.json     as-of date, run, code version, rows per mart, checksums
     serving/current -> releases/<as-of date>-<run>
 
 Readers open serving/current. It is a link that is replaced in one atomic rename; the time of the folder that it leaves
