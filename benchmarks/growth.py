@@ -122,9 +122,16 @@ class Company:
                 run.layers[layer] += result["execution_time"]
                 run.nodes[node] = run.nodes.get(node, 0.0) + result["execution_time"]
         begun, cpu = time.monotonic(), time.process_time()
-        base = current_release(self.serving)
         publish(
-            self.project.warehouse, self.serving, day, "run", "benchmark", ["files"], 1, lambda folder: None, base=base
+            self.project.warehouse,
+            self.serving,
+            day,
+            f"{day:%Y%m%d}",
+            "benchmark",
+            ["files"],
+            1,
+            lambda folder: None,
+            base=current_release(self.serving),
         )
         run.costs["release"] = Cost(time.monotonic() - begun, time.process_time() - cpu, 0)
         return run

@@ -1,6 +1,6 @@
 -- The stays of N customers in five segmentations, as fct_segment_spells has them on a day. A stay lasts some 25 days, so
 -- that a customer moves about 72 times a year; every value is a fixed formula of hash().
--- Variables: customers (N), days (of history), day (the as-of date, after 2024-12-31 by few days).
+-- Variables: customers (N), days (of history before 2025), day (the as-of date, in January 2025).
 
 create or replace temporary table spells as
 with stays as (
@@ -10,7 +10,7 @@ with stays as (
         stays.range as stay,
         -- Hashed twice, as hash() of several values only combines their hashes.
         hash(hash(customers.range, segmentations.range, stays.range)) as key,
-        date '2025-01-31' - cast(getvariable('days') + 30 - 25 * stays.range - key % 25 as integer) as valid_from
+        date '2025-01-01' - cast(getvariable('days') - 25 * stays.range - key % 25 as integer) as valid_from
     from range(getvariable('customers')) as customers
     cross join range(5) as segmentations
     cross join range(cast(getvariable('days') / 25 + 2 as bigint)) as stays

@@ -3,19 +3,19 @@
 Most marts tell of the last day, or have a row per day and segment, and are copied whole. Of spells there are as many as
 customers ever moved, and one that has ended changes no more. So they go by the month in which they ended::
 
-    tessera.duckdb                                        all marts, schema `marts`
-    parquet/<mart>.parquet                                a file
-    parquet/fct_segment_spells.parquet/<month>.parquet    a file per month; 9999-12 has the spells that last
+    tessera.duckdb                                               all marts, schema `marts`
+    parquet/<mart>.parquet                                       a file
+    parquet/fct_segment_spells.parquet/<month>-<hash>.parquet    a file per month; 9999-12 has the spells that last
 
-A release begins as a copy, byte by byte, of the files of the one before it, and a month is written where its rows in
-the warehouse are not what they were then, by a hash over all of them. Nothing has to be known of what runs have done
-since: of days restated, rules changed or releases rolled back.
+Where most of it stays, a release begins as a copy, byte by byte, of the files of the one before it, and the months
+whose rows are not what they were then are written, by a hash over all of them. Nothing has to be known of what runs
+have done since: of days restated, rules changed or releases rolled back.
 """
 
 import json
 import shutil
 import zlib
-from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,17 @@ DATABASE = "tessera.duckdb"
 PARQUET = "parquet"
 MANIFEST = "manifest.json"
 
-# The marts that are written by months, and the date that says of which month a row is; it does not change once it has
-# passed, and is never null.
-MONTHS_BY = {"fct_segment_spells": "valid_to"}
+# The mart that is written by months, and the date that says of which month a row is. It is never null.
+SPELLS, END = "fct_segment_spells", "valid_to"
 # The month of what has not ended.
 LASTING = "9999-12"
+
+# The rows of every month and their hash, by month.
+Months = dict[str, dict[str, Any]]
+
+
+class DamagedRelease(Exception):
+    """A release is not what its manifest says."""
 
 
 def write_marts(warehouse: Path, folder: Path, base: Path | None = None) -> dict[str, Any]:
@@ -40,51 +46,20 @@ def write_marts(warehouse: Path, folder: Path, base: Path | None = None) -> dict
     Args:
         warehouse: which has the marts.
         folder: where to write them.
-        base: the release to take unchanged months from, if it is as it was written and by this version of DuckDB.
+        base: the release to take unchanged months from. Where it is damaged, or nothing would be gained, nothing is.
 
     Returns:
-        What the manifest has to say of the files: rows by mart, and what the next release has to know.
+        What the manifest has to say of the files: rows by mart, and what the next release and the doctor have to know.
 
     Raises:
         OSError, duckdb.Error: they could not be written.
     """
-    months = _take_over(base, folder) if base else {}
-    (folder / PARQUET).mkdir(exist_ok=True)
-    rows = {}
-    with copying_connection() as connection:
-        # Rows of a mart carry their keys, so their order is nobody's business but memory's.
-        connection.execute("set preserve_insertion_order = false")
-        # What does not fit into memory goes where the release goes, and is swept with it.
-        connection.execute(f"set temp_directory = {file_text(folder / 'spilled')}")
-        connection.execute(f"attach {file_text(folder / DATABASE)} as release")
-        connection.execute("create schema if not exists release.marts")
-        # Views name the warehouse as the file is called.
-        name = catalog_name(warehouse)
-        connection.execute(f"attach {file_text(warehouse)} as {name} (read_only)")
-        marts = mart_names(connection, warehouse.stem)
-        for mart in mart_names(connection, "release"):
-            if mart not in marts or mart not in months or not _has_same_columns(connection, name, mart):
-                connection.execute(f"drop table release.marts.{mart}")
-                _remove(folder / PARQUET / f"{mart}.parquet")
-                months.pop(mart, None)
-        # What is dropped makes room for what follows.
-        connection.execute("checkpoint release")
-        for mart in marts:
-            if mart in MONTHS_BY:
-                months[mart] = _write_months(connection, name, mart, folder / PARQUET, months.get(mart))
-            else:
-                connection.execute(f"create table release.marts.{mart} as from {name}.marts.{mart}")
-                connection.sql(f"from release.marts.{mart}").write_parquet(str(folder / PARQUET / f"{mart}.parquet"))
-            rows[mart] = len(connection.sql(f"from release.marts.{mart}"))
-        # DuckDB does not say where there was no room for that when the last connection ended.
-        connection.execute("checkpoint release")
-    files = [folder / DATABASE, *sorted(path for path in (folder / PARQUET).rglob("*") if path.is_file())]
-    return {
-        "rows_by_mart": rows,
-        "engine": duckdb.__version__,
-        "months": months,
-        "checksums": {str(file.relative_to(folder)): checksum(file) for file in files},
-    }
+    if base:
+        with suppress(OSError, duckdb.Error, DamagedRelease):
+            return _write(warehouse, folder, base)
+        shutil.rmtree(folder)
+        folder.mkdir()
+    return _write(warehouse, folder, None)
 
 
 def checksum(file: Path) -> str:
@@ -100,68 +75,119 @@ def checksum(file: Path) -> str:
     return f"{crc:08x}"
 
 
-def _take_over(base: Path, folder: Path) -> dict[str, dict[str, str]]:
-    """Copy what a release may begin with; returns the hash of every month of it, by mart, as the manifest has them.
+def _write(warehouse: Path, folder: Path, base: Path | None) -> dict[str, Any]:
+    with copying_connection() as connection:
+        # Rows of a mart carry their keys, so their order is nobody's business but memory's.
+        connection.execute("set preserve_insertion_order = false")
+        # What does not fit into memory goes where the release goes, and is swept with it.
+        connection.execute(f"set temp_directory = {file_text(folder / 'spilled')}")
+        # Views name the warehouse as the file is called.
+        name = catalog_name(warehouse)
+        connection.execute(f"attach {file_text(warehouse)} as {name} (read_only)")
+        marts = mart_names(connection, warehouse.stem)
+        months = _months(connection, f"{name}.marts.{SPELLS}") if SPELLS in marts else {}
+        (folder / PARQUET).mkdir()
+        taken = _take_over(base, folder, months) if base and months else {}
+        changed = sorted(month for month in months.keys() | taken.keys() if months.get(month) != taken.get(month))
+        connection.execute(f"attach {file_text(folder / DATABASE)} as release")
+        connection.execute("create schema if not exists release.marts")
+        # What goes makes room for what follows.
+        for mart in mart_names(connection, "release"):
+            if mart != SPELLS:
+                connection.execute(f"drop table release.marts.{mart}")
+        for month in changed if taken else ():
+            connection.execute(f"delete from release.marts.{SPELLS} where {_is_of(month)}")
+        connection.execute("checkpoint release")
+        for mart in marts:
+            source, copied = f"{name}.marts.{mart}", f"release.marts.{mart}"
+            if mart != SPELLS or not taken:
+                connection.execute(f"create table {copied} as from {source}")
+            if mart != SPELLS:
+                connection.sql(f"from {copied}").write_parquet(str(folder / PARQUET / f"{mart}.parquet"))
+                continue
+            (folder / PARQUET / f"{mart}.parquet").mkdir(exist_ok=True)
+            for month in changed:
+                of_month = f"from {source} where {_is_of(month)}"
+                if taken:
+                    connection.execute(f"insert into {copied} {of_month}")
+                if month in months:
+                    connection.sql(of_month).write_parquet(str(folder / _file_of(month, months)))
+        rows = {mart: len(connection.sql(f"from release.marts.{mart}")) for mart in marts}
+        # DuckDB does not say where there was no room for that when the last connection ended.
+        connection.execute("checkpoint release")
+    if taken and rows[SPELLS] != _rows(months):
+        raise DamagedRelease(f"{base} has other rows than its manifest says")
+    files = [folder / DATABASE, *sorted(path for path in (folder / PARQUET).rglob("*") if path.is_file())]
+    return {
+        "rows_by_mart": rows,
+        "engine": duckdb.__version__,
+        "months": months,
+        "checksums": {str(file.relative_to(folder)): checksum(file) for file in files},
+    }
 
-    A release that is damaged, or was written by another version, is nothing to begin with: all is written anew then.
-    """
-    try:
-        manifest = json.loads((base / MANIFEST).read_text())
-        if manifest["engine"] != duckdb.__version__:
-            return {}
-        months = manifest["months"]
-        of_months = (f"{PARQUET}/{mart}.parquet/{month}.parquet" for mart in months for month in months[mart])
-        for file in (DATABASE, *of_months):
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(base / file, folder / file)
-            if checksum(folder / file) != manifest["checksums"][file]:
-                raise ValueError(f"{base / file} is not as it was written")
-        return months
-    except (OSError, ValueError, LookupError, TypeError):
-        _remove(folder / DATABASE)
-        _remove(folder / PARQUET)
-        return {}
 
-
-def _has_same_columns(connection: duckdb.DuckDBPyConnection, warehouse: str, mart: str) -> bool:
-    now, then = (connection.sql(f"from {catalog}.marts.{mart}") for catalog in (warehouse, "release"))
-    return (now.columns, now.types) == (then.columns, then.types)
-
-
-def _write_months(
-    connection: duckdb.DuckDBPyConnection, warehouse: str, mart: str, folder: Path, taken: Mapping[str, str] | None
-) -> dict[str, str]:
-    """Write the months of a mart that are not as they were taken over; returns the hash of every month."""
-    rows, copied, day = f"{warehouse}.marts.{mart}", f"release.marts.{mart}", MONTHS_BY[mart]
-    columns = ", ".join(f'"{column}"' for column in connection.sql(f"from {rows}").columns)
+def _months(connection: duckdb.DuckDBPyConnection, spells: str) -> Months:
+    """What there is of every month: how many rows, and a hash of them and of the names and types of their columns."""
+    relation = connection.sql(f"from {spells}")
+    shape = zlib.crc32(repr([*zip(relation.columns, map(str, relation.types), strict=True)]).encode())
+    columns = ", ".join(f'"{column}"' for column in relation.columns)
     # Hashed twice, as hash() of several values only combines their hashes. By days first, of which there are few.
-    hashes = connection.sql(
-        "select strftime(day, '%Y-%m'), sum(rows) || ' rows, ' || sum(hash) "
-        f"from (select {day} as day, count(*) as rows, sum(cast(hash(hash({columns})) as hugeint)) as hash "
-        f"from {rows} group by day) group by all order by all"
-    )
-    # That one is always there, so that there are columns to read where there are no rows.
-    months = {LASTING: "0 rows"} | dict(hashes.fetchall())
-    if taken is None:
-        connection.execute(f"create table {copied} as from {rows}")
-    files = folder / f"{mart}.parquet"
-    files.mkdir(exist_ok=True)
-    for month in sorted(months.keys() | (taken or {}).keys()):
-        if taken and months.get(month) == taken.get(month):
-            continue
-        of_month = f"{day} between date '{month}-01' and last_day(date '{month}-01')"
-        if taken is not None:
-            connection.execute(f"delete from {copied} where {of_month}")
-            connection.execute(f"insert into {copied} from {rows} where {of_month}")
-        _remove(files / f"{month}.parquet")
-        if month in months:
-            connection.sql(f"from {rows} where {of_month}").write_parquet(str(files / f"{month}.parquet"))
-    return months
+    hashed = connection.sql(
+        "select strftime(day, '%Y-%m'), cast(sum(rows) as bigint), sum(hash) "
+        f"from (select {END} as day, count(*) as rows, sum(cast(hash(hash({columns})) as hugeint)) as hash "
+        f"from {spells} group by day) group by all order by all"
+    ).fetchall()
+    # That month is always there, so that there are columns to read where there are no rows.
+    counted = {LASTING: (0, 0)} | {month: (rows, total) for month, rows, total in hashed}
+    return {
+        month: {"rows": rows, "hash": f"{(int(total) + shape) % 2**64:016x}"}
+        for month, (rows, total) in sorted(counted.items())
+    }
 
 
-def _remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _take_over(base: Path, folder: Path, months: Months) -> Months:
+    """Copy the files of a release that begin the new one; returns its months, or none where it is not to be begun with.
+
+    That is where another version of DuckDB wrote it, whose hashes may be others, and where most rows would have to be
+    replaced: that costs more than writing them, and leaves as many free blocks in the file.
+
+    Raises:
+        DamagedRelease, OSError: its files are not as they were written.
+    """
+    manifest = _manifest(base)
+    taken: Months = manifest.get("months", {})
+    same = {month: taken[month] for month in taken if taken[month] == months.get(month)}
+    if manifest.get("engine") != duckdb.__version__ or 2 * _rows(same) < _rows(months):
+        return {}
+    (folder / PARQUET / f"{SPELLS}.parquet").mkdir()
+    for file in (DATABASE, *(_file_of(month, same) for month in same)):
+        shutil.copyfile(base / file, folder / file)
+        if checksum(folder / file) != manifest["checksums"].get(file):
+            raise DamagedRelease(f"{base / file} is not as it was written")
+    return taken
+
+
+def _manifest(release: Path) -> dict[str, Any]:
+    """The manifest of a release; empty where there is none, or it is damaged."""
+    with suppress(OSError, ValueError):
+        manifest = json.loads((release / MANIFEST).read_text())
+        if isinstance(manifest, dict):
+            return manifest
+    return {}
+
+
+def _file_of(month: str, months: Months) -> str:
+    """The file of a month.
+
+    It is called by what is in it: who follows the link to the current release for each file of the folder, while it is
+    replaced, finds the same rows under a name or nothing.
+    """
+    return f"{PARQUET}/{SPELLS}.parquet/{month}-{months[month]['hash']}.parquet"
+
+
+def _is_of(month: str) -> str:
+    return f"{END} between date '{month}-01' and last_day(date '{month}-01')"
+
+
+def _rows(months: Months) -> int:
+    return sum(month["rows"] for month in months.values())

@@ -220,13 +220,17 @@ class Run:
         return folder
 
     def _release_to_begin_with(self) -> Path | None:
-        """The current release, unless history was rewritten since: free blocks of its files keep who was erased."""
+        """The current release, if the warehouse made it and no history was rewritten since.
+
+        Free blocks of its file keep for a while what is deleted: who was erased, or is in no warehouse any more.
+        """
         current = release.current_release(self.project.serving)
         if current is None or self.rewrite:
             return None
         runs = operations_log.read_runs(self.project.warehouse)
+        made_it = any(run.run_id == release.run_of(current) for run in runs)
         rewritten = any(run.kind in REWRITES and run.run_id > release.run_of(current) for run in runs)
-        return None if rewritten else current
+        return current if made_it and not rewritten else None
 
     def _write_pages(self, folder: Path) -> None:
         # Imported on use, for the libraries that draw take seconds.
