@@ -91,13 +91,9 @@ def _write(warehouse: Path, folder: Path, base: Path | None) -> dict[str, Any]:
         changed = sorted(month for month in months.keys() | taken.keys() if months.get(month) != taken.get(month))
         connection.execute(f"attach {file_text(folder / DATABASE)} as release")
         connection.execute("create schema if not exists release.marts")
-        # What goes makes room for what follows.
         for mart in mart_names(connection, "release"):
             if mart != SPELLS:
                 connection.execute(f"drop table release.marts.{mart}")
-        for month in changed if taken else ():
-            connection.execute(f"delete from release.marts.{SPELLS} where {_is_of(month)}")
-        connection.execute("checkpoint release")
         for mart in marts:
             source, copied = f"{name}.marts.{mart}", f"release.marts.{mart}"
             if mart != SPELLS or not taken:
@@ -109,6 +105,7 @@ def _write(warehouse: Path, folder: Path, base: Path | None) -> dict[str, Any]:
             for month in changed:
                 of_month = f"from {source} where {_is_of(month)}"
                 if taken:
+                    connection.execute(f"delete from {copied} where {_is_of(month)}")
                     connection.execute(f"insert into {copied} {of_month}")
                 if month in months:
                     connection.sql(of_month).write_parquet(str(folder / _file_of(month, months)))
@@ -157,7 +154,7 @@ def _take_over(base: Path, folder: Path, months: Months) -> Months:
     manifest = _manifest(base)
     taken: Months = manifest.get("months", {})
     same = {month: taken[month] for month in taken if taken[month] == months.get(month)}
-    if manifest.get("engine") != duckdb.__version__ or 2 * _rows(same) < _rows(months):
+    if manifest.get("engine") != duckdb.__version__ or 2 * _rows(same) <= _rows(months):
         return {}
     (folder / PARQUET / f"{SPELLS}.parquet").mkdir()
     for file in (DATABASE, *(_file_of(month, same) for month in same)):

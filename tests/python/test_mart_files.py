@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 from conftest import PUBLISHED, Shop
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flows.steps import release
@@ -111,6 +111,8 @@ def assert_release_is_what_the_warehouse_has(warehouse: Warehouse, made: Path) -
 
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(tables=st.lists(st.lists(spells, max_size=8), min_size=2, max_size=4))
+# Rows that are there twice, and others instead.
+@example(tables=[[*STAYS, *STAYS, LASTS, LASTS], [*STAYS, *STAYS, (2, *LASTS[1:]), (2, *LASTS[1:])]])
 def test_release_is_what_the_warehouse_has_whatever_it_begins_with(tables: list[list[Row]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         warehouse, base = Warehouse(Path(folder)), None
