@@ -302,13 +302,6 @@ def step_kills() -> Iterator[Case]:
         yield Case("killed", f"the group: {where}", Killed(group=True), place)
     for where, place in WITHOUT_CHILD.items():
         yield Case("killed", f"the group: {where}", Killed(group=True), place)
-    # A rewrite begins its release with nothing.
-    yield Case(
-        "killed",
-        "the group: release, files of the last one are copied",
-        Killed(group=True),
-        Place(event="shutil.copyfile", match=r"\.building-.*parquet"),
-    )
     yield Case(
         "killed",
         "the group in models, then the last 7 bytes of the write-ahead log are missing",
