@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +21,7 @@ from hypothesis import strategies as st
 from flows.steps import release
 from flows.steps.mart_files import checksum, write_marts
 from flows.steps.operations_log import log_run, read_runs
-from flows.steps.project import Project
+from flows.steps.project import ROOT, Project
 from flows.steps.rewrite import Rewrite
 from flows.steps.run import Run
 from flows.steps.window import Window
@@ -299,6 +302,42 @@ def test_reader_who_meets_the_switch_does_not_mix_two_releases(warehouse: Wareho
     link.symlink_to(second)
     found = {month: (link / file).read_bytes() for month, file in listed.items() if (link / file).exists()}
     assert found == {"2024-01": (first / listed["2024-01"]).read_bytes()}
+
+
+KILLED_WHILE_COPYING = """
+import os, signal, sys
+from datetime import date
+from pathlib import Path
+from flows.steps.release import current_release, publish
+
+def kill(event, arguments):
+    if event == "shutil.copyfile" and "fct_segment_spells" in str(arguments):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(kill)
+warehouse, serving = map(Path, sys.argv[1:])
+base = current_release(serving)
+publish(warehouse, serving, date(2024, 2, 9), "20240210T000000Z", "test", [], 5, lambda folder: None, base=base)
+"""
+
+
+def test_run_that_is_killed_while_files_are_taken_over_leaves_the_release_before(warehouse: Warehouse) -> None:
+    serving = warehouse.folder / "serving"
+    first = release.publish(
+        warehouse.file, serving, date(2024, 2, 8), "20240209T000000Z", "test", [], 5, lambda folder: None
+    )
+    warehouse.hold(A_DAY_LATER)
+    command = [sys.executable, "-c", KILLED_WHILE_COPYING, str(warehouse.file), str(serving)]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    assert release.current_release(serving) == first
+    (half,) = (serving / "releases").glob(".building-*")
+    assert (half / "tessera.duckdb").stat().st_size == (first / "tessera.duckdb").stat().st_size
+    second = release.publish(
+        warehouse.file, serving, date(2024, 2, 9), "20240211T000000Z", "test", [], 5, lambda folder: None, base=first
+    )
+    assert release.list_releases(serving) == [first, second]
+    assert not half.exists()
+    assert_release_is_what_the_warehouse_has(warehouse, second)
 
 
 @pytest.mark.parametrize("since", ["nothing", "a rewrite", "a rewrite that failed", "it is one", "another warehouse"])
