@@ -235,30 +235,33 @@ measured as (
         coalesce(activity_{{ n }}d.orders, 0) as orders_{{ n }}d,
         coalesce(activity_{{ n }}d.units, 0) as units_{{ n }}d,
         coalesce(activity_{{ n }}d.net_cents, 0) / 100 as net_sales_{{ n }}d,
-        coalesce(activity_{{ n }}d.discount_cents, 0) / 100 as discounts_{{ n }}d,
+        {{ once_delivered('discounts', 'activity_' ~ n ~ 'd.discount_cents') }} / 100 as discounts_{{ n }}d,
         coalesce(activity_{{ n }}d.active_days, 0) as active_days_{{ n }}d,
         {% endfor %}
 
         -- shares and rhythm
         activity_365d.net_cents / 100 / nullif(activity_365d.orders, 0) as average_order_value_365d,
-        activity_365d.discount_cents
-        / nullif(activity_365d.net_cents + activity_365d.discount_cents, 0) as discount_share_365d,
-        activity_365d.coupon_cents / nullif(activity_365d.net_cents, 0) as coupon_share_365d,
-        activity_365d.private_label_cents / nullif(activity_365d.net_cents, 0) as private_label_share_365d,
+        {{ once_delivered('discounts', 'activity_365d.discount_cents') }}
+        / nullif(activity_365d.net_cents + coalesce(activity_365d.discount_cents, 0), 0) as discount_share_365d,
+        {{ once_delivered('coupons', 'activity_365d.coupon_cents') }}
+        / nullif(activity_365d.net_cents, 0) as coupon_share_365d,
+        {{ once_delivered('private_labels', 'activity_365d.private_label_cents') }}
+        / nullif(activity_365d.net_cents, 0) as private_label_share_365d,
         lifetime.median_days_between_orders,
         lifetime.longest_pause_90d,
 
         -- categories
-        coalesce(tastes.categories, 0) as categories_365d,
+        {{ once_delivered('categories', 'tastes.categories') }} as categories_365d,
         tastes.top_category as top_category_365d,
         tastes.top_category_cents / nullif(activity_365d.net_cents, 0) as top_category_share_365d,
 
         -- campaigns
-        coalesce(contacted.contacts_365d, 0) as contacts_365d,
-        coalesce(responded.responses_365d, 0) as responses_365d
+        {{ once_delivered('contacts', 'contacted.contacts_365d') }} as contacts_365d,
+        {{ once_delivered('responses', 'responded.responses_365d') }} as responses_365d
     from turns
     inner join {{ ref('customers') }} as customers
         on turns.customer_id = customers.customer_id
+    cross join {{ ref('first_deliveries') }} as first_deliveries
     left join lifetime
         on
             turns.customer_id = lifetime.customer_id
@@ -288,9 +291,14 @@ measured as (
 )
 {%- endmacro %}
 
-{#- A hash of how customers are measured: what was measured otherwise is not carried on. -#}
-{% macro measures_version() -%}
-    {{ return(local_md5(measures_at_turns('first', 'last', true))[:12]) }}
+{#- How customers are measured on a day: a hash of the SQL, and a digit for each of the
+    optional_facts, 1 from the day on that it was first delivered. What was measured
+    otherwise is not carried on. Reads first_deliveries. -#}
+{% macro measures_version(date) -%}
+    '{{ local_md5(measures_at_turns('first', 'last', true))[:12] }}-'
+    {%- for fact in optional_facts() %}
+    || case when first_deliveries.{{ fact }}_on <= {{ date }} then '1' else '0' end
+    {%- endfor %}
 {%- endmacro %}
 
 {#- The part of a join's condition that a date lies in the n days (all days where n is

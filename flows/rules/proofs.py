@@ -314,7 +314,9 @@ class _World:
     def facts(self, own: _Variable, domain: Mapping[str, Any]) -> Iterator[z3.BoolRef]:
         """What a feature's domain says, for the solver."""
         known = z3.Not(own.missing)
-        absent = own.missing if domain["is_nullable"] else own.value == 0
+        is_zero = domain["is_optional"] or not domain["is_nullable"]
+        absent = own.value == 0 if is_zero else own.missing
+        undelivered = z3.And(own.missing, domain["is_optional"])
         if not domain["is_nullable"]:
             yield known
         if own.kind == "date":
@@ -325,9 +327,9 @@ class _World:
             other = self.feature(name)
             yield z3.Implies(z3.And(known, z3.Not(other.missing)), own.value <= other.value)
         if domain["only_when"]:
-            yield z3.Or(self.clause(domain["only_when"], None, {}), absent)
+            yield z3.Or(undelivered, self.clause(domain["only_when"], None, {}), absent)
         if domain["exactly_when"]:
-            yield self.clause(domain["exactly_when"], None, {}) == z3.Not(absent)
+            yield z3.Or(undelivered, self.clause(domain["exactly_when"], None, {}) == z3.Not(absent))
         if domain["age_of"]:
             begin = self.feature(domain["age_of"])
             yield own.missing == begin.missing

@@ -48,8 +48,9 @@
     {%- for other in domain.at_most -%}
         {%- do violations.update({'at_most: ' ~ other: value ~ ' > ' ~ known_features()[other].value}) -%}
     {%- endfor -%}
-    {%- set absent = value ~ (' is null' if domain.is_nullable else ' = 0') -%}
-    {%- set present = value ~ (' is not null' if domain.is_nullable else ' <> 0') -%}
+    {%- set is_missing = domain.is_nullable and not domain.is_optional -%}
+    {%- set absent = value ~ (' is null' if is_missing else ' = 0') -%}
+    {%- set present = value ~ (' is not null' if is_missing else ' <> 0') -%}
     {%- if domain.only_when -%}
         {%- do violations.update({'only_when: ' ~ domain.only_when.text: 'not ' ~ clause_sql(domain.only_when) ~ ' and ' ~ present}) -%}
     {%- endif -%}

@@ -1,5 +1,5 @@
 {#- What every customer's features hold to, as models/features/_features.yml declares
-    it under config: meta: domain, {feature: {data_type, value, is_nullable, bounds,
+    it under config: meta: domain, {feature: {data_type, value, is_nullable, is_optional, bounds,
     at_most, only_when, exactly_when, age_of}}: bounds, only_when and exactly_when
     as parsed clauses, at_most and age_of as names of features. docs/rules.md says
     what the words mean. Known while `execute` is true; mistakes raise. -#}
@@ -25,10 +25,14 @@
     {%- set where = 'Feature ' ~ name ~ ', domain' -%}
     {%- set feature = features[name] -%}
     {%- set kind = feature_kind(feature.data_type) -%}
-    {%- do refuse_unknown_keys(declared, ['minimum', 'maximum', 'nullable', 'at_most', 'only_when', 'exactly_when', 'age_of'], where) -%}
+    {%- do refuse_unknown_keys(declared, ['minimum', 'maximum', 'nullable', 'optional', 'at_most', 'only_when', 'exactly_when', 'age_of'], where) -%}
     {%- set nullable = declared.get('nullable', true) -%}
     {%- if nullable is not boolean -%}
         {{ exceptions.raise_compiler_error(where ~ ": nullable is '" ~ nullable ~ "'; it can be true or false.") }}
+    {%- elif declared.get('optional', false) is not boolean -%}
+        {{ exceptions.raise_compiler_error(where ~ ": optional is '" ~ declared.optional ~ "'; it can be true or false.") }}
+    {%- elif declared.get('optional', false) and (kind != 'number' or not nullable) -%}
+        {{ exceptions.raise_compiler_error(where ~ ": optional is for numbers that may be missing; this is " ~ ('never missing' if kind == 'number' else 'a ' ~ kind) ~ '.') }}
     {%- elif kind != 'number' and not nullable and ('only_when' in declared or 'exactly_when' in declared) -%}
         {{ exceptions.raise_compiler_error(where ~ ": only_when and exactly_when say when it is missing or 0, but it is never missing, and " ~ kind ~ " is never 0.") }}
     {%- endif -%}
@@ -57,7 +61,8 @@
         {%- do conditions.update({key: domain_clause(declared[key], features, where ~ ', ' ~ key)}) -%}
     {%- endfor -%}
     {{ return(dict(
-        conditions, data_type=feature.data_type | lower, value=feature.value, is_nullable=nullable, bounds=bounds,
+        conditions, data_type=feature.data_type | lower, value=feature.value, is_nullable=nullable,
+        is_optional=declared.get('optional', false), bounds=bounds,
         at_most=above, age_of=age_of,
     )) }}
 {% endmacro %}

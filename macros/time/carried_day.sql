@@ -3,11 +3,12 @@
     where vars: incremental_features asks for everybody. -#}
 {% macro carried_day(measured_days) -%}
     select
-        as_of_date,
-        key_frame
-    from {{ measured_days }}
+        days.as_of_date,
+        days.key_frame
+    from {{ measured_days }} as days
+    cross join {{ ref('first_deliveries') }} as first_deliveries
     where
-        as_of_date = {{ first_date(-1) }}
-        and measures_version = '{{ measures_version() }}'
+        days.as_of_date = {{ first_date(-1) }}
+        and days.measures_version = {{ measures_version(first_date()) }}
         and {{ var('incremental_features') | lower }}
 {%- endmacro %}

@@ -32,8 +32,12 @@ orders as (
         sum({{ cents('transactions.net_amount') }}) as net_cents,
         sum({{ cents('transactions.discount_amount') }}) as discount_cents,
         sum({{ cents('transactions.coupon_amount') }}) as coupon_cents,
-        sum(case when products.is_private_label then {{ cents('transactions.net_amount') }} else 0 end)
-            as private_label_cents,
+        sum(
+            case
+                when products.is_private_label then {{ cents('transactions.net_amount') }}
+                when not products.is_private_label then 0
+            end
+        ) as private_label_cents,
         sum(case when transactions.cost_amount is not null then {{ cents('transactions.net_amount') }} end)
             as costed_cents,
         sum({{ cents('transactions.cost_amount') }}) as cost_cents

@@ -101,8 +101,8 @@ changed_customers as (
         stored.customer_id is null
         or customers.closed_date is distinct from stored.closed_date
         or least(customers.first_seen_date, stored.first_order_date) <> stored.first_seen_date
-        or coalesce(contacted_now.contacts_365d, 0) <> stored.contacts_365d
-        or coalesce(responded_now.responses_365d, 0) <> stored.responses_365d
+        or coalesce(contacted_now.contacts_365d, 0) <> coalesce(stored.contacts_365d, 0)
+        or coalesce(responded_now.responses_365d, 0) <> coalesce(stored.responses_365d, 0)
         or responded_now.last_response_date is distinct from stored.last_response_date
 
 ),
@@ -110,7 +110,8 @@ changed_customers as (
 {% endif -%}
 -- The days on which what is known of somebody can become another: days of activity,
 -- days when activity leaves a trailing window, and the run's first day for what has
--- changed in between. Those of key frames in a run have everybody.
+-- changed in between. On key frames in a run, and on days when something is delivered for
+-- the first time, everybody can.
 possible_turns as (
 
     {% if is_incremental() -%}
@@ -153,6 +154,15 @@ possible_turns as (
     where response_date between {{ first_date(-n) }} and {{ last_date(-n) }}
     {%- endfor %}
     {%- if window.days > 1 %}
+    {%- for fact in optional_facts() %}
+    union
+    select
+        customers.customer_id,
+        first_deliveries.{{ fact }}_on as turned_on
+    from customers
+    cross join {{ ref('first_deliveries') }} as first_deliveries
+    where first_deliveries.{{ fact }}_on between {{ first_date() }} and {{ last_date() }}
+    {%- endfor %}
     union
     select
         customers.customer_id,

@@ -38,6 +38,7 @@ select
     {%- else -%}
     run_days.as_of_date as key_frame,
     {%- endif %}
-    '{{ measures_version() }}' as measures_version
+    {{ measures_version('run_days.as_of_date') }} as measures_version
 from run_days
 cross join last_key_frame
+cross join {{ ref('first_deliveries') }} as first_deliveries

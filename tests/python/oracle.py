@@ -156,6 +156,7 @@ def features_of_day(facts: Facts, day: date, history_start: date) -> Features:
         complete = line.order_id and line.ordered_at is not None and line.net_amount is not None
         if complete and line.customer_id in lines and line.ordered_at.date() <= day:
             lines[line.customer_id].append(line)
+    delivered = _delivered_by(day, facts, lines, products)
     features: Features = {}
     for customer in facts.customers:
         contacts = [row.contact_date for row in facts.contacts if row.customer_id == customer.customer_id]
@@ -164,9 +165,29 @@ def features_of_day(facts: Facts, day: date, history_start: date) -> Features:
             customer, lines[customer.customer_id], products, contacts, responses, day, history_start
         )
         if row is not None:
+            row |= {feature: None for feature, is_known in delivered.items() if not is_known}
             features[customer.customer_id] = row
     _add_scores(features)
     return features
+
+
+def _delivered_by(
+    day: date, facts: Facts, lines: dict[int, list[Line]], products: dict[str, Product]
+) -> dict[str, bool]:
+    """Whether somebody had delivered by a day what a feature rests on, for the features that rest on something."""
+    known = [line for of_customer in lines.values() for line in of_customer]
+    sold = [products[line.product_id] for line in known if line.product_id in products]
+    discounts = any(line.discount_amount is not None for line in known)
+    categories = any(product.category is not None for product in sold)
+    return {
+        **{f"discounts_{n}d": discounts for n in WINDOWS},
+        "discount_share_365d": discounts,
+        "coupon_share_365d": any(line.coupon_amount is not None for line in known),
+        "private_label_share_365d": any(product.is_private_label is not None for product in sold),
+        "categories_365d": categories,
+        "contacts_365d": any(contact.contact_date <= day for contact in facts.contacts),
+        "responses_365d": any(response.response_date <= day for response in facts.responses),
+    }
 
 
 def _features_of_customer(

@@ -153,7 +153,40 @@ def make_facts(outline: Outline) -> Facts:
     contacts = [Contact(who, random.choice(campaigns).campaign_id, day) for who, day in some_days(6)]
     responses = [Response(who, random.choice(campaigns).campaign_id, "X1", day) for who, day in some_days(4)]
     random.shuffle(lines)
-    return Facts(tuple(customers), tuple(lines), PRODUCTS, campaigns, tuple(contacts), tuple(responses))
+    facts = Facts(tuple(customers), tuple(lines), PRODUCTS, campaigns, tuple(contacts), tuple(responses))
+    return withhold(facts, outline)
+
+
+def withhold(facts: Facts, outline: Outline) -> Facts:
+    """The facts without what sources need not deliver: of some kinds nothing, of others nothing before a day."""
+    # Of its own, so that the rest of the world is the same with and without it.
+    random = Random(outline.seed + 1)
+
+    def begins() -> datetime:
+        within = HISTORY_START + random.randrange(-20, outline.days) * ONE_DAY
+        return random.choice((datetime.min, datetime.min, datetime.max, datetime.combine(within, time.min)))
+
+    def hidden(line: Line, *columns: tuple[str, datetime]) -> Line:
+        early = {name: None for name, begin in columns if line.ordered_at is None or line.ordered_at < begin}
+        return replace(line, **early)
+
+    discounts, coupons, products, contacts, responses = (begins() for _ in range(5))
+    columns = (("discount_amount", discounts), ("coupon_amount", coupons), ("product_id", products))
+    kinds = random.choice(
+        (
+            facts.products,
+            facts.products,
+            tuple(replace(product, is_private_label=None) for product in facts.products),
+            tuple(replace(product, category=None) for product in facts.products),
+        )
+    )
+    return replace(
+        facts,
+        transactions=tuple(hidden(line, *columns) for line in facts.transactions),
+        products=kinds,
+        contacts=tuple(each for each in facts.contacts if each.contact_date >= contacts.date()),
+        responses=tuple(each for each in facts.responses if each.response_date >= responses.date()),
+    )
 
 
 def broken_lines(outline: Outline, random: Random) -> list[Line]:

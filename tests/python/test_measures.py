@@ -2,14 +2,15 @@
 
 import os
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, time
+from decimal import Decimal
 from random import Random
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
-from tests.python.oracle import ONE_DAY, Facts, Features, features_of_day
+from tests.python.oracle import ONE_DAY, Customer, Facts, Features, Line, Product, features_of_day
 from tests.python.oracle_worlds import AMENDMENTS, HISTORY_START, Outline, amend, make_facts
 from tests.python.test_oracle import assert_same
 from tests.python.warehouse import Warehouse
@@ -187,3 +188,64 @@ def test_a_feature_more_begins_with_everybody(again: int, beside: str) -> None:
     # The day before the first of these was measured without it.
     history = warehouse.rows(f"select longest_pause_90d from customer_measures_history where as_of_date = '{days[0]}'")
     assert {row["longest_pause_90d"] for row in history} == {None}
+
+
+SOLD = [
+    (key, day, discount)
+    for key, day in ((1, 1), (2, 3), (3, 5), (1, 8))
+    for discount in (Decimal("1.00") if day >= 5 else None,)
+]
+
+
+def shop_without(*columns: str) -> Facts:
+    """Three customers; discounts are given from the fifth day on, and nothing is said of what the columns hold."""
+    lines = [
+        Line(
+            key,
+            f"O{day}",
+            datetime.combine(HISTORY_START + day * ONE_DAY, time(12)),
+            Decimal("4.00"),
+            "P1",
+            1,
+            discount,
+        )
+        for key, day, discount in SOLD
+    ]
+    hidden = dict.fromkeys(columns)
+    customers = tuple(Customer(key, first_seen_date=HISTORY_START) for key in (1, 2, 3))
+    products = (Product("P1", "bread", False),)
+    return Facts(customers, tuple(replace(line, **hidden) for line in lines), products)
+
+
+@pytest.mark.parametrize("days", [1, 9])
+def test_a9_features_are_null_until_a_source_delivers_what_they_rest_on(days: int) -> None:
+    warehouse = Warehouse(history_start=str(HISTORY_START))
+    for number in range(0, 9, days):
+        first = HISTORY_START + number * ONE_DAY
+        warehouse.run(shop_without(), first, first + (days - 1) * ONE_DAY)
+    told = warehouse.rows("select as_of_date, customer_id, discounts_7d from customer_measures_history")
+    by_customer = {
+        key: [
+            row["discounts_7d"] for row in sorted(told, key=lambda row: row["as_of_date"]) if row["customer_id"] == key
+        ]
+        for key in (1, 2, 3)
+    }
+    assert by_customer == {
+        1: [None] * 5 + [0, 0, 0, 1],
+        # Nothing happened to them on the day that made it known.
+        2: [None] * 5 + [0, 0, 0, 0],
+        3: [None] * 5 + [1, 1, 1, 1],
+    }
+
+
+def test_a9_what_no_source_delivers_is_null_for_everybody() -> None:
+    facts = shop_without("discount_amount", "coupon_amount", "product_id")
+    warehouse = Warehouse(history_start=str(HISTORY_START))
+    warehouse.run(facts, HISTORY_START, HISTORY_START + 8 * ONE_DAY)
+    rests_on_nothing = [
+        "discounts_7d", "discounts_365d", "discount_share_365d", "coupon_share_365d", "private_label_share_365d",
+        "categories_365d", "top_category_365d", "top_category_share_365d", "contacts_365d", "responses_365d",
+    ]  # fmt: skip
+    told = warehouse.rows(f"select {', '.join(rests_on_nothing)} from customer_measures")
+    assert told
+    assert all(value is None for row in told for value in row.values())

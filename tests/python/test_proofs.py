@@ -507,11 +507,14 @@ DECLARED = columns(
     score=("bigint", {"exactly_when": "orders > 0"}),
     day=("date", {"minimum": "2017-01-01"}),
     age=("bigint", {"age_of": "day"}),
+    gifts=("bigint", {"optional": True, "exactly_when": "orders > 5"}),
+    given=("double", {"optional": True, "only_when": "orders > 0"}),
 )
 ROWS = {
-    "nothing": "0, null, 0.0, null, null, null, null",
-    "something": "2, 1, 3.5, 0.5, 4, date '2017-03-01', 5",
-    "another_something": "2, null, 0.0, null, 0, date '2017-03-01', 5",
+    "nothing": "0, null, 0.0, null, null, null, null, 0, 0.0",
+    "something": "2, 1, 3.5, 0.5, 4, date '2017-03-01', 5, 0, 2.5",
+    "another_something": "6, null, 0.0, null, 0, date '2017-03-01', 5, 1, 0.0",
+    "what_nobody_delivers": "6, 1, 3.5, 0.5, 4, date '2017-03-01', 5, null, null",
 }
 
 
@@ -532,20 +535,23 @@ def test_rows_that_keep_to_all_domains_break_none(row: str) -> None:
 @pytest.mark.parametrize(
     ("row", "broken"),
     [
-        ("-1, null, 0.0, null, null, date '2017-03-01', 5", [("orders", "orders >= 0")]),
-        ("10, 1, 3.5, 0.5, 4, date '2017-03-01', 5", [("orders", "orders <= 9")]),
-        ("null, null, 0.0, null, null, null, null", [("orders", "nullable: false")]),
-        ("2, 1, 3.5, 0.5, 4, null, null", [("orders", "exactly_when: day is not null")]),
-        ("0, 0, 0.0, null, null, date '2017-03-01', 5", [("orders", "exactly_when: day is not null")]),
-        ("2, 3, 3.5, 0.5, 4, date '2017-03-01', 5", [("recent", "at_most: orders")]),
-        ("0, 0, 1.0, null, null, null, null", [("amount", "only_when: orders > 0")]),
-        ("0, 0, 0.0, 0.0, null, null, null", [("share", "only_when: orders > 0")]),
-        ("0, 0, 0.0, null, 1, null, null", [("score", "exactly_when: orders > 0")]),
-        ("2, 1, 3.5, 0.5, null, date '2017-03-01', 5", [("score", "exactly_when: orders > 0")]),
-        ("2, 1, 3.5, 0.5, 4, date '2016-12-31', 65", [("day", "day >= 2017-01-01")]),
-        ("2, 1, 3.5, 0.5, 4, date '2017-03-01', 6", [("age", "age_of: day")]),
-        ("2, 1, 3.5, 0.5, 4, date '2017-03-01', null", [("age", "age_of: day")]),
-        ("0, 0, 0.0, null, null, null, 5", [("age", "age_of: day")]),
+        ("-1, null, 0.0, null, null, date '2017-03-01', 5, null, null", [("orders", "orders >= 0")]),
+        ("10, 1, 3.5, 0.5, 4, date '2017-03-01', 5, null, null", [("orders", "orders <= 9")]),
+        ("null, null, 0.0, null, null, null, null, null, null", [("orders", "nullable: false")]),
+        ("2, 1, 3.5, 0.5, 4, null, null, null, null", [("orders", "exactly_when: day is not null")]),
+        ("0, 0, 0.0, null, null, date '2017-03-01', 5, null, null", [("orders", "exactly_when: day is not null")]),
+        ("2, 3, 3.5, 0.5, 4, date '2017-03-01', 5, null, null", [("recent", "at_most: orders")]),
+        ("0, 0, 1.0, null, null, null, null, null, null", [("amount", "only_when: orders > 0")]),
+        ("0, 0, 0.0, 0.0, null, null, null, null, null", [("share", "only_when: orders > 0")]),
+        ("0, 0, 0.0, null, 1, null, null, null, null", [("score", "exactly_when: orders > 0")]),
+        ("2, 1, 3.5, 0.5, null, date '2017-03-01', 5, null, null", [("score", "exactly_when: orders > 0")]),
+        ("2, 1, 3.5, 0.5, 4, date '2016-12-31', 65, null, null", [("day", "day >= 2017-01-01")]),
+        ("2, 1, 3.5, 0.5, 4, date '2017-03-01', 6, null, null", [("age", "age_of: day")]),
+        ("2, 1, 3.5, 0.5, 4, date '2017-03-01', null, null, null", [("age", "age_of: day")]),
+        ("0, 0, 0.0, null, null, null, 5, null, null", [("age", "age_of: day")]),
+        ("2, 1, 3.5, 0.5, 4, date '2017-03-01', 5, 1, null", [("gifts", "exactly_when: orders > 5")]),
+        ("6, 1, 3.5, 0.5, 4, date '2017-03-01', 5, 0, null", [("gifts", "exactly_when: orders > 5")]),
+        ("0, 0, 0.0, null, null, null, null, 0, 0.5", [("given", "only_when: orders > 0")]),
     ],
 )
 def test_row_that_breaks_a_domain_is_told_with_the_declaration(row: str, broken: list[tuple[str, str]]) -> None:
@@ -560,6 +566,9 @@ def test_row_that_breaks_a_domain_is_told_with_the_declaration(row: str, broken:
         ("bigint", {"minimum": "p5"}, "a percentile is no fixed value"),
         ("varchar", {"maximum": 5}, "'x' is text, which has no order"),
         ("bigint", {"nullable": "no"}, "nullable is 'no'; it can be true or false"),
+        ("bigint", {"optional": "no"}, "optional is 'no'; it can be true or false"),
+        ("bigint", {"optional": True, "nullable": False}, "this is never missing"),
+        ("varchar", {"optional": True}, "this is a text"),
         ("bigint", {"at_most": "yy"}, "there is no feature 'yy'. Did you mean 'y'?"),
         ("bigint", {"at_most": "day"}, "'x' (bigint) and 'day' (date) have no common order"),
         ("bigint", {"age_of": "y"}, "'y' is of type bigint"),
@@ -579,6 +588,7 @@ TINY = columns(
     a=("bigint", {"minimum": 0, "maximum": 2, "nullable": False}),
     b=("bigint", {"minimum": 0, "maximum": 2, "at_most": "a"}),
     c=("double", {"only_when": "a > 0"}),
+    d=("bigint", {"minimum": 0, "maximum": 1, "optional": True, "exactly_when": "a > 1"}),
     t=("varchar", {"exactly_when": "b is not null"}),
     f=("boolean", {}),
 )
@@ -587,7 +597,7 @@ ATOMS = [
     "a >= 1", "a = 2", "a < 1", "a between 1 and 2", "a in (0, 2)", "a not in (1, 2)", "a != 1", "a > 0.5",
     "b < 2", "b = 0", "b >= p80", "b < p20", "b > p20", "b is null", "b is not null",
     "c > 0.5", "c = 0.5", "c <= 0.5", "c is not null", "t = x", "t != x", "t in (x, y)", "t is null",
-    "f = true", "f != true", "f is null",
+    "f = true", "f != true", "f is null", "d = 0", "d >= 1", "d is null",
 ]  # fmt: skip
 CLAUSES = [RULES.macros.parse_clause(text, RULES.macros.known_features()) for text in ATOMS]
 BELOW = ("seg_y", ("one", "two", "rest"))
@@ -607,12 +617,13 @@ class Somebody:
 
 
 def everybody() -> Iterator[Somebody]:
-    for a, b, c, t, f, p20, p80 in itertools.product(
+    for a, b, c, t, f, d, p20, p80 in itertools.product(
         (0, 1, 2),
         (None, 0, 1, 2),
         (None, 0.4, 0.5, 0.6),
         (None, "x", "y", "z"),
         (None, True, False),
+        (None, 0, 1),
         (0, 1, 2),
         (0, 1, 2),
     ):
@@ -621,8 +632,10 @@ def everybody() -> Iterator[Somebody]:
             and not (b is not None and b > a)
             and not (c is not None and a == 0)
             and (t is None) == (b is None)
+            # 1 exactly for those of a > 1, or missing for one and all.
+            and (d is None or d == (a > 1))
         ):
-            yield Somebody({"a": a, "b": b, "c": c, "t": t, "f": f}, p20, p80)
+            yield Somebody({"a": a, "b": b, "c": c, "t": t, "f": f, "d": d}, p20, p80)
 
 
 EVERYBODY = list(everybody())

@@ -32,6 +32,7 @@ MODELS = (
     *(f"conformed/{name}" for name in ("customers", "products", "contacts", "responses", "checked_transactions")),
     *(f"conformed/{name}" for name in ("transactions", "delivered_days")),
     *(f"features/{name}" for name in ("customer_category_days", "late_customer_days", "customer_days")),
+    "features/first_deliveries",
     *(f"features/{name}" for name in ("measured_days", "measure_changes", "customer_measures_history")),
     "features/customer_measures",
 )
@@ -131,8 +132,7 @@ class Warehouse:
                         f"from read_csv('{file}', header = true, all_varchar = true)"
                     )
         self.connection.execute(
-            "update stg_files__transactions set order_date = cast(ordered_at as date), units = coalesce(units, 1), "
-            "discount_amount = coalesce(discount_amount, 0), coupon_amount = coalesce(coupon_amount, 0)"
+            "update stg_files__transactions set order_date = cast(ordered_at as date), units = coalesce(units, 1)"
         )
 
     def _build(self, path: str) -> None:
