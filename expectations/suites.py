@@ -77,6 +77,7 @@ def mart_tables(parameters: MartParameters, segments: Segments) -> list[CheckedT
         ),
         CheckedTable("checks", "daily_totals", ("as_of_date", "segmentation"), build_daily_totals_suite()),
         CheckedTable("checks", "orphans", ("reference",), build_orphans_suite()),
+        CheckedTable("checks", "rule_percentiles", ("feature", "percentile"), build_rule_percentiles_suite()),
         CheckedTable("checks", "restatement_due", ("first_day",), build_restatement_due_suite(parameters)),
         CheckedTable(
             "marts", "fct_persona_claims", ("segmentation", "segment", "feature", "claim"), build_persona_claims_suite()
@@ -457,6 +458,26 @@ def build_restatement_due_suite(parameters: MartParameters) -> ExpectationSuite:
                 description="few customers should have lines that came or changed after their days were published",
                 remedy="See fct_late_arrivals for the days. To rewrite published days from first_day on, use: "
                 'python -m flows.backfill --restate --first DATE --reason "...".',
+            ),
+        ],
+    )
+
+
+def build_rule_percentiles_suite() -> ExpectationSuite:
+    """Build the suite of `checks.rule_percentiles`: one row per percentile in a rule; rules without any have none."""
+    return ExpectationSuite(
+        name="marts.rule_percentiles",
+        expectations=[
+            _rule(
+                gxe.ExpectColumnValuesToBeInSet,
+                code="percentile_tells_nobody_apart",
+                severity="warning",
+                column="position",
+                value_set=["between"],
+                description="a percentile in a rule should lie between the feature's lowest and highest value",
+                reason="Customers with the same value are on the same side of a percentile. Where most share the lowest"
+                " one, such as 0, the fifth that a rule asks for can be nearly everybody.",
+                remedy="Look at the feature's distribution, then compare with a number, or use another feature.",
             ),
         ],
     )

@@ -65,6 +65,16 @@ class Mover:
 
 
 @dataclass(frozen=True)
+class EdgePercentile:
+    """A percentile in a rule that tells nobody apart: it is at an end of its feature's values, or has none."""
+
+    feature: str
+    percentile: int
+    cut_point: float | None
+    position: str
+
+
+@dataclass(frozen=True)
 class Change:
     """What happens to one segmentation.
 
@@ -122,6 +132,7 @@ class Plan:
     unreachable: list[Unreachable]
     fixed: list[FixedClause]
     max_change: float
+    at_the_edge: list[EdgePercentile] = field(default_factory=list)
     history_first: date | None = None
     history_days: list[date] = field(default_factory=list)
 
@@ -265,6 +276,7 @@ def make_plan(
             unreachable=unreachable_segments(after.definitions),
             fixed=fixed_clauses(after.definitions),
             max_change=max_change,
+            at_the_edge=_at_the_edge(connection, after),
             history_first=_ends(connection)[0] if days else None,
             history_days=days,
         )
@@ -354,6 +366,22 @@ def _load_cut_points(
     if frozen:
         _keep_frozen(connection, f"{warehouse}.segmentations.rule_cut_points", days)
     connection.execute(f"create table score_cut_points as {_score_cut_points(sides[0].known, source)}")
+
+
+def _at_the_edge(connection: duckdb.DuckDBPyConnection, rules: Rules) -> list[EdgePercentile]:
+    """The percentiles in rules that are the lowest or highest value of their feature on the day, or have none."""
+    features, found = rules.known.known_features(), []
+    for feature, percentile in rules.known.percentiles_in_rules():
+        value = features[feature]["value"]
+        position = rules.known.percentile_position(
+            rules.known.cut_point(value, percentile), f"min({value})", f"max({value})"
+        )
+        cut_point, where = connection.execute(
+            f"select {rules.known.cut_point(value, percentile)}, {position} from customer_features"
+        ).fetchone()
+        if where != "between":
+            found.append(EdgePercentile(feature, percentile, cut_point, where))
+    return found
 
 
 def _keep_frozen(connection: duckdb.DuckDBPyConnection, kept: str, days: str) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.rules.plan import Change, Plan, Size
+from flows.rules.plan import Change, EdgePercentile, Plan, Size
 from flows.rules.proofs import FixedClause, Unreachable
 
 
@@ -55,6 +55,8 @@ def blocks(plan: Plan) -> Iterator[Block]:
         yield Paragraph(sentence)
     if not plan.unreachable:
         yield Paragraph("Every segment of the working tree can be reached by some customer.")
+    for edge in plan.at_the_edge:
+        yield Paragraph(_edge(edge))
     for name, size in plan.too_large:
         yield Paragraph(
             f"LARGE {name}.{size.segment} changes by {_percent(size.change)}, more than {plan.max_change:.0%} "
@@ -74,6 +76,15 @@ def proof_sentences(unreachable: Sequence[Unreachable], fixed: Sequence[FixedCla
     for each in fixed:
         always = "always true" if each.always else "always false"
         yield f"{each.segmentation}.{each.segment}: '{each.clause}' is {always} there and can go."
+
+
+def _edge(edge: EdgePercentile) -> str:
+    """Why a percentile does not tell customers apart."""
+    name = f"EDGE p{edge.percentile:02} of {edge.feature}"
+    if edge.cut_point is None:
+        return f"{name}: no customer has a value of it, so no clause that compares with it holds."
+    end = edge.position.removeprefix("at the ")
+    return f"{name} is {edge.cut_point:g}, the feature's {end}: customers share that value, and it divides them badly."
 
 
 def _change(change: Change, plan: Plan) -> Iterator[Block]:

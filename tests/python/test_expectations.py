@@ -83,6 +83,9 @@ from (values ('lifecycle'), ('value')) as segmentations (segmentation);
 create table checks.orphans as
 select 'customer_segments.customer_id' as reference, 0 as orphans;
 
+create table checks.rule_percentiles as
+select 'discount_share_365d' as feature, 'p80' as percentile, 'between' as position;
+
 create table checks.restatement_due as
 select date '2018-01-01' as first_day, 1 as customers, 0.01::double as customer_share;
 
@@ -177,6 +180,12 @@ BROKEN = [
         "update checks.input_freshness set newest_at = '2018-01-04 06:01'",
         {"future_timestamp"},
         set(),
+    ),
+    (
+        "marts",
+        "update checks.rule_percentiles set position = 'at the minimum'",
+        set(),
+        {"percentile_tells_nobody_apart"},
     ),
     ("marts", "delete from marts.customer_segments", {"customer_segments_empty"}, set()),
     (
@@ -497,7 +506,7 @@ def test_docs_show_both_gates_and_load_nothing(gate: Gate, warehouse: Path, tmp_
         assert text in index
     assert "&#10007;" in (folder / "marts_orphans.html").read_text(encoding="utf-8")
     pages = list(folder.rglob("*.html"))
-    assert len(pages) == 12
+    assert len(pages) == 13
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert not re.search(r"<script|<link|\bsrc=|url\(|@import", text), page.name

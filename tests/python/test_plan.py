@@ -329,6 +329,18 @@ def test_frozen_cut_points_are_those_that_are_kept_whoever_left_since(
     assert after.moves == before.moves
 
 
+def test_a9_a_percentile_at_the_edge_of_its_feature_is_told(project: Project, metas: dict[str, Any]) -> None:
+    assert make_plan(project, metas=metas).at_the_edge == []
+    segments = metas["seg_deals"]["segments"]
+    # Half of the customers have no coupon, so the lower fifth is everybody who has none.
+    segments[1]["rule"] = "coupon_share_365d >= p20"
+    plan = make_plan(project, metas=metas)
+    assert [(edge.feature, edge.percentile, edge.position) for edge in plan.at_the_edge] == [
+        ("coupon_share_365d", 20, "at the minimum")
+    ]
+    assert "EDGE p20 of coupon_share_365d is 0, the feature's minimum" in as_text(plan)
+
+
 def test_a_feature_that_the_release_has_not_is_named(project: Project, metas: dict[str, Any]) -> None:
     loyal_rule(metas)["rule"] = "active_days_91d >= 13"
     with pytest.raises(RunStopped, match="seg_lifecycle, segment loyal, clause 'active_days_91d >= 13'"):
