@@ -78,7 +78,7 @@ bench: setup ## Measure a daily run beside hand-written SQL (ARGS="--customers 1
 	$(PYTHON) -m benchmarks.daily $(ARGS)
 
 .PHONY: faults
-faults: setup ## Disturb runs in every way and write docs/reliability.md (ARGS="--only Prefect").
+faults: setup ## Disturb runs in every way and write docs/faults.md (ARGS="--only Prefect").
 	$(PYTHON) -m tests.faults $(ARGS)
 
 .PHONY: lock

@@ -1,4 +1,4 @@
-"""Disturbs runs in every way that is to be feared, and writes docs/reliability.md about it.
+"""Disturbs runs in every way that is to be feared, and writes docs/faults.md about it.
 
 python -m tests.faults [--runs N] [--minutes N] [--jobs N] [--seed N] [--only WORDS] [--releases N] [--readers N]
 
@@ -40,7 +40,7 @@ from tests.faults.report import READERS_TITLE, Session, write_readers, write_rep
 from tests.faults.trial import Outcome, attempt, undisturbed
 
 FOLDER = ROOT / "build" / "faults"
-REPORT = ROOT / "docs" / "reliability.md"
+REPORT = ROOT / "docs" / "faults.md"
 
 
 def make_base(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""docs/reliability.md, made of what was seen."""
+"""docs/faults.md, made of what was seen."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence

@@ -323,7 +323,7 @@ def test_next_day_of_these_tests_is_the_day_of_the_harness() -> None:
 
 
 def test_a_session_of_one_group_leaves_the_others_on_the_page(tmp_path: Path) -> None:
-    page = tmp_path / "reliability.md"
+    page = tmp_path / "faults.md"
 
     def outcomes(kind: str, *names: str, wrong: str = "") -> list[Outcome]:
         cases = [Case(kind, name, AccessTaken("files", 0)) for name in names]
