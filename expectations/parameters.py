@@ -85,6 +85,23 @@ class InputParameters:
     unknown_customers: Range = Range(
         0, 0, "A few lines may be ahead of the customer feed. They are worth a look, not worth a stop."
     )
+    records_lost: Range = Range(
+        0, 0, "Every record of a file is accounted for: one that no row was made of is lost without a word."
+    )
+    """Records of a file less the rows read of it, and rows read less those kept or rejected; an error otherwise."""
+
+    unreadable_share: Range = Range(
+        None,
+        0.01,
+        "More than one value in a hundred that is none of its kind: a format or a decimal mark, not a slip of the pen.",
+    )
+    """Values of a column that are given but cannot be read, over those that are given; an error above."""
+
+    unreadable_values: Range = Range(
+        0, 0, "A value that cannot be read is left out, as if nobody had given it. A few are worth a look."
+    )
+    """As `unreadable_share`, their number; a warning above."""
+
     days_behind: Range = Range(
         None, 0, "A source that ends before the window's last day would make its customers look inactive."
     )

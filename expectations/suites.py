@@ -41,6 +41,15 @@ def input_tables(parameters: InputParameters, not_after: datetime | None) -> lis
         CheckedTable("checks", "input_days", ("order_date",), build_input_days_suite(parameters)),
         CheckedTable("checks", "input_problems", ("example",), build_input_problems_suite(parameters)),
         CheckedTable(
+            "checks", "source_files", ("source_system", "table_name", "file"), build_source_files_suite(parameters)
+        ),
+        CheckedTable(
+            "checks",
+            "source_values",
+            ("source_system", "table_name", "column_name", "example"),
+            build_source_values_suite(parameters),
+        ),
+        CheckedTable(
             "checks",
             "input_freshness",
             ("source_system",),
@@ -223,6 +232,65 @@ def build_input_problems_suite(parameters: InputParameters) -> ExpectationSuite:
                 severity="warning",
                 description="every line should have a customer from the customer feed",
                 remedy="Check whether the customer feed is complete.",
+            ),
+        ],
+    )
+
+
+def build_source_files_suite(parameters: InputParameters) -> ExpectationSuite:
+    """Build the suite of `checks.source_files`: one row per source system and table.
+
+    Without a flow nobody counted the records of the files; they are unknown then and pass.
+    """
+    return ExpectationSuite(
+        name="inputs.source_files",
+        expectations=[
+            _has_rows("source_files_empty", "Enable a source system."),
+            *_measured("rows_read"),
+            _within(
+                "records_lost",
+                "records_lost",
+                parameters.records_lost,
+                description="as many rows must be read as a file has records",
+                remedy="Deliver the file again: it changed during the run, or is no CSV file as RFC 4180 has it.",
+            ),
+            _within(
+                "rows_unaccounted",
+                "rows_unaccounted",
+                parameters.records_lost,
+                description="every line that is read must be kept, or rejected with a reason",
+                remedy="Look at the system's staging: it drops lines, or a join doubles them. If the file changed "
+                "during the run, run again.",
+            ),
+        ],
+    )
+
+
+def build_source_values_suite(parameters: InputParameters) -> ExpectationSuite:
+    """Build the suite of `checks.source_values`: one row per source system, table and column; a shape as example."""
+    remedy = (
+        "Write dates as YYYY-MM-DD, numbers with a decimal point and without units, booleans as true or false: see "
+        "docs/own-data.md. In examples 9 is a digit and a is a letter."
+    )
+    return ExpectationSuite(
+        name="inputs.source_values",
+        expectations=[
+            _has_rows("source_values_empty", "Enable a source system."),
+            *_measured("unreadable_values"),
+            _within(
+                "values_unreadable",
+                "unreadable_share",
+                parameters.unreadable_share,
+                description="few of a column's values may be unreadable",
+                remedy=remedy,
+            ),
+            _within(
+                "value_unreadable",
+                "unreadable_values",
+                parameters.unreadable_values,
+                severity="warning",
+                description="every value that is given should be readable",
+                remedy=remedy,
             ),
         ],
     )

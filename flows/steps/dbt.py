@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,9 @@ INPUTS = ("path:seeds", "path:models/staging", "path:models/conformed", "path:mo
 # Models that keep days, and what they are made of. Everything else is about the last day.
 KEEPS_DAYS = "config.materialized:incremental"
 EVERY_DAY = (f"+{KEEPS_DAYS}",)
+
+# What DuckDB quotes of a CSV file that it cannot read: a customer's values.
+QUOTED_LINE = re.compile(r"Original Line:.*?(?=\n\s*(?:Expected Number|Value with|Invalid unicode|Possible )|\Z)", re.S)
 
 Report = Callable[[str], None]
 
@@ -174,10 +178,16 @@ def read_event(line: str) -> tuple[Node | None, str | None]:
 
 
 def readable_errors(errors: Sequence[str]) -> str:
-    """Dbt's error messages without colours, call stacks, counts and paths of compiled code."""
+    """Dbt's error messages without colours, call stacks, counts, paths of compiled code and lines of source files."""
     kept = []
     for error in errors:
-        for line in error.replace("\x1b[31m", "").replace("\x1b[0m", "").replace("\x1b[33m", "").splitlines():
+        for line in (
+            QUOTED_LINE.sub("", error)
+            .replace("\x1b[31m", "")
+            .replace("\x1b[0m", "")
+            .replace("\x1b[33m", "")
+            .splitlines()
+        ):
             text = line.strip()
             noise = (
                 not text

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import duckdb
 import yaml
@@ -32,6 +32,7 @@ from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release, day_of, list_releases
 from flows.steps.rewrite import FOLDER, REWRITES, how_to_restate_back, restated_since
 from flows.steps.run_log import read_events
+from flows.steps.source_files import source_tables, unread_files, wrong_files
 from flows.steps.variables import invalid_variables
 from flows.steps.window import (
     ONE_DAY,
@@ -66,6 +67,7 @@ STATES: dict[str, State] = {
     "sources_changed": "error",
     "source_missing": "error",
     "source_unreadable": "error",
+    "source_unread": "warning",
     "variable_invalid": "error",
     "yaml_invalid": "error",
     "rules_invalid": "error",
@@ -140,17 +142,6 @@ class Facts:
             return published_by(self.runs)
         except duckdb.Error:
             return None
-
-    @cached_property
-    def systems(self) -> dict[str, list[dict[str, Any]]]:
-        """The tables of every enabled source system that the project knows, as its YAML describes them."""
-        found = {}
-        for system in self.project.vars["sources"]:
-            for path in sorted((self.root / "models" / "staging" / system).glob("*sources.yml")):
-                for source in yaml.safe_load(path.read_text())["sources"]:
-                    if source["name"] == system:
-                        found[system] = source["tables"]
-        return found
 
 
 def examine(facts: Facts) -> list[Finding]:
@@ -397,54 +388,24 @@ def check_freshness(facts: Facts) -> Iterator[Finding]:
 
 
 def check_sources(facts: Facts) -> Iterator[Finding]:
-    """Whether the files of every enabled source system are there, with their required columns."""
-    for system, tables in facts.systems.items():
-        folder = facts.root / str(facts.project.vars[f"{system}_folder"])
-        count = 0
-        for table in tables:
-            name, is_required = table["name"], table.get("config", {}).get("meta", {}).get("required", False)
-            files = [file for file in sorted(folder.glob(f"{name}.*")) if file.suffix in (".csv", ".parquet")]
-            count += len(files)
-            if not files and is_required:
-                yield _problem(
-                    "sources",
-                    "source_missing",
-                    f"source '{system}': there is no {folder / name}.parquet or .csv.",
-                    f"Deliver it, or set vars: {system}_folder to the folder that holds it.",
-                )
-            for found in _wrong_with(files, table):
-                yield _problem(
-                    "sources",
-                    "source_unreadable",
-                    f"source '{system}', table '{name}': {found}",
-                    "Deliver the file again, whole, with the columns that docs/own-data.md lists.",
-                )
-        yield _fine("sources", f"source '{system}': {count} files in {folder}.")
-
-
-def _wrong_with(files: list[Path], table: dict[str, Any]) -> Iterator[str]:
-    if len(files) > 1:
-        yield f"there are {' and '.join(file.name for file in files)}; keep one of them."
-        return
-    for file in files:
-        try:
-            with duckdb.connect() as connection:
-                rows = (
-                    connection.read_csv(str(file), header=True, sep=",", quotechar='"', all_varchar=True)
-                    if file.suffix == ".csv"
-                    else connection.read_parquet(str(file))
-                )
-                there = {column.lower() for column in rows.columns}
-        except duckdb.Error as error:
-            yield f"{file} cannot be read: {first_line(error)}"
-            continue
-        required = [
-            column["name"]
-            for column in table["columns"]
-            if column.get("config", {}).get("meta", {}).get("required") and column["name"] not in there
-        ]
-        if required:
-            yield f"{file} lacks {', '.join(required)}."
+    """Whether the files of every enabled source system are there and can be read, with their required columns."""
+    tables = source_tables(facts.project, facts.root)
+    for wrong in wrong_files(tables):
+        if wrong.code != "source_unread":
+            yield _problem("sources", wrong.code, wrong.message, "Deliver the file as docs/own-data.md describes it.")
+    for system in facts.project.vars["sources"]:
+        own = [table for table in tables if table.system == system]
+        folder = own[0].folder
+        # Others may be meant for somebody else; these look as if they were meant for a table.
+        meant = [name for name in unread_files(own) if name.startswith(tuple(table.name for table in own))]
+        if meant:
+            yield _problem(
+                "sources",
+                "source_unread",
+                f"source '{system}': no table reads {_some(meant)} in {folder}.",
+                "Deliver a table as one file or one folder, see docs/own-data.md, or move what it is not away.",
+            )
+        yield _fine("sources", f"source '{system}': {sum(len(table.files) for table in own)} files in {folder}.")
 
 
 def check_configuration(facts: Facts) -> Iterator[Finding]:

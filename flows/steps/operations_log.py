@@ -81,6 +81,26 @@ def log_checks(warehouse: Path, run_id: str, results: Iterable[CheckResult]) -> 
         _insert(connection, "checks", rows)
 
 
+def log_source_files(warehouse: Path, run_id: str, files: Iterable[dict[str, Any]]) -> None:
+    """Write down which files a run reads, in place of what was written of it before."""
+    with duckdb.connect(str(warehouse)) as connection:
+        _create_tables(connection)
+        connection.execute("delete from operations.source_files where run_id = ?", [run_id])
+        _insert(connection, "source_files", [{"run_id": run_id} | file for file in files])
+
+
+def log_rows_read(warehouse: Path, run_id: str) -> None:
+    """Write down how many rows of its files a run read, kept and rejected, by what its input checks counted."""
+    counts = ("rows_read", "rows_kept", "rows_rejected")
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(
+            f"update operations.source_files as logged set {', '.join(f'{name} = counted.{name}' for name in counts)} "
+            "from checks.source_files as counted where logged.run_id = ? "
+            "and logged.source_system = counted.source_system and logged.table_name = counted.table_name",
+            [run_id],
+        )
+
+
 def read_runs(database: Path, table: str = "operations.runs") -> list[Run]:
     """The runs in a warehouse, or in a release as `marts.ops_runs`, oldest first; columns it lacks are None.
 
@@ -113,7 +133,8 @@ def forget_runs(warehouse: Path, before: datetime) -> int:
     """Forget the runs that started before a time, with their checks; returns how many runs."""
     with duckdb.connect(str(warehouse)) as connection:
         old = "select run_id from operations.runs where started_at < ?"
-        connection.execute(f"delete from operations.checks where run_id in ({old})", [before])
+        for table in ("checks", "source_files"):
+            connection.execute(f"delete from operations.{table} where run_id in ({old})", [before])
         return connection.execute("delete from operations.runs where started_at < ?", [before]).fetchone()[0]
 
 

@@ -26,6 +26,7 @@ from flows.steps.lock import wait_until_free
 from flows.steps.project import Project
 from flows.steps.rewrite import REWRITES, Rewrite, finish_switch
 from flows.steps.run_log import RunLog, forget_logs, log_file, read_events
+from flows.steps.source_files import source_tables
 from flows.steps.window import ONE_DAY, Window, check_history, last_published
 
 Kind = Literal["daily", "catch-up", "backfill", "restate", "erase", "release"]
@@ -121,8 +122,11 @@ class Run:
     def build_inputs(self) -> None:
         """Build staging and conformed models and what the input checks look at."""
         with self.step("inputs"):
+            files = [table.facts() for table in source_tables(self.project) if table.files]
+            operations_log.log_source_files(self.project.warehouse, self.run_id, files)
             arguments = dbt.dbt_arguments("build", self.project, select=dbt.INPUTS)
-            self._run_dbt(arguments, self.window)
+            self._run_dbt(arguments, self.window, {"TESSERA_RUN_ID": self.run_id})
+            operations_log.log_rows_read(self.project.warehouse, self.run_id)
 
     def check_inputs(self) -> None:
         """Judge the inputs.

@@ -30,6 +30,7 @@ def _wanted(variables: Mapping[str, Any], root: Path) -> Iterator[tuple[str, str
     )
     yield "customer_id_type", "bigint or varchar", lambda value: value in ("bigint", "varchar")
     yield "timezone", "a time zone such as Europe/Berlin", lambda value: bool(ZoneInfo(value))
+    yield "earliest_order_date", "a date, YYYY-MM-DD", lambda value: bool(date.fromisoformat(str(value)))
     yield "history_start", "a date, YYYY-MM-DD", lambda value: bool(date.fromisoformat(str(value)))
     for name in ("newest_day_is_complete", "incremental_features"):
         yield name, "true or false", lambda value: isinstance(value, bool)

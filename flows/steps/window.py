@@ -8,13 +8,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
-import yaml
 
 from flows.steps.errors import RunStopped, first_line
 from flows.steps.lock import wait_until_free
 from flows.steps.operations_log import published_by, read_runs
-from flows.steps.project import ROOT, Project
+from flows.steps.project import Project
 from flows.steps.run_log import log_file, read_events
+from flows.steps.source_files import check_files, source_tables
 
 ONE_DAY = timedelta(days=1)
 
@@ -169,57 +169,35 @@ def check_history(warehouse: Path, window: Window) -> None:
 def source_days(project: Project, now: datetime) -> SourceDays:
     """The days of which the enabled sources tell.
 
-    Transactions stamped after `now` do not count here; the input checks stop the run for them.
+    Transactions stamped after `now`, or before vars: earliest_order_date, do not count here; the input checks stop the
+    run for them.
 
     Raises:
-        RunStopped: a source has no transactions file, or one that cannot be read, or none up to now.
+        RunStopped: a file of a source is missing or cannot be read, or a source has no transactions up to now.
     """
     zone = ZoneInfo(project.vars["timezone"])
+    tables = source_tables(project)
+    check_files(tables)
     first, newest = [], []
-    for system in project.vars["sources"]:
-        table = _transactions_table(system)
-        source_zone = ZoneInfo(table["config"]["meta"].get("timezone", project.vars["timezone"]))
-        column = table["config"]["loaded_at_field"]
-        file = _source_file(system, project)
+    for table in tables:
+        if not table.stamp:
+            continue
+        source_zone = ZoneInfo(table.timezone)
         limit = now.astimezone(source_zone).replace(tzinfo=None)
-        try:
-            with duckdb.connect() as connection:
-                rows = (
-                    connection.read_csv(str(file), header=True, sep=",", quotechar='"', all_varchar=True)
-                    if file.suffix == ".csv"
-                    else connection.read_parquet(str(file))
-                )
-                kinds = dict(zip(map(str.lower, rows.columns), map(str, rows.types), strict=True))
-                stamp = f"try_cast({wall_clock(column, kinds.get(column), source_zone)} as timestamp)"
-                past = rows.filter(f"{stamp} <= timestamp '{limit}'")
-                oldest_stamp, newest_stamp = past.aggregate(f"min({stamp}), max({stamp})").fetchone()
-        except duckdb.BinderException as error:
-            raise RunStopped(
-                f"source '{system}', table 'transactions': {file} has no column '{column}', which is required. "
-                f"It has: {', '.join(rows.columns)}."
-            ) from error
-        except duckdb.Error as error:
-            raise RunStopped(
-                f"source '{system}', table 'transactions': {file} cannot be read: {first_line(error)}. "
-                "If the file was cut off, deliver it again."
-            ) from error
+        earliest = datetime.fromisoformat(str(project.vars["earliest_order_date"]))
+        with duckdb.connect() as connection:
+            stamps = connection.sql(f"select {table.stamp} as stamp from ({table.rows})")
+            past = stamps.filter(f"stamp between timestamp '{earliest}' and timestamp '{limit}'")
+            oldest_stamp, newest_stamp = past.aggregate("min(stamp), max(stamp)").fetchone()
         if newest_stamp is None:
-            raise RunStopped(f"source '{system}', table 'transactions': {file} has no row with a {column} up to now.")
+            raise RunStopped(
+                f"{table.where}{table.delivery} has no row with a {table.stamp} from {earliest:%Y-%m-%d} (vars: "
+                "earliest_order_date) up to now."
+            )
         first.append(oldest_stamp.replace(tzinfo=source_zone).astimezone(zone).date())
         newest.append(newest_stamp.replace(tzinfo=source_zone).astimezone(zone).date())
     last = max(newest) if project.vars["newest_day_is_complete"] else max(newest) - ONE_DAY
     return SourceDays(min(first), last)
-
-
-def wall_clock(column: str, kind: str | None, zone: ZoneInfo) -> str:
-    """What the macro of this name says, for a run that does not know yet whether macros and rules can be read."""
-    if kind == "TIMESTAMP WITH TIME ZONE":
-        return f"timezone('{zone}', {column})"
-    if kind == "VARCHAR":
-        has_offset = f"length({column}) > 16 and regexp_matches({column}, '(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)$')"
-        there = f"cast(timezone('{zone}', try_cast({column} as timestamptz)) as varchar)"
-        return f"case when {has_offset} then {there} else {column} end"
-    return column
 
 
 def history_start(project: Project, days: SourceDays) -> date:
@@ -427,29 +405,3 @@ def resolve_erasure(project: Project, now: datetime | None = None) -> Window:
             "its release was rolled back. Publish them first: python -m flows.daily"
         )
     return Window(published, published, start)
-
-
-def _transactions_table(system: str) -> dict:
-    folder = ROOT / "models" / "staging" / system
-    for path in sorted(folder.glob("*sources.yml")):
-        for source in yaml.safe_load(path.read_text())["sources"]:
-            for table in source["tables"]:
-                if source["name"] == system and "loaded_at_field" in table.get("config", {}):
-                    return table
-    systems = sorted(path.name for path in (ROOT / "models" / "staging").iterdir() if path.is_dir())
-    raise RunStopped(
-        f"vars: sources names '{system}', for which models/staging has no folder with a source whose transactions "
-        f"have a loaded_at_field. There are: {', '.join(systems)}."
-    )
-
-
-def _source_file(system: str, project: Project) -> Path:
-    folder = ROOT / str(project.vars[f"{system}_folder"])
-    for suffix in (".parquet", ".csv"):
-        file = folder / f"transactions{suffix}"
-        if file.exists():
-            return file
-    raise RunStopped(
-        f"source '{system}', table 'transactions': there is no file {folder / 'transactions'}.parquet or .csv. "
-        f"Deliver it, or set vars: {system}_folder to the folder that holds it."
-    )

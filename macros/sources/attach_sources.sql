@@ -2,6 +2,7 @@
     per table of its sources YAML, and holds the files to the contract there. -#}
 {% macro attach_sources() %}
     {%- if execute and flags.WHICH in ['build', 'run', 'test', 'seed', 'run-operation', 'compile'] -%}
+        {%- set problems = [] -%}
         {%- for system in var('sources') -%}
             {%- set tables = graph.sources.values() | selectattr('source_name', 'equalto', system) | list -%}
             {%- if not tables -%}
@@ -11,8 +12,14 @@
             {%- endif -%}
             {%- do run_query('create schema if not exists ' ~ tables[0].schema) -%}
             {%- for table in tables | sort(attribute='name') -%}
-                {%- do run_query(attached_view(table, var(system ~ '_folder'))) -%}
+                {%- set statement = attached_view(table, var(system ~ '_folder'), problems) -%}
+                {%- if not problems -%}
+                    {%- do run_query(statement) -%}
+                {%- endif -%}
             {%- endfor -%}
         {%- endfor -%}
+        {%- if problems -%}
+            {{ exceptions.raise_compiler_error(problems | join('\n')) }}
+        {%- endif -%}
     {%- endif -%}
 {% endmacro %}

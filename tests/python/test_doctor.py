@@ -286,13 +286,15 @@ def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     return facts_of(shop, sources=["completejourney"])
 
 
-@trouble("source_missing", "there is no .*customers.parquet or .csv", "vars: files_folder")
+@trouble("source_missing", "there is no .*customers.csv or .parquet.* vars: files_folder", "docs/own-data.md")
 def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     (shop.files / "customers.csv").unlink()
     return facts_of(shop)
 
 
-@trouble("source_unreadable", "table 'customers': .* lacks customer_id", "docs/own-data.md")
+@trouble(
+    "source_unreadable", "table 'customers': .* has no column 'customer_id', which is required", "docs/own-data.md"
+)
 def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     edited(shop.files / "customers.csv", "customer_id", "customer_key")
     return facts_of(shop)

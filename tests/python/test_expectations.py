@@ -49,6 +49,19 @@ select
     0 as invalid_customer_id, 0 as invalid_order_id, 0 as invalid_ordered_at, 0 as invalid_net_amount,
     0 as unknown_customer, 0::double as unknown_customer_share, null::text as example;
 
+create table checks.source_files as
+select 'shop' as source_system, 'transactions' as table_name, 'transactions.csv' as file, 9000 as records,
+    9000 as rows_read, 9000 as rows_kept, 0 as rows_rejected, 0 as records_lost, 0 as rows_unaccounted
+union all
+-- Of a build without a flow, and of a table whose rows become something else.
+select 'till', 'coupons', null, null, 9000, null, null, null, null;
+
+create table checks.source_values as
+select 'shop' as source_system, 'transactions' as table_name, 'discount_amount' as column_name, 9000 as rows_read,
+    8000 as given_values, 0 as unreadable_values, 0::double as unreadable_share, null::text as example
+union all
+select 'shop', 'customers', 'closed_date', 100, 0, 0, null, null;
+
 create table checks.input_freshness as
 select 'shop' as source_system, timestamp '2018-01-03 21:15:00' as newest_at, 0 as days_behind;
 
@@ -170,6 +183,37 @@ BROKEN = [
         "update checks.input_problems set unknown_customer = 900, unknown_customer_share = 0.1",
         {"unknown_customers_many"},
         {"unknown_customer"},
+    ),
+    ("inputs", "delete from checks.source_files", {"source_files_empty"}, set()),
+    ("inputs", "update checks.source_files set rows_read = null", {"rows_read_not_measured"}, set()),
+    ("inputs", "update checks.source_files set records_lost = 3 where file is not null", {"records_lost"}, set()),
+    ("inputs", "update checks.source_files set records_lost = -3 where file is not null", {"records_lost"}, set()),
+    (
+        "inputs",
+        "update checks.source_files set rows_unaccounted = 1 where file is not null",
+        {"rows_unaccounted"},
+        set(),
+    ),
+    ("inputs", "delete from checks.source_values", {"source_values_empty"}, set()),
+    (
+        "inputs",
+        "update checks.source_values set unreadable_values = null",
+        {"unreadable_values_not_measured"},
+        set(),
+    ),
+    (
+        "inputs",
+        "update checks.source_values set unreadable_values = 8, unreadable_share = 0.001, example = '99.99.9999' "
+        "where column_name = 'discount_amount'",
+        set(),
+        {"value_unreadable"},
+    ),
+    (
+        "inputs",
+        "update checks.source_values set unreadable_values = 800, unreadable_share = 0.1, example = '9,99' "
+        "where column_name = 'discount_amount'",
+        {"values_unreadable"},
+        {"value_unreadable"},
     ),
     ("inputs", "delete from checks.input_freshness", {"input_freshness_empty"}, set()),
     ("inputs", "update checks.input_freshness set newest_at = null", {"newest_at_not_measured"}, set()),

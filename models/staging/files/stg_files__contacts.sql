@@ -10,9 +10,9 @@ typed as (
 
     select
         {{ customer_key('customer_id') }} as customer_id,
-        try_cast(campaign_id as {{ dbt.type_string() }}) as campaign_id,
-        try_cast(contact_date as date) as contact_date,
-        try_cast(channel as {{ dbt.type_string() }}) as channel
+        campaign_id,
+        contact_date,
+        channel
     from contacts
 
 )

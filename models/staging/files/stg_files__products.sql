@@ -9,10 +9,10 @@ with products as (
 typed as (
 
     select
-        try_cast(product_id as {{ dbt.type_string() }}) as product_id,
-        try_cast(department as {{ dbt.type_string() }}) as department,
-        try_cast(category as {{ dbt.type_string() }}) as category,
-        try_cast(is_private_label as boolean) as is_private_label
+        product_id,
+        department,
+        category,
+        is_private_label
     from products
 
 )

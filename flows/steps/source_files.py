@@ -1,0 +1,464 @@
+"""The files of the source systems: where they lie, how they are read, and all that is wrong with them.
+
+How is said once, in macros/sources/source_files.sql, which dbt's views are made with too. What is said about a file
+here names columns that the project knows, counts and line numbers, never a value: a file can be somebody else's.
+"""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import jinja2
+import yaml
+
+from flows.steps.errors import RunStopped, first_line
+from flows.steps.project import ROOT, Project
+from flows.steps.records import count_records
+
+# Names are told to be meant from this similarity on.
+SIMILAR = 0.8
+# So many rows are looked at to say early that no value of a column can be read; the input checks look at all.
+LOOKED_AT = 1_000
+# How files begin that are called .csv and are none.
+NOT_CSV = {
+    b"PK\x03\x04": "a ZIP archive, as .xlsx files are",
+    b"\x1f\x8b": "compressed with gzip",
+    b"PAR1": "a Parquet file",
+    b"\xff\xfe": "text in UTF-16",
+    b"\xfe\xff": "text in UTF-16",
+    b"\xd0\xcf\x11\xe0": "an old .xls file",
+}
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """Something wrong with a source's files: a code of the doctor's, and a message."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """One table of a source system as the project's YAML describes it, and the files it is delivered in.
+
+    Attributes:
+        system: the source system.
+        meta: what its sources YAML says about the table.
+        folder: where the system's files lie.
+        timezone: the time zone of stamps that do not say their own.
+    """
+
+    system: str
+    meta: dict[str, Any]
+    folder: Path
+    timezone: str
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return self.meta["name"]
+
+    @property
+    def where(self) -> str:
+        """The table, as messages begin."""
+        return f"source '{self.system}', table '{self.name}': "
+
+    @property
+    def is_required(self) -> bool:
+        """Whether a run needs it."""
+        return bool(_meta(self.meta).get("required"))
+
+    @property
+    def stamp(self) -> str | None:
+        """The column that says when a row happened, if the table has one."""
+        return self.meta.get("config", {}).get("loaded_at_field")
+
+    @property
+    def dialect(self) -> dict[str, str]:
+        """How its CSV files differ from the defaults of source_files.sql."""
+        return _meta(self.meta).get("dialect") or {}
+
+    @property
+    def required_columns(self) -> list[str]:
+        """The columns that a file must have."""
+        return [column["name"] for column in self.meta["columns"] if _meta(column).get("required")]
+
+    @cached_property
+    def found(self) -> dict[str, list[str]]:
+        """The files that lie there, by what they are delivered as; more than one is one too many."""
+        found: dict[str, list[str]] = {}
+        with duckdb.connect() as connection:
+            for delivery, file in connection.sql(reader_macros().delivered_files(self.folder, self.name)).fetchall():
+                found.setdefault(delivery, []).append(file)
+        return found
+
+    @property
+    def delivery(self) -> Path | None:
+        """The file, or folder of Parquet files, that the table is delivered as."""
+        return Path(next(iter(self.found))) if len(self.found) == 1 else None
+
+    @property
+    def files(self) -> list[str]:
+        """The files of the delivery."""
+        return next(iter(self.found.values())) if len(self.found) == 1 else []
+
+    @property
+    def is_csv(self) -> bool:
+        """Whether it is delivered as CSV."""
+        return bool(self.files) and self.files[0].endswith(".csv")
+
+    @cached_property
+    def header(self) -> list[str | None]:
+        """The names in the first line of its CSV file, in lower case; none where there is no first line."""
+        if not self.is_csv:
+            return []
+        with duckdb.connect() as connection:
+            query = reader_macros().csv_header(self.files[0], self.dialect)
+            return [name for _, name in connection.sql(query).fetchall()]
+
+    @cached_property
+    def reader(self) -> str:
+        """The SQL that its rows are read from, as delivered."""
+        return reader_macros().source_reader(self.files, self.header, self.dialect)
+
+    @cached_property
+    def delivered(self) -> dict[str, dict[str, str]]:
+        """The columns of the delivery: by name in lower case, what they are called in the reader, and their type."""
+        if self.is_csv:
+            return {
+                name: {"expression": f"column_{place}", "type": "VARCHAR"}
+                for place, name in enumerate(self.header, start=1)
+                if name is not None
+            }
+        if not self.files:
+            return {}
+        with duckdb.connect() as connection:
+            described = connection.sql(f"describe select * from {self.reader}").fetchall()
+        return {
+            column[0].lower(): {"expression": '"' + column[0].replace('"', '""') + '"', "type": column[1]}
+            for column in described
+        }
+
+    @property
+    def rows(self) -> str:
+        """The query that the table's view is made with."""
+        columns = reader_macros().source_columns(self.meta["columns"], self.delivered, self.timezone)
+        return f"select {columns} from {self.reader}"
+
+    @cached_property
+    def wrong(self) -> list[Wrong]:
+        """All that keeps the table from being read, as far as it can be seen at once."""
+        try:
+            return list(self._wrong())
+        except OSError as error:
+            return [self._unreadable(f"{self.delivery} cannot be read: {error.strerror or error}.")]
+
+    def _wrong(self) -> Iterator[Wrong]:
+        if len(self.found) > 1:
+            names = " and ".join(Path(delivery).name for delivery in self.found)
+            yield self._unreadable(f"more than one file: {names} in {self.folder}. Keep one of them.")
+            return
+        if not self.files:
+            if self.is_required:
+                yield Wrong(
+                    "source_missing",
+                    f"{self.where}there is no file {self.folder / self.name}.csv or .parquet, and this table is "
+                    f"required. Deliver it, or set vars: {self.system}_folder to the folder that holds it.",
+                )
+            return
+        others = [file for file in self.files if file != str(self.delivery) and not file.endswith(".parquet")]
+        if others:
+            yield self._unreadable(
+                f"{self.delivery} has {len(others)} files that are not Parquet, such as {Path(others[0]).name}. A "
+                "folder may hold Parquet files only: remove the others."
+            )
+            return
+        if self.is_csv and (fault := self._no_csv()):
+            yield self._unreadable(fault)
+            return
+        try:
+            delivered = self.delivered
+        except duckdb.Error as error:
+            yield self._unreadable(f"{self._told(error)} If the file was cut off, deliver it again.")
+            return
+        for name in {column["name"] for column in self.meta["columns"]}:
+            if self.header.count(name) > 1:
+                yield self._unreadable(f"{self.delivery} has the column '{name}' more than once. Keep one of them.")
+        if missing := [name for name in self.required_columns if name not in delivered]:
+            yield self._unreadable(self._missing(missing))
+        try:
+            yield from self._wrong_rows()
+        except duckdb.Error as error:
+            yield self._unreadable(f"{self._told(error)} If the file was cut off, deliver it again.")
+
+    def _no_csv(self) -> str | None:
+        """Why the file is no CSV file of columns that can be told apart, if it is none."""
+        with Path(self.files[0]).open("rb") as handle:
+            begin = handle.read(4)
+        if not begin:
+            return f"{self.delivery} is empty (0 bytes). Deliver it again, whole."
+        for mark, kind in NOT_CSV.items():
+            if begin.startswith(mark):
+                return f"{self.delivery} is no CSV file but {kind}. Save it as CSV in UTF-8, or as Parquet."
+        if line := _first_line_not_utf8(Path(self.files[0])):
+            return (
+                f"{self.delivery} cannot be read: line {line} is not UTF-8. Save the file in UTF-8; Latin-1 and "
+                "Windows-1252 are what spreadsheets often write instead."
+            )
+        if self.header in ([], [None]):
+            return (
+                f"{self.delivery} has no names of columns in line 1: it is empty, or has a quote that is not closed "
+                "there. Line 1 must name the columns."
+            )
+        delimiter = self.dialect.get("delim", ",")
+        if len(self.header) == 1 and self.header[0] not in self.required_columns:
+            other = next((mark for mark in ";\t|" if mark != delimiter and mark in str(self.header[0])), None)
+            if other:
+                name = "tabs" if other == "\t" else f"'{other}'"
+                return (
+                    f"{self.delivery} has one column only, with {name} in its name: values are separated by {name} "
+                    f"instead of '{delimiter}'. Save the file with '{delimiter}' between values, and decimal points."
+                )
+        return None
+
+    def _missing(self, missing: list[str]) -> str:
+        listed = ", ".join(f"'{name}'" for name in missing)
+        told = f"{self.delivery} has no column {listed}, which {'is' if len(missing) == 1 else 'are'} required."
+        meant = [
+            f"'{name}' looks like {column}"
+            for column in missing
+            if (name := _likely(column, self.delivered)) is not None
+        ]
+        known = {column["name"] for column in self.meta["columns"]}
+        if meant:
+            told += (
+                f" Perhaps: {', '.join(meant)}. Rename the columns, or leave out of the file what is something else."
+            )
+        elif self.is_csv and not known & set(self.delivered):
+            told += (
+                f" None of the {len(self.delivered)} names in line 1 is one of this table: line 1 must name the "
+                "columns, and may be missing."
+            )
+        return told
+
+    def _wrong_rows(self) -> Iterator[Wrong]:
+        """What is wrong with the rows: the whole file is read, but hardly any value."""
+        with duckdb.connect() as connection:
+            (rows,) = connection.sql(f"select count(*) from {self.reader}").fetchone()
+            if rows == 0 and self.is_required:
+                yield self._unreadable(f"{self.delivery} has a header but no rows. Deliver it again, whole.")
+            typed = [
+                column["name"]
+                for column in self.meta["columns"]
+                if column["data_type"] != "varchar" and column["name"] in self.delivered
+            ]
+            if not typed:
+                return
+            shapes = {name: reader_macros().shape(f"{name}__as_delivered") for name in typed}
+            counts = (f"count({name}), count({name}__as_delivered), any_value({shapes[name]})" for name in typed)
+            found = connection.sql(f"select {', '.join(counts)} from ({self.rows} limit {LOOKED_AT})").fetchone()
+        types = {column["name"]: column["data_type"] for column in self.meta["columns"]}
+        for name, readable, given, shape in zip(typed, found[::3], found[1::3], found[2::3], strict=True):
+            # Single values are counted by the input checks.
+            if given and not readable and (given >= 3 or name in self.required_columns):
+                yield Wrong(
+                    "source_unreadable",
+                    f"{self.where}no value of column '{name}' can be read as {_written(types[name])}, of {given} in "
+                    f"the first {LOOKED_AT:,} rows of {self.delivery}. They look like {shape} (9 for a digit, a for a "
+                    "letter).",
+                )
+
+    def _unreadable(self, message: str) -> Wrong:
+        return Wrong("source_unreadable", self.where + message)
+
+    def _told(self, error: duckdb.Error) -> str:
+        """What DuckDB says of a file, without the lines of it that it quotes."""
+        text = str(error)
+        line = re.search(r"CSV Error on Line: (\d+)", text)
+        at = f" line {line[1]}" if line else " a line"
+        counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
+        if counts:
+            why = f"{at.strip()} has {counts[2]} values, but line 1 names {counts[1]} columns."
+        elif "unterminated quote" in text:
+            why = f"in{at} a quote is not closed, or text follows it. Quotes within quotes are doubled."
+        elif "state machine" in text:
+            why = "its lines end in different ways, or a quote is not closed."
+        elif "Invalid unicode" in text:
+            why = f"{at.strip()} is not UTF-8."
+        elif self.is_csv:
+            why = f"{at.strip()} is not as RFC 4180 has it."
+        else:
+            why = f"{first_line(error)}."
+        return f"{self.delivery} cannot be read: {why}"
+
+    def facts(self) -> dict[str, Any]:
+        """What the file system and the bytes of the delivery say: file, files, bytes and records.
+
+        Raises:
+            OSError, duckdb.Error: a file cannot be read.
+        """
+        files = [Path(file) for file in self.files]
+        if self.is_csv:
+            options = {"delimiter": self.dialect.get("delim", ","), "quote": self.dialect.get("quote", '"')}
+            records = count_records(files[0], len(self.header), **options)
+        else:
+            with duckdb.connect() as connection:
+                listed = ", ".join(reader_macros().quoted(reader_macros().literal_glob(file)) for file in files)
+                query = f"select cast(sum(num_rows) as bigint) from parquet_file_metadata([{listed}])"
+                (records,) = connection.sql(query).fetchone()
+        return {
+            "source_system": self.system,
+            "table_name": self.name,
+            "file": self.delivery.name,
+            "files": len(files),
+            "bytes": sum(file.stat().st_size for file in files),
+            "records": records,
+        }
+
+
+def source_tables(project: Project, root: Path = ROOT) -> list[SourceTable]:
+    """The tables of every enabled source system that the project knows.
+
+    Raises:
+        RunStopped: an enabled system has no YAML, or no transactions with a stamp.
+    """
+    tables = []
+    for system in project.vars["sources"]:
+        found = [
+            SourceTable(
+                system,
+                table,
+                root / str(project.vars[f"{system}_folder"]),
+                _meta(table).get("timezone", project.vars["timezone"]),
+            )
+            for path in sorted((root / "models" / "staging" / system).glob("*sources.yml"))
+            for source in yaml.safe_load(path.read_text())["sources"]
+            if source["name"] == system
+            for table in source["tables"]
+        ]
+        if not any(table.stamp for table in found):
+            systems = sorted(path.name for path in (root / "models" / "staging").iterdir() if path.is_dir())
+            raise RunStopped(
+                f"vars: sources names '{system}', for which models/staging has no folder with a source whose "
+                f"transactions have a loaded_at_field. There are: {', '.join(systems)}."
+            )
+        tables += found
+    return tables
+
+
+def wrong_files(tables: list[SourceTable]) -> list[Wrong]:
+    """All that is wrong with the files of these tables; if anything is, also which files lie there unread."""
+    wrong = [found for table in tables for found in table.wrong]
+    if wrong:
+        for folder in dict.fromkeys(table.folder for table in tables):
+            if unread := unread_files([table for table in tables if table.folder == folder]):
+                more = f" and {len(unread) - 10} more" if len(unread) > 10 else ""
+                wrong.append(
+                    Wrong(
+                        "source_unread",
+                        f"No table reads these files in {folder}: {', '.join(unread[:10])}{more}. A table is one file, "
+                        "<table>.csv or <table>.parquet, or a folder of that name with Parquet files.",
+                    )
+                )
+    return wrong
+
+
+def check_files(tables: list[SourceTable]) -> None:
+    """Stop a run whose files cannot be read.
+
+    Raises:
+        RunStopped: something is wrong with the files; the message says all of it.
+    """
+    if wrong := wrong_files(tables):
+        raise RunStopped("\n".join(found.message for found in wrong))
+
+
+def unread_files(tables: list[SourceTable]) -> list[str]:
+    """The names of files and folders beside those of a system's tables that look like data and are not read."""
+    folder = tables[0].folder
+    if not folder.is_dir():
+        return []
+    read = {Path(delivery).name for table in tables for delivery in table.found}
+    kinds = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".xls", ".json", ".gz", ".zip", ".zst", ".bz2")
+    return sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.name not in read
+        and not path.name.startswith((".", "_"))
+        and (path.suffix.lower() in kinds or any(path.name.startswith(table.name) for table in tables))
+    )
+
+
+@cache
+def reader_macros() -> Any:
+    """The macros of source_files.sql."""
+    source = (ROOT / "macros" / "sources" / "source_files.sql").read_text()
+    return jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(source).module
+
+
+def _meta(described: dict[str, Any]) -> dict[str, Any]:
+    return (described.get("config") or {}).get("meta") or {}
+
+
+def _written(data_type: str) -> str:
+    return {"timestamp": "a timestamp, YYYY-MM-DD HH:MM:SS", "date": "a date, YYYY-MM-DD"}.get(data_type, data_type)
+
+
+def _first_line_not_utf8(file: Path) -> int | None:
+    """The number of the first line that is not UTF-8, if there is one."""
+    with file.open("rb") as handle:
+        line, rest = 1, b""
+        while chunk := handle.read(16 * 1024 * 1024):
+            # A chunk ends with a line, so that no character is cut.
+            cut = chunk.rfind(b"\n") + 1
+            text, rest = (rest + chunk[:cut], chunk[cut:]) if cut else (b"", rest + chunk)
+            if (place := _not_utf8(text)) is not None:
+                return line + text.count(b"\n", 0, place)
+            line += text.count(b"\n")
+        place = _not_utf8(rest)
+        return None if place is None else line + rest.count(b"\n", 0, place)
+
+
+def _not_utf8(text: bytes) -> int | None:
+    if text.isascii():
+        return None
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start
+    return None
+
+
+@cache
+def _known_names() -> dict[str, list[str]]:
+    """What columns are called elsewhere, as plain names, by what they are called here; the likeliest first."""
+    known: dict[str, list[str]] = {}
+    with (ROOT / "flows" / "steps" / "known_columns.csv").open(newline="") as handle:
+        for row in csv.DictReader(handle):
+            known.setdefault(row["column"], []).append(_plain(row["known_as"]))
+    return known
+
+
+def _likely(column: str, names: dict[str, Any]) -> str | None:
+    """The name among these that is most likely meant to be the column: one known from elsewhere, or one much like it.
+
+    Only such names are ever told: they are words that the project knows, or nearly.
+    """
+    plain = {_plain(name): name for name in reversed(names)}
+    for known in _known_names().get(column, []):
+        if known in plain:
+            return plain[known]
+    wanted = _plain(column)
+    near = max(plain, key=lambda name: SequenceMatcher(None, wanted, name).ratio(), default="")
+    return plain[near] if SequenceMatcher(None, wanted, near).ratio() >= SIMILAR else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
