@@ -1,6 +1,7 @@
 """Whether the rules of the checkout can be read, and every segment be reached: python -m flows.check [--vars YAML].
 
-Reads YAML alone, no data. Ends with status 1 where a rule does not hold to the language, or dim_customers has other
+Reads YAML, and of the sources' files only which columns they have; clauses that rest on a column that no source
+delivers are told. Ends with status 1 where a rule does not hold to the language, or dim_customers has other
 columns than there are active segmentations, 2 where a segment cannot be reached.
 """
 
@@ -10,6 +11,7 @@ import sys
 from flows.rules.definitions import parse
 from flows.rules.plan_text import proof_sentences
 from flows.rules.proofs import fixed_clauses, unreachable_segments
+from flows.rules.undelivered import undelivered_sentences
 from flows.steps.errors import RunStopped
 from flows.steps.project import Project
 
@@ -22,13 +24,15 @@ def main() -> int:
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, as for flows.daily")
     arguments = parser.parse_args()
     try:
-        found, _ = parse(variables=Project.with_vars(arguments.vars).overrides)
+        project = Project.with_vars(arguments.vars)
+        found, _ = parse(variables=project.overrides)
+        undelivered = list(undelivered_sentences(found, project))
     except RunStopped as stopped:
         print(f"Stopped: {stopped}", file=sys.stderr)
         return 1
     definitions = {definition["name"]: definition for definition in found}
     unreachable, fixed = unreachable_segments(definitions), fixed_clauses(definitions)
-    for sentence in proof_sentences(unreachable, fixed):
+    for sentence in [*proof_sentences(unreachable, fixed), *undelivered]:
         print(sentence)
     segments = sum(len(definition["segments"]) for definition in found)
     clauses = sum(len(definition["clauses"]) for definition in found)

@@ -32,6 +32,31 @@ SEGMENTATION = """models:
 """
 
 
+def test_a9_rules_that_rest_on_what_no_source_delivers_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "customers.csv").write_text("customer_id,age_band\n1,65+\n")
+    (tmp_path / "transactions.csv").write_text("customer_id,order_id,ordered_at,net_amount\n1,a,2024-01-01,1\n")
+    variables = f"{{sources: [files], files_folder: '{tmp_path}'}}"
+    monkeypatch.setattr("sys.argv", ["check", "--vars", variables])
+    assert check.main() == 0
+    told = capsys.readouterr().out
+    assert (
+        "UNDELIVERED seg_deals: 'discount_share_365d >= p80' rests on discount_amount in transactions, which no source "
+        "delivers, so discount_share_365d is null for everybody." in told
+    )
+    assert "rests on household_composition in customers" in told
+    assert "age_band" not in told
+
+    # One source that delivers it is enough, and of a folder without files nothing is known.
+    (tmp_path / "transactions.csv").write_text("customer_id,order_id,ordered_at,net_amount,discount_amount\n")
+    check.main()
+    assert "discount_amount" not in capsys.readouterr().out
+    (tmp_path / "transactions.csv").unlink()
+    check.main()
+    assert "UNDELIVERED" not in capsys.readouterr().out
+
+
 def test_the_projects_own_checkout_is_fine(checkout: Path) -> None:
     found, _ = parse(root=checkout)
     assert len(found) == 5

@@ -1,0 +1,53 @@
+"""Which rules rest on columns that no source delivers: the feature is null then, and hardly a clause holds."""
+
+from collections.abc import Iterable, Iterator
+
+from flows.rules.definitions import Definition
+from flows.rules.macros import feature_columns
+from flows.steps.project import Project
+from flows.steps.source_files import SourceTable, source_tables
+
+
+def rests_on() -> dict[str, str]:
+    """The optional column that a feature rests on, as `<table>.<column>`, by the feature's name."""
+    metas = {name: column.config["meta"] for name, column in feature_columns().items()}
+    return {name: meta["rests_on"] for name, meta in metas.items() if "rests_on" in meta}
+
+
+def undelivered_columns(project: Project) -> set[str]:
+    """The columns that features rest on and that no enabled source system delivers, as `<table>.<column>`.
+
+    Nothing is known of a system whose required files are not there. One whose YAML does not list a column may make it
+    in its staging models, and is taken to deliver it.
+
+    Raises:
+        RunStopped: an enabled system has no YAML.
+    """
+    by_system: dict[str, list[SourceTable]] = {}
+    for table in source_tables(project):
+        by_system.setdefault(table.system, []).append(table)
+    wanted = set(rests_on().values())
+    for tables in by_system.values():
+        if any(table.is_required and not table.files for table in tables):
+            return set()
+        listed = {
+            f"{table.name}.{column['name']}": column["name"] in table.delivered
+            for table in tables
+            for column in table.meta["columns"]
+        }
+        wanted = {column for column in wanted if not listed.get(column, True)}
+    return wanted
+
+
+def undelivered_sentences(definitions: Iterable[Definition], project: Project) -> Iterator[str]:
+    """The clauses of rules whose feature no source delivers, a sentence each."""
+    missing, needs = undelivered_columns(project), rests_on()
+    for definition in definitions:
+        for clause in definition["clauses"]:
+            column = needs.get(clause["feature"])
+            if column in missing:
+                table, _, name = column.partition(".")
+                yield (
+                    f"UNDELIVERED {definition['name']}: '{clause['text']}' rests on {name} in {table}, which no source "
+                    f"delivers, so {clause['feature']} is null for everybody."
+                )
