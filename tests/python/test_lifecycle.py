@@ -47,7 +47,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
             -- The tables are tiny: threads would only wait for each other.
             set threads = 1;
             create table customers (customer_id bigint, first_seen_date date, closed_date date);
-            create table customer_days (customer_id bigint, activity_date date, orders bigint, net_cents double);
+            create table customer_days (customer_id bigint, activity_date date, orders bigint, net_exact double);
             create table responses (customer_id bigint, response_date date);
             """
         )
@@ -64,7 +64,9 @@ class Company:
         for number, (first_seen, closed, orders, responses) in enumerate(customers):
             connection.execute("insert into customers values (?, ?, ?)", [number, first_seen, closed])
             for day, count in orders:
-                connection.execute("insert into customer_days values (?, ?, ?, ?)", [number, day, count, 1000 * count])
+                connection.execute(
+                    "insert into customer_days values (?, ?, ?, ?)", [number, day, count, 100_000 * count]
+                )
             for day in responses:
                 connection.execute("insert into responses values (?, ?)", [number, day])
 

@@ -18,12 +18,16 @@ typed as (
         try_cast(ordered_at as timestamp) as ordered_at,
         cast(try_cast(ordered_at as timestamp) as date) as order_date,
 
+        -- what the line is
+        try_cast(is_return as boolean) as is_return,
+        try_cast(order_status as {{ dbt.type_string() }}) as order_status,
+
         -- amounts
-        coalesce(try_cast(units as bigint), 1) as units,
-        try_cast(net_amount as decimal(18, 2)) as net_amount,
-        coalesce(try_cast(discount_amount as decimal(18, 2)), 0) as discount_amount,
-        coalesce(try_cast(coupon_amount as decimal(18, 2)), 0) as coupon_amount,
-        try_cast(cost_amount as decimal(18, 2)) as cost_amount
+        coalesce(try_cast(units as decimal(18, 3)), 1) as units,
+        try_cast(net_amount as decimal(18, 4)) as net_amount,
+        coalesce(try_cast(discount_amount as decimal(18, 4)), 0) as discount_amount,
+        coalesce(try_cast(coupon_amount as decimal(18, 4)), 0) as coupon_amount,
+        try_cast(cost_amount as decimal(18, 4)) as cost_amount
     from transactions
 
 )
