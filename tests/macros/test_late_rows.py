@@ -68,7 +68,8 @@ def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
             "create table transactions (customer_id bigint, order_id varchar, order_date date, "
             "net_amount decimal(18, 4), product_id varchar default 'p', units decimal(18, 3) default 1, "
             "is_return boolean default false, is_first_day boolean default true, "
-            "discount_amount decimal(18, 4) default 0, coupon_amount decimal(18, 4) default 0, cost_amount decimal(18, 4))"
+            "discount_amount decimal(18, 4) default 0, "
+            "coupon_amount decimal(18, 4) default 0, cost_amount decimal(18, 4))"
         )
         connection.execute("alter table transactions add column ordered_at timestamp")
         connection.execute(

@@ -1,6 +1,5 @@
-"""Which lines are orders, which are returns, and on which day they count: conformed models and features, without dbt."""
+"""Which lines are orders, which are returns, and on which day they count."""
 
-from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -102,10 +101,8 @@ def test_a3_an_order_past_midnight_is_one_order_on_its_first_day() -> None:
     )
     assert measured(warehouse, "orders_lifetime", "active_days_30d", "last_order_date") == (2, 2, date(2024, 4, 1))
     assert measured(warehouse, "median_days_between_orders", "longest_pause_90d") == (7, 7)
-    days = (
-        "select activity_date, orders, net_exact / 10000 as net from customer_days where net_exact > 10000 order by 1"
-    )
-    assert warehouse.connection.sql(days).fetchall() == [(date(2024, 4, 1), 1, 10), (date(2024, 4, 2), 0, 5)]
+    days = "select activity_date, orders, net_exact / 10000 from customer_days order by 1"
+    assert warehouse.connection.sql(days).fetchall()[1:] == [(date(2024, 4, 1), 1, 10), (date(2024, 4, 2), 0, 5)]
 
 
 def test_a3_returns_alone_are_no_activity() -> None:
@@ -161,12 +158,12 @@ def test_a3_an_order_has_the_customer_of_its_first_line() -> None:
 
 
 @pytest.fixture
-def runs() -> Iterator[tuple[Warehouse, list[Line]]]:
+def runs() -> tuple[Warehouse, list[Line]]:
     """A warehouse that has an order of 2 April, and its lines."""
     lines = [line(33, "X1", "2024-04-02 00:01", "5.00"), line(33, "X1", "2024-04-04 12:00", "5.00")]
     warehouse = Warehouse(history_start=str(HISTORY_START))
     warehouse.run(facts(*lines), APRIL - timedelta(days=1), APRIL - timedelta(days=1))
-    yield warehouse, lines
+    return warehouse, lines
 
 
 def test_a3_a_late_first_line_moves_its_order_to_another_day(runs: tuple[Warehouse, list[Line]]) -> None:

@@ -94,8 +94,8 @@ select
     cast(coalesce(days.orders, 0) as bigint) as orders,
     cast(days.min_net_amount as double) as min_net_amount,
     cast(days.max_net_amount as double) as max_net_amount,
-    days.min_units,
-    days.max_units,
+    cast(days.min_units as double) as min_units,
+    cast(days.max_units as double) as max_units,
     days.lines is null and closed_days.calendar_date is null as is_missing_day,
     cast(coalesce(shared_orders.orders, 0) as bigint) as shared_orders,
     case
