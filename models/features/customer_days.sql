@@ -56,8 +56,8 @@ orders as (
         sum(net) as net,
         sum(case when is_sale then net else 0 end) as sales,
         sum(case when is_sale then units else 0 end) as units,
-        sum(case when is_sale then discount else 0 end) as discount,
-        sum(case when is_sale then coupon else 0 end) as coupon,
+        sum(case when is_sale then discount end) as discount,
+        sum(case when is_sale then coupon end) as coupon,
         sum(case when is_sale and is_private_label then net else 0 end) as private_label,
         sum(case when is_costed then net end) as costed,
         sum(costs) as costs
