@@ -1,6 +1,6 @@
 -- Features and segments of all customers at the end of one day, from stored customer days: what a careful person
 -- would write for DuckDB alone. The rules are those of models/segmentations/*.yml, in plain SQL; segments without
--- history. Campaigns are left out, for the generated files have none.
+-- history. Campaigns and returns are left out, for the generated files have none.
 -- Variable: as_of_date. Working folder: the Parquet files.
 
 create or replace temporary table lifetime as
@@ -131,21 +131,25 @@ select
     coalesce(lifetime.orders, 0) as orders_lifetime,
     coalesce(lifetime.net_cents, 0) / 100 as net_sales_lifetime,
     coalesce(activity_7d.orders, 0) as orders_7d,
+    cast(0 as bigint) as returns_7d,
     coalesce(activity_7d.units, 0) as units_7d,
     coalesce(activity_7d.net_cents, 0) / 100 as net_sales_7d,
     coalesce(activity_7d.discount_cents, 0) / 100 as discounts_7d,
     coalesce(activity_7d.active_days, 0) as active_days_7d,
     coalesce(activity_30d.orders, 0) as orders_30d,
+    cast(0 as bigint) as returns_30d,
     coalesce(activity_30d.units, 0) as units_30d,
     coalesce(activity_30d.net_cents, 0) / 100 as net_sales_30d,
     coalesce(activity_30d.discount_cents, 0) / 100 as discounts_30d,
     coalesce(activity_30d.active_days, 0) as active_days_30d,
     coalesce(activity_90d.orders, 0) as orders_90d,
+    cast(0 as bigint) as returns_90d,
     coalesce(activity_90d.units, 0) as units_90d,
     coalesce(activity_90d.net_cents, 0) / 100 as net_sales_90d,
     coalesce(activity_90d.discount_cents, 0) / 100 as discounts_90d,
     coalesce(activity_90d.active_days, 0) as active_days_90d,
     coalesce(activity_365d.orders, 0) as orders_365d,
+    cast(0 as bigint) as returns_365d,
     coalesce(activity_365d.units, 0) as units_365d,
     coalesce(activity_365d.net_cents, 0) / 100 as net_sales_365d,
     coalesce(activity_365d.discount_cents, 0) / 100 as discounts_365d,
@@ -155,6 +159,7 @@ select
     / nullif(activity_365d.net_cents + activity_365d.discount_cents, 0) as discount_share_365d,
     activity_365d.coupon_cents / nullif(activity_365d.net_cents, 0) as coupon_share_365d,
     activity_365d.private_label_cents / nullif(activity_365d.net_cents, 0) as private_label_share_365d,
+    0 / nullif(activity_365d.net_cents, 0) as return_share_365d,
     gaps.median_days_between_orders,
     gaps.longest_pause_90d,
     coalesce(tastes.categories, 0) as categories_365d,

@@ -68,7 +68,11 @@ class InputParameters:
     )
     """Largest net amount of a line on a day; a warning above."""
 
-    units: Range = Range(0, None, "Returns are negative amounts, not negative units: units count what was handed over.")
+    units: Range = Range(
+        0,
+        None,
+        "A line of negative units is a return, but where is_return calls it a sale: then one of the two is wrong.",
+    )
     shared_orders: Range = Range(
         0,
         0,

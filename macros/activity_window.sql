@@ -1,17 +1,19 @@
 {#- A select: what each customer of `turns` did in the n days up to and including
-    each turn, of the columns of customer_days. Amounts are whole cents. The arguments
+    each turn, of the columns of customer_days. Amounts and units are exact. The arguments
     are those of measures_at_turns. -#}
 {% macro activity_window(n, first, last, many_days) -%}
     select
         turns.customer_id,
         turns.turned_on,
         cast(sum(cast(customer_days.orders as double)) as bigint) as orders,
-        cast(sum(cast(customer_days.units as double)) as bigint) as units,
-        sum(customer_days.net_cents) as net_cents,
-        sum(customer_days.discount_cents) as discount_cents,
-        sum(customer_days.coupon_cents) as coupon_cents,
-        sum(customer_days.private_label_cents) as private_label_cents,
-        count(*) as active_days
+        cast(sum(cast(customer_days.returns as double)) as bigint) as returns,
+        sum(customer_days.net_exact) as net_exact,
+        sum(customer_days.sales_exact) as sales_exact,
+        sum(customer_days.units_exact) as units_exact,
+        sum(customer_days.discount_exact) as discount_exact,
+        sum(customer_days.coupon_exact) as coupon_exact,
+        sum(customer_days.private_label_exact) as private_label_exact,
+        count(case when customer_days.orders > 0 then 1 end) as active_days
     from turns
     inner join {{ ref('customer_days') }} as customer_days
         on

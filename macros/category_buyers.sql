@@ -1,11 +1,11 @@
 {#- A select: who bought in which category in the 365 days up to the run's last day, and
-    for how many cents. Returns alone are no purchase; categories that nobody is offered
-    (vars: cross_sell_excluded_categories) are left out. -#}
+    for how much (exact, less returns). Who brought all of it back has not bought it; categories
+    that nobody is offered (vars: cross_sell_excluded_categories) are left out. -#}
 {% macro category_buyers() -%}
     select
         customer_id,
         category,
-        sum(net_cents) as net_cents
+        sum(net_exact) as net_exact
     from {{ ref('customer_category_days') }}
     where
         category is not null
@@ -17,5 +17,5 @@
     group by
         customer_id,
         category
-    having sum(net_cents) > 0
+    having sum(net_exact) > 0
 {%- endmacro %}

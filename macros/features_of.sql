@@ -57,6 +57,7 @@ scored as (
 
         -- trailing {{ n }} days
         aged.orders_{{ n }}d,
+        aged.returns_{{ n }}d,
         aged.units_{{ n }}d,
         aged.net_sales_{{ n }}d,
         aged.discounts_{{ n }}d,
@@ -68,6 +69,7 @@ scored as (
         aged.discount_share_365d,
         aged.coupon_share_365d,
         aged.private_label_share_365d,
+        aged.return_share_365d,
         aged.median_days_between_orders,
         aged.longest_pause_90d,
 

@@ -24,13 +24,20 @@ order_days as (
     select
         customer_days.customer_id,
         customer_days.activity_date,
+        case when customer_days.orders > 0 then customer_days.activity_date end as order_date,
         customer_days.orders,
-        customer_days.net_cents,
-        {{ days_between(
-            'lag(customer_days.activity_date) over (
-            partition by customer_days.customer_id order by customer_days.activity_date
-        )', 'customer_days.activity_date'
-        ) }} as days_between_orders
+        customer_days.net_exact,
+        -- Days with money alone, such as those of returns, are no order days: they are apart from these.
+        case
+            when customer_days.orders > 0
+                then
+                    {{ days_between(
+                        'lag(customer_days.activity_date) over (
+                        partition by customer_days.customer_id, customer_days.orders > 0
+                        order by customer_days.activity_date
+                    )', 'customer_days.activity_date'
+                    ) }}
+        end as days_between_orders
     from turned_customers
     inner join {{ ref('customer_days') }} as customer_days
         on turned_customers.customer_id = customer_days.customer_id
@@ -43,10 +50,10 @@ lifetime as (
     select
         turns.customer_id,
         turns.turned_on,
-        min(order_days.activity_date) as first_order_date,
-        max(order_days.activity_date) as last_order_date,
+        min(order_days.order_date) as first_order_date,
+        max(order_days.order_date) as last_order_date,
         cast(sum(cast(order_days.orders as double)) as bigint) as orders,
-        sum(order_days.net_cents) as net_cents,
+        sum(order_days.net_exact) as net_exact,
         cast(median(order_days.days_between_orders) as double) as median_days_between_orders,
         -- The longest time without an order that an order of the last 90 days ended.
         max(
@@ -97,7 +104,7 @@ category_sales as (
         turns.customer_id,
         turns.turned_on,
         category_days.category,
-        sum(category_days.net_cents) as net_cents
+        sum(category_days.sales_exact) as sales_exact
     from {{ 'category_turns' if many_days else 'turns' }} as turns
     inner join {{ ref('customer_category_days') }} as category_days
         on
@@ -107,6 +114,7 @@ category_sales as (
         category_days.activity_date > {{ add_days(first, -365) }}
         and category_days.activity_date <= {{ last }}
         and category_days.category is not null
+        and category_days.sale_lines > 0
     group by
         turns.customer_id,
         turns.turned_on,
@@ -120,7 +128,7 @@ category_totals as (
         customer_id,
         turned_on,
         count(*) as categories,
-        max(net_cents) as top_category_cents
+        max(sales_exact) as top_category_exact
     from category_sales
     group by
         customer_id,
@@ -134,14 +142,14 @@ category_totals as (
         category_totals.customer_id,
         category_totals.turned_on,
         min(category_totals.categories) as categories,
-        min(category_totals.top_category_cents) as top_category_cents,
+        min(category_totals.top_category_exact) as top_category_exact,
         min(category_sales.category) as top_category
     from category_totals
     inner join category_sales
         on
             category_totals.customer_id = category_sales.customer_id
             and category_totals.turned_on = category_sales.turned_on
-            and category_totals.top_category_cents = category_sales.net_cents
+            and category_totals.top_category_exact = category_sales.sales_exact
     group by
         category_totals.customer_id,
         category_totals.turned_on
@@ -156,7 +164,7 @@ tastes as (
         category_turns.turned_on,
         top_categories.categories,
         top_categories.top_category,
-        top_categories.top_category_cents,
+        top_categories.top_category_exact,
         coalesce(
             lead(category_turns.turned_on) over (
                 partition by category_turns.customer_id order by category_turns.turned_on
@@ -228,32 +236,36 @@ measured as (
 
         -- lifetime
         coalesce(lifetime.orders, 0) as orders_lifetime,
-        coalesce(lifetime.net_cents, 0) / 100 as net_sales_lifetime,
+        {{ from_exact('coalesce(lifetime.net_exact, 0)') }} as net_sales_lifetime,
         {% for n in trailing_windows() %}
 
         -- trailing {{ n }} days
         coalesce(activity_{{ n }}d.orders, 0) as orders_{{ n }}d,
-        coalesce(activity_{{ n }}d.units, 0) as units_{{ n }}d,
-        coalesce(activity_{{ n }}d.net_cents, 0) / 100 as net_sales_{{ n }}d,
-        {{ once_delivered('discounts', 'activity_' ~ n ~ 'd.discount_cents') }} / 100 as discounts_{{ n }}d,
+        coalesce(activity_{{ n }}d.returns, 0) as returns_{{ n }}d,
+        {{ from_exact('coalesce(activity_' ~ n ~ 'd.units_exact, 0)') }} as units_{{ n }}d,
+        {{ from_exact('coalesce(activity_' ~ n ~ 'd.net_exact, 0)') }} as net_sales_{{ n }}d,
+        {{ from_exact(once_delivered('discounts', 'activity_' ~ n ~ 'd.discount_exact')) }} as discounts_{{ n }}d,
         coalesce(activity_{{ n }}d.active_days, 0) as active_days_{{ n }}d,
         {% endfor %}
 
         -- shares and rhythm
-        activity_365d.net_cents / 100 / nullif(activity_365d.orders, 0) as average_order_value_365d,
-        {{ once_delivered('discounts', 'activity_365d.discount_cents') }}
-        / nullif(activity_365d.net_cents + coalesce(activity_365d.discount_cents, 0), 0) as discount_share_365d,
-        {{ once_delivered('coupons', 'activity_365d.coupon_cents') }}
-        / nullif(activity_365d.net_cents, 0) as coupon_share_365d,
-        {{ once_delivered('private_labels', 'activity_365d.private_label_cents') }}
-        / nullif(activity_365d.net_cents, 0) as private_label_share_365d,
+        {{ from_exact('activity_365d.sales_exact') }} / nullif(activity_365d.orders, 0) as average_order_value_365d,
+        {{ once_delivered('discounts', 'activity_365d.discount_exact') }}
+        / nullif(activity_365d.sales_exact + coalesce(activity_365d.discount_exact, 0), 0) as discount_share_365d,
+        {{ once_delivered('coupons', 'activity_365d.coupon_exact') }}
+        / nullif(activity_365d.sales_exact, 0) as coupon_share_365d,
+        {{ once_delivered('private_labels', 'activity_365d.private_label_exact') }}
+        / nullif(activity_365d.sales_exact, 0) as private_label_share_365d,
+        -- Net amounts are sales less returns.
+        (activity_365d.sales_exact - activity_365d.net_exact)
+        / nullif(activity_365d.sales_exact, 0) as return_share_365d,
         lifetime.median_days_between_orders,
         lifetime.longest_pause_90d,
 
         -- categories
         {{ once_delivered('categories', 'tastes.categories') }} as categories_365d,
         tastes.top_category as top_category_365d,
-        tastes.top_category_cents / nullif(activity_365d.net_cents, 0) as top_category_share_365d,
+        tastes.top_category_exact / nullif(activity_365d.sales_exact, 0) as top_category_share_365d,
 
         -- campaigns
         {{ once_delivered('contacts', 'contacted.contacts_365d') }} as contacts_365d,

@@ -38,7 +38,7 @@
             0 as exited,
             0 as joined,
             0 as {{ adapter.quote('left') }},
-            coalesce({{ cents('measures.net_sales_30d') }}, 0) as net_cents_30d,
+            coalesce({{ exact('measures.net_sales_30d') }}, 0) as net_exact_30d,
             coalesce(measures.orders_30d, 0) as orders_30d
         from spells
         inner join segmentation_days
@@ -49,7 +49,7 @@
             on
                 spells.customer_id = measures.customer_id
                 and segmentation_days.as_of_date = measures.as_of_date
-                and measures.orders_30d > 0
+                and (measures.orders_30d > 0 or measures.net_sales_30d <> 0)
         union all
         select
             valid_from as as_of_date,
@@ -60,7 +60,7 @@
             0 as exited,
             case when previous_segment is null then 1 else 0 end as joined,
             0 as {{ adapter.quote('left') }},
-            0 as net_cents_30d,
+            0 as net_exact_30d,
             0 as orders_30d
         from spells
         union all
@@ -73,7 +73,7 @@
             1 as exited,
             0 as joined,
             case when next_segment = '(left)' then 1 else 0 end as {{ adapter.quote('left') }},
-            0 as net_cents_30d,
+            0 as net_exact_30d,
             0 as orders_30d
         from spells
         where not is_current
@@ -89,7 +89,7 @@
         cast(sum(exited) as bigint) as exited,
         cast(sum(joined) as bigint) as joined,
         cast(sum({{ adapter.quote('left') }}) as bigint) as {{ adapter.quote('left') }},
-        cast(sum(net_cents_30d) / 100 as decimal(18, 2)) as net_sales_30d,
+        {{ money('sum(net_exact_30d)') }} as net_sales_30d,
         cast(sum(orders_30d) as bigint) as orders_30d
     from counted
     group by

@@ -1,32 +1,46 @@
-with united as (
-    {{ unite('transactions', [
-        'customer_id', 'order_id', 'product_id', if_dated('ordered_at'), if_dated('order_date'),
-        'units', 'net_amount', 'discount_amount', 'coupon_amount', 'cost_amount',
-    ]) }}
+with delivered_transactions as (
+
+    select * from {{ ref('delivered_transactions') }}
 
 ),
 
-known_customers as (
+spread_orders as (
 
-    select distinct customer_id
-    from {{ ref('customers') }}
+    select * from {{ ref('spread_orders') }}
 
 ),
 
+-- Of an order that lies within a day and has one customer, nothing needs to be looked up.
 checked as (
 
     select
-        united.*,
+        delivered_transactions.source_system,
+        delivered_transactions.customer_id,
+        delivered_transactions.order_id,
+        delivered_transactions.product_id,
+        delivered_transactions.ordered_at,
+        delivered_transactions.order_date,
+        delivered_transactions.is_return,
+        coalesce(
+            delivered_transactions.order_date
+            = case
+                when delivered_transactions.is_return then spread_orders.return_date else spread_orders.sale_date
+            end, true
+        ) as is_first_day,
+        delivered_transactions.units,
+        delivered_transactions.net_amount,
+        delivered_transactions.discount_amount,
+        delivered_transactions.coupon_amount,
+        delivered_transactions.cost_amount,
         case
-            when not {{ is_valid_key('united.customer_id') }} then 'invalid_customer_id'
-            when coalesce(united.order_id, '') = '' then 'invalid_order_id'
-            when united.ordered_at is null then 'invalid_ordered_at'
-            when united.net_amount is null then 'invalid_net_amount'
-            when known_customers.customer_id is null then 'unknown_customer'
+            when delivered_transactions.problem is not null then delivered_transactions.problem
+            when delivered_transactions.customer_id <> spread_orders.customer_id then 'order_of_another_customer'
         end as problem
-    from united
-    left join known_customers
-        on united.customer_id = known_customers.customer_id
+    from delivered_transactions
+    left join spread_orders
+        on
+            delivered_transactions.source_system = spread_orders.source_system
+            and delivered_transactions.order_id = spread_orders.order_id
 
 )
 

@@ -26,7 +26,8 @@ lines as (
         transactions.ordered_at,
         {{ line_fingerprint() }} as fingerprint,
         case
-            when transactions.problem is not null
+            -- A cancelled order is no mistake.
+            when transactions.problem <> 'cancelled_order'
                 then
                     transactions.problem || ': order ' || coalesce(transactions.order_id, '(none)')
                     || ', customer ' || coalesce(cast(transactions.customer_id as {{ dbt.type_string() }}), '(none)')

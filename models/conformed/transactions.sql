@@ -11,6 +11,8 @@ select
     product_id,
     ordered_at,
     order_date,
+    is_return,
+    is_first_day,
     units,
     net_amount,
     discount_amount,

@@ -24,7 +24,9 @@ days as (
         products.category,
         count(*) as lines,
         sum({{ line_fingerprint() }}) as fingerprint,
-        sum({{ cents('transactions.net_amount') }}) as net_cents
+        count(case when not transactions.is_return then 1 end) as sale_lines,
+        sum(case when not transactions.is_return then {{ exact('transactions.net_amount') }} else 0 end) as sales_exact,
+        sum({{ exact('transactions.net_amount') }}) as net_exact
     from transactions
     left join products
         on transactions.product_id = products.product_id

@@ -19,35 +19,58 @@ products as (
 
 ),
 
--- Grouped twice: lines to orders, orders to days. Cheaper than count(distinct).
-orders as (
+lines as (
 
     select
         transactions.customer_id,
         transactions.order_id,
-        min(transactions.order_date) as activity_date,
-        count(*) as lines,
-        sum({{ line_fingerprint() }}) as fingerprint,
-        sum(cast(transactions.units as double)) as units,
-        sum({{ cents('transactions.net_amount') }}) as net_cents,
-        sum({{ cents('transactions.discount_amount') }}) as discount_cents,
-        sum({{ cents('transactions.coupon_amount') }}) as coupon_cents,
-        sum(
-            case
-                when products.is_private_label then {{ cents('transactions.net_amount') }}
-                when not products.is_private_label then 0
-            end
-        ) as private_label_cents,
-        sum(case when transactions.cost_amount is not null then {{ cents('transactions.net_amount') }} end)
-            as costed_cents,
-        sum({{ cents('transactions.cost_amount') }}) as cost_cents
+        transactions.order_date as activity_date,
+        {{ line_fingerprint() }} as fingerprint,
+        not transactions.is_return as is_sale,
+        transactions.is_first_day,
+        products.is_private_label,
+        transactions.cost_amount is not null as is_costed,
+        {{ exact('transactions.units') }} as units,
+        {{ exact('transactions.net_amount') }} as net,
+        {{ exact('transactions.discount_amount') }} as discount,
+        {{ exact('transactions.coupon_amount') }} as coupon,
+        {{ exact('transactions.cost_amount') }} as costs
     from transactions
     left join products
         on transactions.product_id = products.product_id
+
+),
+
+-- Grouped twice: lines to orders, orders to days. Cheaper than count(distinct).
+orders as (
+
+    select
+        customer_id,
+        order_id,
+        activity_date,
+        count(*) as lines,
+        sum(fingerprint) as fingerprint,
+        -- An order counts on the day of its first sale, a return on that of the order's first return.
+        max(case when is_sale and is_first_day then 1 else 0 end) as is_order,
+        max(case when not is_sale and is_first_day then 1 else 0 end) as is_return,
+        sum(net) as net,
+        sum(case when is_sale then net else 0 end) as sales,
+        sum(case when is_sale then units else 0 end) as units,
+        sum(case when is_sale then discount end) as discount,
+        sum(case when is_sale then coupon end) as coupon,
+        sum(
+            case
+                when is_sale and is_private_label then net
+                when is_sale and not is_private_label then 0
+            end
+        ) as private_label,
+        sum(case when is_costed then net end) as costed,
+        sum(costs) as costs
+    from lines
     group by
-        transactions.customer_id,
-        transactions.order_id,
-        transactions.order_date
+        customer_id,
+        order_id,
+        activity_date
 
 ),
 
@@ -58,14 +81,16 @@ days as (
         activity_date,
         cast(sum(cast(lines as double)) as bigint) as lines,
         sum(fingerprint) as fingerprint,
-        count(*) as orders,
-        cast(sum(units) as bigint) as units,
-        sum(net_cents) as net_cents,
-        sum(discount_cents) as discount_cents,
-        sum(coupon_cents) as coupon_cents,
-        sum(private_label_cents) as private_label_cents,
-        sum(costed_cents) as costed_cents,
-        sum(cost_cents) as cost_cents
+        cast(sum(cast(is_order as double)) as bigint) as orders,
+        cast(sum(cast(is_return as double)) as bigint) as returns,
+        sum(net) as net_exact,
+        sum(sales) as sales_exact,
+        sum(units) as units_exact,
+        sum(discount) as discount_exact,
+        sum(coupon) as coupon_exact,
+        sum(private_label) as private_label_exact,
+        sum(costed) as costed_exact,
+        sum(costs) as cost_exact
     from orders
     group by
         customer_id,

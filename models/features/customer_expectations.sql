@@ -32,7 +32,7 @@ joined as (
         customer_repeats.horizon_days,
         customer_repeats.customer_id,
         customer_repeats.repeats,
-        customer_repeats.repeat_net_cents,
+        customer_repeats.repeat_net_exact,
         pattern_expectations.probability_alive,
         pattern_expectations.expected_order_days,
         value_parameters.failure,
@@ -61,7 +61,7 @@ explained as (
             when failure is not null then 'orders: ' || failure
             when expected_order_days is null then 'orders: the expectation is no finite number'
             when spend_failure is not null then 'spend: ' || spend_failure
-            when repeats > 0 and repeat_net_cents <= 0 then 'spend: no positive net sales in the repeat orders'
+            when repeats > 0 and repeat_net_exact <= 0 then 'spend: no positive net sales in the repeat orders'
             when spend_weight <= 0 then 'spend: the mean over customers has no limit'
         end as missing_because
     from joined
@@ -73,7 +73,7 @@ expected as (
 
     select
         *,
-        case when missing_because is null then p * (gamma + repeat_net_cents / 100) / spend_weight end
+        case when missing_because is null then p * (gamma + {{ from_exact('repeat_net_exact') }}) / spend_weight end
             as expected_sales_per_order_day
     from explained
 

@@ -4,9 +4,9 @@
 with customer_days as (
 
     select
-        min(case when discount_cents is not null then activity_date end) as discounts_on,
-        min(case when coupon_cents is not null then activity_date end) as coupons_on,
-        min(case when private_label_cents is not null then activity_date end) as private_labels_on
+        min(case when discount_exact is not null then activity_date end) as discounts_on,
+        min(case when coupon_exact is not null then activity_date end) as coupons_on,
+        min(case when private_label_exact is not null then activity_date end) as private_labels_on
     from {{ ref('customer_days') }}
 
 ),

@@ -41,7 +41,7 @@ days_before as (
         customer_id,
         activity_date,
         lines,
-        net_cents,
+        net_exact / 100 as net_cents,
         fingerprint
     from {{ kept_customer_days }}
     where activity_date in (select changed_days.activity_date from changed_days)
@@ -64,7 +64,7 @@ days_now as (
         transactions.customer_id,
         transactions.order_date as activity_date,
         count(*) as lines,
-        sum({{ cents('transactions.net_amount') }}) as net_cents,
+        sum({{ exact('transactions.net_amount') }}) / 100 as net_cents,
         sum({{ line_fingerprint() }}) as fingerprint
     from transactions
     left join products

@@ -5,6 +5,8 @@ import pandas as pd
 from macros.python.expected_sales import fit_orders, fit_spend
 
 DAYS_PER_WEEK = 7
+# Exact amounts are ten-thousandths.
+AMOUNT = 10_000
 
 
 def model(dbt, session):
@@ -14,8 +16,8 @@ def model(dbt, session):
     patterns = dbt.ref("repeat_patterns").order("as_of_date, repeats, recency_days, age_days").df()
     spenders = (
         dbt.ref("customer_repeats")
-        .aggregate("as_of_date, repeats, repeat_net_cents, count(*) as customers")
-        .order("as_of_date, repeats, repeat_net_cents")
+        .aggregate("as_of_date, repeats, repeat_net_exact, count(*) as customers")
+        .order("as_of_date, repeats, repeat_net_exact")
         .df()
     )
     rows = []
@@ -30,7 +32,7 @@ def model(dbt, session):
         repeats = spent["repeats"].to_numpy()
         spend = fit_spend(
             repeats,
-            spent["repeat_net_cents"].to_numpy() / 100 / repeats.clip(min=1),
+            spent["repeat_net_exact"].to_numpy() / AMOUNT / repeats.clip(min=1),
             spent["customers"].to_numpy(),
         )
         rows.append(

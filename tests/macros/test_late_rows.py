@@ -22,7 +22,7 @@ KEPT = [
 
 DAYS = (
     "select customer_id, order_date as activity_date, count(*) as lines, "
-    "cast(sum(net_amount * 100) as double) as net_cents, sum(fingerprint) as fingerprint from lines"
+    "cast(sum(net_amount * 10000) as double) as net_exact, sum(fingerprint) as fingerprint from lines"
 )
 
 
@@ -66,9 +66,10 @@ def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute(
             "create table transactions (customer_id bigint, order_id varchar, order_date date, "
-            "net_amount decimal(18, 2), product_id varchar default 'p', units bigint default 1, "
-            "discount_amount decimal(18, 2) default 0,"
-            " coupon_amount decimal(18, 2) default 0, cost_amount decimal(18, 2))"
+            "net_amount decimal(18, 4), product_id varchar default 'p', units decimal(18, 3) default 1, "
+            "is_return boolean default false, is_first_day boolean default true, "
+            "discount_amount decimal(18, 4) default 0, "
+            "coupon_amount decimal(18, 4) default 0, cost_amount decimal(18, 4))"
         )
         connection.execute("alter table transactions add column ordered_at timestamp")
         connection.execute(
@@ -162,10 +163,14 @@ def test_the_days_of_the_run_itself_and_later_ones_are_not_late(warehouse) -> No
         ("update transactions set customer_id = 2 where order_id = 'b'",
          [(2, 1, 1, 0, 100, 0), (2, 2, 2, 3, 500, 600)]),
         ("delete from transactions where order_id = 'e'", [(3, 3, 1, 0, 400, 0)]),
+        ("update transactions set net_amount = 3.125 where order_id = 'd'", [(2, 2, 2, 2, 500, 512.5)]),
+        ("update transactions set is_return = true where order_id = 'd'", [(2, 2, 2, 2, 500, 500)]),
+        ("update transactions set is_first_day = false where order_id = 'd'", [(2, 2, 2, 2, 500, 500)]),
         ("update products set category = 'cheese'",
          [(1, 1, 1, 1, 500, 500), (2, 1, 1, 1, 100, 100), (2, 2, 2, 2, 500, 500), (3, 3, 1, 1, 400, 400)]),
     ],
-    ids=["late", "late on a day without lines", "amount", "units", "customer", "deleted", "product"],
+    ids=["late", "late on a day without lines", "amount", "units", "customer", "deleted",
+         "fraction of a cent", "return", "order begun earlier", "product"],
 )  # fmt: skip
 def test_customers_whose_lines_changed_are_late(warehouse, change: str, expected: list[tuple]) -> None:
     warehouse.execute(change)
@@ -177,7 +182,7 @@ def test_what_was_before_the_first_of_several_runs_of_a_day_stays_before(warehou
     log(warehouse)
     assert seen(warehouse) == [(1, 1, 1, 2, 500, 600)], "a run that was killed before customer_days finds them again"
     # A run that failed later had changed customer_days already; then there is more.
-    warehouse.execute("update customer_days set lines = 2, net_cents = 600, fingerprint = "
+    warehouse.execute("update customer_days set lines = 2, net_exact = 60000, fingerprint = "
                       "(select sum(fingerprint) from lines where customer_id = 1 and order_date = '2024-04-01') "
                       "where activity_date = '2024-04-01'")  # fmt: skip
     assert seen(warehouse) == []

@@ -1,5 +1,5 @@
--- Over cohorts and months, orders and net sales of the triangle are all of them; every cohort is wholly active in its
--- first month.
+-- Over cohorts and months, orders and net sales of the triangle are all of them, from the month of a customer's first
+-- order on; every cohort is wholly active in its first month.
 with fct_retention as (
 
     select * from {{ ref('fct_retention') }}
@@ -10,18 +10,34 @@ totals as (
 
     select
         cast(sum(orders) as bigint) as orders,
-        cast(sum(net_sales) as decimal(18, 2)) as net_sales
+        cast(sum(net_sales) as decimal(18, 2)) as net_sales,
+        count(*) as cells
     from fct_retention
+
+),
+
+first_months as (
+
+    select
+        customer_id,
+        {{ month_of('min(activity_date)') }} as first_month
+    from {{ ref('customer_days') }}
+    where orders > 0
+    group by customer_id
 
 ),
 
 delivered as (
 
     select
-        cast(sum(cast(orders as double)) as bigint) as orders,
-        cast(sum(net_cents) / 100 as decimal(18, 2)) as net_sales
-    from {{ ref('customer_days') }}
-    where activity_date <= {{ last_date() }}
+        cast(sum(cast(customer_days.orders as double)) as bigint) as orders,
+        sum(customer_days.net_exact) as net_exact
+    from {{ ref('customer_days') }} as customer_days
+    inner join first_months
+        on
+            customer_days.customer_id = first_months.customer_id
+            and customer_days.activity_date >= first_months.first_month
+    where customer_days.activity_date <= {{ last_date() }}
 
 )
 
@@ -32,7 +48,8 @@ from totals
 cross join delivered
 where
     totals.orders <> delivered.orders
-    or totals.net_sales <> delivered.net_sales
+    -- Each cell is rounded to cents.
+    or abs(cast(totals.net_sales as double) * 10000 - delivered.net_exact) > 50 * totals.cells
 union all
 select
     cohort_month,

@@ -30,6 +30,7 @@ counted as (
                     customer_id,
                     min(activity_date) as first_order_date
                 from {{ ref('customer_days') }}
+                where orders > 0
                 group by customer_id
             ) as orders
                 on customers.customer_id = orders.customer_id
@@ -38,7 +39,9 @@ counted as (
         (
             select count(distinct customer_days.customer_id)
             from {{ ref('customer_days') }} as customer_days
-            where customer_days.activity_date <= {{ last_date() }}
+            where
+                customer_days.orders > 0
+                and customer_days.activity_date <= {{ last_date() }}
         ) as buyers
 
 )

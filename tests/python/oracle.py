@@ -2,15 +2,16 @@
 
 Nothing here is shared with the models: no SQL, no set logic over windows, no incremental state. Features are computed
 per customer and day from the lines themselves, rules are read from the segmentations' YAML by a parser of its own, and
-history is the list of days one after another. Amounts are whole cents and shares are fractions, so nothing is rounded.
+history is the list of days one after another. Amounts, units and shares are fractions, so nothing is rounded.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
+from math import floor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import yaml
 ONE_DAY = timedelta(days=1)
 OPEN = date(9999, 12, 31)
 WINDOWS = (7, 30, 90, 365)
+CANCELLED = ("cancelled", "canceled", "voided", "void", "failed", "declined")
 ATTRIBUTES = (
     "customer_type",
     "age_band",
@@ -64,9 +66,11 @@ class Line:
     ordered_at: datetime | None
     net_amount: Decimal | None
     product_id: str | None = None
-    units: int | None = None
+    units: Decimal | None = None
     discount_amount: Decimal | None = None
     coupon_amount: Decimal | None = None
+    is_return: bool | None = None
+    order_status: str | None = None
 
 
 @dataclass(frozen=True)
@@ -120,9 +124,15 @@ class Facts:
 # --- Features ----------------------------------------------------------------
 
 
-def cents(amount: Decimal | None) -> int:
-    """An amount in whole cents, a missing one as nothing."""
-    return int((amount or Decimal(0)) * 100)
+def total(amounts: Iterable[Decimal | None]) -> Fraction:
+    """What amounts come to, exactly; a missing one is nothing."""
+    return sum((Fraction(amount or 0) for amount in amounts), Fraction(0))
+
+
+def in_cents(amount: Fraction) -> Fraction:
+    """An amount rounded to cents, half a cent away from zero."""
+    cents = Fraction(floor(abs(amount) * 100 + Fraction(1, 2)), 100)
+    return -cents if amount < 0 else cents
 
 
 def quantile_disc(values: Sequence[Any], percent: int) -> Any:
@@ -143,19 +153,53 @@ def median(values: Sequence[int]) -> Fraction | None:
     return Fraction(ordered[middle]) if len(ordered) % 2 else Fraction(ordered[middle - 1] + ordered[middle], 2)
 
 
-def share(part: int, whole: int) -> Fraction | None:
+def share(part: Fraction, whole: Fraction) -> Fraction | None:
     """A part of a whole; None where the whole is nothing."""
-    return Fraction(part, whole) if whole else None
+    return Fraction(part) / whole if whole else None
+
+
+def is_return(line: Line) -> bool:
+    """Whether a line is a return: where nobody says so, its sign does."""
+    if line.is_return is not None:
+        return line.is_return
+    return (line.net_amount or 0) < 0 or (line.units or 0) < 0
+
+
+def lines_that_count(facts: Facts, day: date) -> list[Line]:
+    """The lines up to a day that are whole, not cancelled, and of a known customer whose order it is."""
+    known = {customer.customer_id for customer in facts.customers}
+    good = [
+        line
+        for line in facts.transactions
+        if line.order_id
+        and line.ordered_at is not None
+        and line.ordered_at.date() <= day
+        and line.net_amount is not None
+        and line.customer_id in known
+        and (line.order_status or "").strip().lower() not in CANCELLED
+    ]
+    owners: dict[str | None, tuple[datetime | None, int | None]] = {}
+    for line in good:
+        owners[line.order_id] = min(owners.get(line.order_id, (datetime.max, 0)), (line.ordered_at, line.customer_id))
+    return [line for line in good if owners[line.order_id][1] == line.customer_id]
+
+
+def first_days(lines: Iterable[Line]) -> dict[str | None, date]:
+    """The first day of every order, over the lines that are given."""
+    days: dict[str | None, date] = {}
+    for line in lines:
+        if line.ordered_at:
+            days[line.order_id] = min(days.get(line.order_id, OPEN), line.ordered_at.date())
+    return days
 
 
 def features_of_day(facts: Facts, day: date, history_start: date) -> Features:
     """Every feature of every customer known at the end of a day."""
     products = {product.product_id: product for product in facts.products}
     lines: dict[int, list[Line]] = {customer.customer_id: [] for customer in facts.customers}
-    for line in facts.transactions:
-        complete = line.order_id and line.ordered_at is not None and line.net_amount is not None
-        if complete and line.customer_id in lines and line.ordered_at.date() <= day:
-            lines[line.customer_id].append(line)
+    for line in lines_that_count(facts, day):
+        assert line.customer_id is not None
+        lines[line.customer_id].append(line)
     delivered = _delivered_by(day, facts, lines, products)
     features: Features = {}
     for customer in facts.customers:
@@ -176,14 +220,15 @@ def _delivered_by(
 ) -> dict[str, bool]:
     """Whether somebody had delivered by a day what a feature rests on, for the features that rest on something."""
     known = [line for of_customer in lines.values() for line in of_customer]
-    sold = [products[line.product_id] for line in known if line.product_id in products]
-    discounts = any(line.discount_amount is not None for line in known)
-    categories = any(product.category is not None for product in sold)
+    sales = [line for line in known if not is_return(line)]
+    discounts = any(line.discount_amount is not None for line in sales)
+    categories = any(products[line.product_id].category is not None for line in known if line.product_id in products)
+    labels = [products[line.product_id].is_private_label for line in sales if line.product_id in products]
     return {
         **{f"discounts_{n}d": discounts for n in WINDOWS},
         "discount_share_365d": discounts,
-        "coupon_share_365d": any(line.coupon_amount is not None for line in known),
-        "private_label_share_365d": any(product.is_private_label is not None for product in sold),
+        "coupon_share_365d": any(line.coupon_amount is not None for line in sales),
+        "private_label_share_365d": any(label is not None for label in labels),
         "categories_365d": categories,
         "contacts_365d": any(contact.contact_date <= day for contact in facts.contacts),
         "responses_365d": any(response.response_date <= day for response in facts.responses),
@@ -199,7 +244,9 @@ def _features_of_customer(
     day: date,
     history_start: date,
 ) -> Row | None:
-    order_days = sorted({line.ordered_at.date() for line in lines if line.ordered_at})
+    orders = first_days(line for line in lines if not is_return(line))
+    returns = first_days(line for line in lines if is_return(line))
+    order_days = sorted(set(orders.values()))
     first_seen = min([customer.first_seen_date or history_start, *order_days])
     if first_seen > day or (customer.closed_date is not None and customer.closed_date <= day):
         return None
@@ -217,28 +264,30 @@ def _features_of_customer(
         "days_since_last_response": "last_response_date",
     }.items():
         row[age] = (day - row[of]).days if row[of] else None
-    row["orders_lifetime"] = len({line.order_id for line in lines})
-    row["net_sales_lifetime"] = Fraction(sum(cents(line.net_amount) for line in lines), 100)
+    row["orders_lifetime"] = len(orders)
+    row["net_sales_lifetime"] = total(line.net_amount for line in lines)
 
     def within(days: int) -> list[Line]:
         return [line for line in lines if line.ordered_at and 0 <= (day - line.ordered_at.date()).days < days]
 
     for n in WINDOWS:
-        recent = within(n)
-        row[f"orders_{n}d"] = len({line.order_id for line in recent})
-        row[f"units_{n}d"] = sum(1 if line.units is None else line.units for line in recent)
-        row[f"net_sales_{n}d"] = Fraction(sum(cents(line.net_amount) for line in recent), 100)
-        row[f"discounts_{n}d"] = Fraction(sum(cents(line.discount_amount) for line in recent), 100)
-        row[f"active_days_{n}d"] = len({line.ordered_at.date() for line in recent if line.ordered_at})
+        sales = [line for line in within(n) if not is_return(line)]
+        row[f"orders_{n}d"] = len([each for each in orders.values() if (day - each).days < n])
+        row[f"returns_{n}d"] = len([each for each in returns.values() if (day - each).days < n])
+        row[f"units_{n}d"] = total(Decimal(1) if line.units is None else line.units for line in sales)
+        row[f"net_sales_{n}d"] = total(line.net_amount for line in within(n))
+        row[f"discounts_{n}d"] = total(line.discount_amount for line in sales)
+        row[f"active_days_{n}d"] = len([each for each in order_days if (day - each).days < n])
 
-    year = within(365)
-    net = sum(cents(line.net_amount) for line in year)
-    discount = sum(cents(line.discount_amount) for line in year)
-    row["average_order_value_365d"] = share(net, 100 * row["orders_365d"])
+    year = [line for line in within(365) if not is_return(line)]
+    net = total(line.net_amount for line in year)
+    discount = total(line.discount_amount for line in year)
+    row["average_order_value_365d"] = share(net, row["orders_365d"])
     row["discount_share_365d"] = share(discount, net + discount)
-    row["coupon_share_365d"] = share(sum(cents(line.coupon_amount) for line in year), net)
+    row["coupon_share_365d"] = share(total(line.coupon_amount for line in year), net)
+    row["return_share_365d"] = share(-total(line.net_amount for line in within(365) if is_return(line)), net)
     own_brand = [line for line in year if line.product_id in products and products[line.product_id].is_private_label]
-    row["private_label_share_365d"] = share(sum(cents(line.net_amount) for line in own_brand), net)
+    row["private_label_share_365d"] = share(total(line.net_amount for line in own_brand), net)
 
     pauses = [(later - earlier).days for earlier, later in pairwise(order_days)]
     row["median_days_between_orders"] = median(pauses)
@@ -246,11 +295,11 @@ def _features_of_customer(
         (pause for pause, ended in zip(pauses, order_days[1:], strict=True) if (day - ended).days < 90), default=None
     )
 
-    by_category: dict[str, int] = {}
+    by_category: dict[str, Fraction] = {}
     for line in year:
         category = products[line.product_id].category if line.product_id in products else None
         if category is not None:
-            by_category[category] = by_category.get(category, 0) + cents(line.net_amount)
+            by_category[category] = by_category.get(category, Fraction(0)) + Fraction(line.net_amount or 0)
     top = min(by_category, key=lambda category: (-by_category[category], category), default=None)
     row["categories_365d"] = len(by_category)
     row["top_category_365d"] = top

@@ -26,8 +26,12 @@ PRODUCTS = (
     Product("P5", "apples", False),
     Product("P6", None, True),
 )
-# Few amounts, so that customers and categories tie.
-AMOUNTS = tuple(Decimal(text) for text in ("0.00", "0.07", "1.00", "2.00", "2.00", "2.50", "3.10", "9.99", "-1.00"))
+# Few amounts, so that customers and categories tie; some with fractions of cents.
+AMOUNTS = tuple(
+    Decimal(text)
+    for text in ("0.00", "0.07", "1.00", "2.00", "2.00", "2.50", "3.10", "9.99", "-1.00", "0.125", "0.3333", "-0.005")
+)
+UNITS = (None, *(Decimal(text) for text in ("0", "1", "1", "2", "5", "0.4", "1.125", "-1")))
 DISCOUNTS = (None, Decimal("0.00"), Decimal("0.50"), Decimal("1.00"))
 COMPOSITIONS = (None, "1 Adult Kids", "2 Adults Kids", "1 Adult No Kids", "2 Adults No Kids")
 AGES = (None, "19-24", "25-34", "45-54", "65+")
@@ -57,22 +61,47 @@ class World:
     orders: int = 0
 
     def order(self, customer_id: int, day: date) -> None:
-        """An order of one to three lines, all at one moment, at times at the very edge of the day."""
+        """An order of one to three lines, mostly at one moment, at times at the very edge of the day and past it."""
         self.orders += 1
         moment = datetime.combine(day, self.random.choice((time.min, time(12, 30), time(23, 59, 59))))
+        order_id = f"O{self.orders}"
+        status = self.random.choice((None,) * 20 + ("shipped", "Cancelled", " VOID "))
         for _ in range(self.random.choice((1, 1, 2, 3))):
-            self.lines.append(
-                Line(
-                    customer_id=customer_id,
-                    order_id=f"O{self.orders}",
-                    ordered_at=moment,
-                    net_amount=self.random.choice(AMOUNTS),
-                    product_id=self.random.choice((*(product.product_id for product in PRODUCTS), "P9", None)),
-                    units=self.random.choice((None, 0, 1, 1, 2, 5)),
-                    discount_amount=self.random.choice(DISCOUNTS),
-                    coupon_amount=self.random.choice(DISCOUNTS),
-                )
-            )
+            self.lines.append(self.line(customer_id, order_id, moment, self.random.choice(AMOUNTS), status))
+            moment += self.random.choice((0, 0, 0, 1)) * timedelta(minutes=2)
+        self.contradict(customer_id, order_id, moment)
+
+    def line(
+        self, customer_id: int, order_id: str, moment: datetime, amount: Decimal, status: str | None = None
+    ) -> Line:
+        """A line of an order. Now and then a column says what it is, whatever its sign."""
+        return Line(
+            customer_id=customer_id,
+            order_id=order_id,
+            ordered_at=moment,
+            net_amount=amount,
+            product_id=self.random.choice((*(product.product_id for product in PRODUCTS), "P9", None)),
+            units=self.random.choice(UNITS),
+            discount_amount=self.random.choice(DISCOUNTS),
+            coupon_amount=self.random.choice(DISCOUNTS),
+            is_return=self.random.choice((None,) * 8 + (False, True)),
+            order_status=status,
+        )
+
+    def contradict(self, customer_id: int, order_id: str, moment: datetime) -> None:
+        """What comes after some orders: money back, at once or weeks later, and lines of somebody else."""
+        later = moment + self.random.choice((0, 0, 1, 9, 40)) * ONE_DAY
+        way = self.random.choice((None,) * 20 + ("refund", "refund", "refund of its own", "more", "stranger"))
+        if way == "refund":
+            self.lines.append(self.line(customer_id, order_id, later, Decimal("-2.00")))
+        elif way == "refund of its own":
+            self.lines.append(self.line(customer_id, f"R{self.orders}", later, Decimal("-3.10")))
+        elif way == "more":
+            self.lines.append(self.line(customer_id, order_id, later, Decimal("2.50")))
+        elif way == "stranger":
+            stranger = self.random.randint(1, self.outline.customers + 1)
+            at = moment + self.random.choice((-1, 0, 0, 1)) * ONE_DAY
+            self.lines.append(self.line(stranger, order_id, at, Decimal("1.00")))
 
     def orders_between(self, customer_id: int, first: date, last: date, gap: int) -> None:
         """Orders about every so many days, now and then two or three on a day."""
@@ -192,7 +221,7 @@ def withhold(facts: Facts, outline: Outline) -> Facts:
 def broken_lines(outline: Outline, random: Random) -> list[Line]:
     """Lines that belong to nobody or miss what a line must have; they count nowhere."""
     moment = datetime.combine(HISTORY_START, time(9)) + random.randint(-50, outline.days) * timedelta(days=1)
-    good = Line(1, "B1", moment, Decimal("1000.00"), "P1", 1000)
+    good = Line(1, "B1", moment, Decimal("1000.00"), "P1", Decimal(1000))
     return [
         replace(good, customer_id=outline.customers + 1),
         replace(good, customer_id=None),
@@ -215,6 +244,11 @@ AMENDMENTS = (
     "product corrected",
     "line given to another customer",
     "order split in two",
+    "order cancelled",
+    "order begun the day before",
+    "order begun by another customer",
+    "order given back",
+    "line found to be a return",
     "product moved to another category",
     "customer closed in the past",
     "customer opened again",
@@ -240,6 +274,7 @@ def amend(facts: Facts, kind: str, published: date, random: Random) -> Facts:
         and line.order_id
         and line.net_amount is not None
         and line.ordered_at
+        and line.order_status is None
         and line.ordered_at.date() > published - 300 * ONE_DAY
     ]
     line = random.choice(recent)
@@ -271,10 +306,13 @@ def amend(facts: Facts, kind: str, published: date, random: Random) -> Facts:
         assert line.net_amount is not None
         return with_lines(replace(line, net_amount=line.net_amount + 1), without=[line])
     if kind == "units corrected":
-        return with_lines(replace(line, units=7), without=[line])
+        return with_lines(replace(line, units=Decimal("7.5"), is_return=False), without=[line])
     if kind == "discount corrected":
-        return with_lines(replace(line, discount_amount=Decimal("5.00")), without=[line])
+        return with_lines(replace(line, discount_amount=Decimal("5.00"), is_return=False), without=[line])
     if kind == "product corrected":
+        line = random.choice(
+            [each for each in recent if each.is_return is None and min(each.net_amount, each.units or 1) > 0]
+        )
         product_id = "P5" if line.product_id != "P5" else "P4"
         return with_lines(replace(line, product_id=product_id), without=[line])
     if kind == "line given to another customer":
@@ -284,6 +322,21 @@ def amend(facts: Facts, kind: str, published: date, random: Random) -> Facts:
         orders = [each.order_id for each in recent]
         line = random.choice([each for each in recent if orders.count(each.order_id) > 1])
         return with_lines(replace(line, order_id=late.order_id), without=[line])
+    if kind == "order cancelled":
+        order = [each for each in past if each.order_id == line.order_id]
+        return with_lines(*(replace(each, order_status="CANCELED") for each in order), without=order)
+    if kind.startswith("order begun"):
+        assert line.ordered_at
+        first = replace(line, ordered_at=line.ordered_at - ONE_DAY, is_return=False)
+        if kind == "order begun by another customer":
+            first = replace(first, customer_id=random.choice(sorted(known - {line.customer_id})))
+        return with_lines(first)
+    if kind == "order given back":
+        assert line.net_amount is not None
+        return with_lines(replace(line, net_amount=-abs(line.net_amount) - 1, is_return=None, ordered_at=early))
+    if kind == "line found to be a return":
+        sale = random.choice([each for each in recent if each.is_return is None])
+        return with_lines(replace(sale, is_return=True, net_amount=Decimal("-4.00")), without=[sale])
     if kind == "product moved to another category":
         return replace(facts, products=(replace(facts.products[0], category="pastry"), *facts.products[1:]))
     if kind == "customer closed in the past":

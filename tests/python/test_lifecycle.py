@@ -47,7 +47,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
             -- The tables are tiny: threads would only wait for each other.
             set threads = 1;
             create table customers (customer_id bigint, first_seen_date date, closed_date date);
-            create table customer_days (customer_id bigint, activity_date date, orders bigint, net_cents double);
+            create table customer_days (customer_id bigint, activity_date date, orders bigint, net_exact double);
             create table responses (customer_id bigint, response_date date);
             """
         )
@@ -64,7 +64,9 @@ class Company:
         for number, (first_seen, closed, orders, responses) in enumerate(customers):
             connection.execute("insert into customers values (?, ?, ?)", [number, first_seen, closed])
             for day, count in orders:
-                connection.execute("insert into customer_days values (?, ?, ?, ?)", [number, day, count, 1000 * count])
+                # On a day without an order 10.00 were given back.
+                net = 10**5 * (count or -1)
+                connection.execute("insert into customer_days values (?, ?, ?, ?)", [number, day, count, net])
             for day in responses:
                 connection.execute("insert into responses values (?, ?)", [number, day])
 
@@ -174,6 +176,36 @@ def test_the_funnels_rates_days_and_marks(connection: duckdb.DuckDBPyConnection)
         (date(2024, 4, 1), None): True,
     }
     assert {row["cohort_month"] for row in rows if row["has_unknown_past"]} == {seen}
+
+
+def test_a3_money_given_back_reaches_no_stage_reactivates_nobody_and_counts_as_money(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    start = date(2024, 1, 1)
+    company = Company(
+        connection,
+        [
+            # Lapsed 91 days after January 20, and given money back since.
+            (start, None, [(date(2024, 1, 20), 1), (date(2024, 5, 1), 0), (date(2024, 6, 1), 0)], []),
+            # Given money back before the first order, and never an order.
+            (start, None, [(date(2024, 2, 1), 0), (date(2024, 6, 2), 1)], []),
+            (start, None, [(date(2024, 6, 3), 0)], []),
+        ],
+    )
+    (april, *later) = sorted(company.rows("fct_reactivation", lapsed_days=90), key=lambda row: row["month_start"])
+    assert (april["month_start"], april["newly_lapsed"]) == (date(2024, 4, 1), 1)
+    assert {(row["newly_lapsed"], row["reactivated"], row["lapsed_at_end"]) for row in later} == {(0, 0, 1)}
+    funnel = company.rows("fct_lifecycle_funnel", regular_orders=2, follow_up_days=())
+    stages = ["prospect", "customer", "repeat_customer", "regular", "advocate"]
+    assert reached(funnel, start, None) == dict(zip(stages, [3, 2, 0, 0, 0], strict=True))
+    triangle = {
+        (row["cohort_month"].month, row["activity_month"].month): (
+            *(row["customers"], row["active_customers"], row["orders"], row["net_sales"]),
+        )
+        for row in company.rows("fct_retention")
+        if row["orders"] or row["net_sales"]
+    }
+    assert triangle == {(1, 1): (1, 1, 1, 10), (1, 5): (1, 0, 0, -10), (1, 6): (1, 0, 0, -10), (6, 6): (1, 1, 1, 10)}
 
 
 # --- Retention ----------------------------------------------------------------------

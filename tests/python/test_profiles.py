@@ -381,7 +381,7 @@ def distance(one: Values, other: Values, units: Mapping[str, float]) -> float:
         first, second = one[feature], other[feature]
         missing = (first is None) + (second is None)
         total += abs(first - second) / unit if not missing else missing % 2
-    return total / len(units)
+    return total / max(len(units), 1)
 
 
 @settings(max_examples=30, deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
@@ -420,7 +420,9 @@ def test_any_customers_are_profiled_as_slow_and_obvious_code_does(
         centre, units = {}, {}
         for feature in NUMBERS:
             low, _, high = quartiles(known(customers, feature))
-            units[feature] = (high - low) / 1.349 if low is not None and high != low else 1
+            everybody = known(customers, feature)
+            if everybody and round(pstdev(everybody), 6) > 0:
+                units[feature] = (high - low) / 1.349 if low is not None and high != low else 1
             values = known(list(own.values()), feature)
             centre[feature] = quartiles(values)[1] if 2 * len(values) >= len(own) else None
 

@@ -25,7 +25,14 @@ BEFORE = TODAY - HOLDOUT * DAY
 
 # --- What is known of customers -------------------------------------------------
 
-DAYS = "customer_id bigint, activity_date date, net_cents double"
+DAYS = "customer_id bigint, activity_date date, net_exact double, orders bigint"
+# Exact amounts are ten-thousandths.
+CENT = 100
+
+
+def days(rows: Sequence[Sequence[Any]]) -> tuple[str, list[list[Any]]]:
+    """Customer days of a customer, day and cents each, with one order; or with as many as come after the cents."""
+    return DAYS, [[who, day, cents * CENT, *(orders or [1])] for who, day, cents, *orders in rows]
 
 
 def test_repeats_are_order_days_after_the_first_as_known_on_each_day() -> None:
@@ -33,8 +40,7 @@ def test_repeats_are_order_days_after_the_first_as_known_on_each_day() -> None:
         render("features/customer_repeats.sql", TODAY, value_holdout_days=HOLDOUT),
         {
             "customers": ("customer_id bigint, closed_date date", [[1, None], [2, TODAY], [3, TODAY + DAY]]),
-            "customer_days": (
-                DAYS,
+            "customer_days": days(
                 [
                     [1, BEFORE - 10 * DAY, 1000],
                     [1, BEFORE, 2000],
@@ -42,18 +48,40 @@ def test_repeats_are_order_days_after_the_first_as_known_on_each_day() -> None:
                     [1, TODAY + DAY, 99],  # not yet
                     [2, BEFORE - DAY, 500],  # closed since
                     [3, TODAY, 700],
-                ],
+                ]
             ),
         },
     )
-    names = ("as_of_date", "customer_id", "repeats", "recency_days", "age_days", "net_cents", "repeat_net_cents")
+    names = ("as_of_date", "customer_id", "repeats", "recency_days", "age_days", "net_exact", "repeat_net_exact")
     assert sorted(tuple(row[name] for name in names) for row in rows) == [
-        (BEFORE, 1, 1, 10, 10, 3000, 2000),
-        (BEFORE, 2, 0, 0, 1, 500, 0),
-        (TODAY, 1, 2, 100, 101, 3400, 2400),
-        (TODAY, 3, 0, 0, 0, 700, 0),
+        (BEFORE, 1, 1, 10, 10, 3000 * CENT, 2000 * CENT),
+        (BEFORE, 2, 0, 0, 1, 500 * CENT, 0),
+        (TODAY, 1, 2, 100, 101, 3400 * CENT, 2400 * CENT),
+        (TODAY, 3, 0, 0, 0, 700 * CENT, 0),
     ]
     assert {row["as_of_date"]: row["horizon_days"] for row in rows} == {BEFORE: HOLDOUT, TODAY: 180}
+
+
+def test_a3_a_refund_is_no_repeat_and_lowers_what_repeats_brought() -> None:
+    rows = run(
+        render("features/customer_repeats.sql", TODAY, value_holdout_days=HOLDOUT),
+        {
+            "customers": ("customer_id bigint, closed_date date", [[n, None] for n in (1, 2, 3)]),
+            "customer_days": days(
+                [
+                    *[[1, TODAY - 9 * DAY, 1000], [1, TODAY - 5 * DAY, 400], [1, TODAY - DAY, -300, 0]],
+                    # Brought back, and never came again; and only ever got money.
+                    *[[2, TODAY - 9 * DAY, 1000], [2, TODAY - DAY, -1000, 0]],
+                    [3, TODAY - DAY, -500, 0],
+                ]
+            ),
+        },
+    )
+    names = ("customer_id", "repeats", "recency_days", "age_days", "net_exact", "repeat_net_exact")
+    assert sorted(tuple(row[name] for name in names) for row in rows) == [
+        (1, 1, 4, 9, 1100 * CENT, 100 * CENT),
+        (2, 0, 0, 9, 0, 0),
+    ]
 
 
 # --- Python models ----------------------------------------------------------------
@@ -81,7 +109,7 @@ def customers_of_two_days(customers: int) -> dict[str, pd.DataFrame]:
             "repeats": repeats.astype(int),
             "recency_days": (recency * 7).astype(int),
             "age_days": (age * 7).round().astype(int),
-            "repeat_net_cents": (simulate_spend((6.25, 3.74, 15.44), repeats) * repeats * 100).round(),
+            "repeat_net_exact": (simulate_spend((6.25, 3.74, 15.44), repeats) * repeats * 100).round() * CENT,
         }
     )
     repeated = pd.concat([today, today.head(50).assign(as_of_date=pd.Timestamp(BEFORE), horizon_days=HOLDOUT)])
@@ -144,8 +172,8 @@ def expectations(parameters: Sequence[Any], customers: Sequence[tuple[int, float
         {
             "customer_repeats": (
                 "as_of_date date, horizon_days int, customer_id bigint, repeats bigint, recency_days bigint, "
-                "age_days bigint, repeat_net_cents double",
-                [[TODAY, 180, n, x, x * 10, 100, x * mean] for n, (x, mean) in enumerate(customers)],
+                "age_days bigint, repeat_net_exact double",
+                [[TODAY, 180, n, x, x * 10, 100, x * mean * CENT] for n, (x, mean) in enumerate(customers)],
             ),
             "value_parameters": (
                 "as_of_date timestamp, failure varchar, spend_failure varchar, p double, q double, gamma double",
@@ -318,11 +346,11 @@ def backtest(orders: Sequence[tuple[int, date, float]], expected: dict[int, floa
     rows = run(
         render("marts/value/fct_value_backtest.sql", TODAY, value_holdout_days=HOLDOUT),
         {
-            "customer_days": (DAYS, orders),
+            "customer_days": days(orders),
             "customer_repeats": (
-                "as_of_date date, customer_id bigint, age_days bigint, net_cents double",
+                "as_of_date date, customer_id bigint, age_days bigint, net_exact double",
                 [
-                    [BEFORE, who, (BEFORE - day).days, sum(c for w, d, c in orders if w == who and d <= BEFORE)]
+                    [BEFORE, who, (BEFORE - day).days, sum(c for w, d, c in orders if w == who and d <= BEFORE) * CENT]
                     for who, day in first.items()
                 ],
             ),
@@ -394,8 +422,8 @@ def test_cross_sell_is_what_others_in_the_segment_buy() -> None:
         render("marts/value/fct_cross_sell.sql", TODAY, cross_sell_minimum_buyers=2),
         {
             "customer_category_days": (
-                "customer_id bigint, category varchar, activity_date date, net_cents double",
-                bought,
+                "customer_id bigint, category varchar, activity_date date, net_exact double",
+                [(*where, cents * CENT) for *where, cents in bought],
             ),
             "customer_segments": (
                 "customer_id bigint, segmentation varchar, segment varchar",
@@ -424,8 +452,8 @@ def test_a_customer_is_offered_what_is_worth_most_of_what_they_lack() -> None:
     segments = [*[(n, "seg", "a") for n in (1, 2, 3, 4)], (5, "seg", "b"), (6, "seg", "b"), (7, "seg", "c")]
     tables = {
         "customer_category_days": (
-            "customer_id bigint, category varchar, activity_date date, net_cents double",
-            [(who, what, TODAY, cents) for who, basket in baskets.items() for what, cents in basket.items()],
+            "customer_id bigint, category varchar, activity_date date, net_exact double",
+            [(who, what, TODAY, cents * CENT) for who, basket in baskets.items() for what, cents in basket.items()],
         ),
         "customer_segments": (
             "as_of_date date, customer_id bigint, segmentation varchar, segment varchar",
@@ -473,7 +501,7 @@ def test_offers_take_memory_for_what_customers_bought_not_for_every_segment() ->
             create table customer_category_days as
             select customers.range as customer_id, 'category ' || categories.range as category,
                 date '{TODAY}' - (hash(customers.range, categories.range, days.range) % 730)::integer as activity_date,
-                100.0::double as net_cents
+                100.0::double as net_exact
             from range(20_000) as customers, range(60) as categories, range(2) as days
             where hash(customers.range, categories.range, days.range, 1) % 4 = 0;
             create table fct_cross_sell as
@@ -491,7 +519,7 @@ def test_offers_take_memory_for_what_customers_bought_not_for_every_segment() ->
 def test_what_may_not_be_offered_is_left_out() -> None:
     tables = {
         "customer_category_days": (
-            "customer_id bigint, category varchar, activity_date date, net_cents double",
+            "customer_id bigint, category varchar, activity_date date, net_exact double",
             [(1, "wine", TODAY, 1_000), (1, "it's gas", TODAY, 9_000), (2, "it's gas", TODAY, 9_000)],
         ),
         "customer_segments": (

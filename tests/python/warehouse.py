@@ -22,15 +22,16 @@ STAGED = {
     "income_band varchar, household_size varchar, household_composition varchar, home_ownership varchar, "
     "marital_status varchar, kids_count varchar",
     "transactions": "customer_id bigint, order_id varchar, product_id varchar, ordered_at timestamp, order_date date, "
-    "units bigint, net_amount decimal(18, 2), discount_amount decimal(18, 2), coupon_amount decimal(18, 2), "
-    "cost_amount decimal(18, 2)",
+    "is_return boolean, order_status varchar, units decimal(18, 3), net_amount decimal(18, 4), "
+    "discount_amount decimal(18, 4), coupon_amount decimal(18, 4), cost_amount decimal(18, 4)",
     "products": "product_id varchar, department varchar, category varchar, is_private_label boolean",
     "contacts": "customer_id bigint, campaign_id varchar, contact_date date, channel varchar",
     "responses": "customer_id bigint, campaign_id varchar, offer_id varchar, response_date date",
 }
 MODELS = (
-    *(f"conformed/{name}" for name in ("customers", "products", "contacts", "responses", "checked_transactions")),
-    *(f"conformed/{name}" for name in ("transactions", "delivered_days")),
+    *(f"conformed/{name}" for name in ("customers", "products", "contacts", "responses")),
+    *(f"conformed/{name}" for name in ("delivered_transactions", "spread_orders", "checked_transactions")),
+    *(f"conformed/{name}" for name in ("transactions", "rejected_transactions", "delivered_days")),
     *(f"features/{name}" for name in ("customer_category_days", "late_customer_days", "customer_days")),
     "features/first_deliveries",
     *(f"features/{name}" for name in ("measured_days", "measure_changes", "customer_measures_history")),

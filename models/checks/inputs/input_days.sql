@@ -16,10 +16,10 @@ orders as (
         order_id,
         min(net_amount) as min_net_amount,
         max(net_amount) as max_net_amount,
-        min(units) as min_units,
-        max(units) as max_units,
-        count(*) as lines,
-        case when min(customer_id) <> max(customer_id) then 1 else 0 end as is_shared
+        -- Those of returns may be negative.
+        min(case when not is_return then units end) as min_units,
+        max(case when not is_return then units end) as max_units,
+        count(*) as lines
     from {{ ref('transactions') }}
     where order_date between {{ first_date() }} and {{ last_date() }}
     group by
@@ -37,9 +37,22 @@ days as (
         min(min_net_amount) as min_net_amount,
         max(max_net_amount) as max_net_amount,
         min(min_units) as min_units,
-        max(max_units) as max_units,
-        sum(is_shared) as shared_orders
+        max(max_units) as max_units
     from orders
+    group by order_date
+
+),
+
+-- Orders with lines of a customer who is not the one of their first line.
+shared_orders as (
+
+    select
+        order_date,
+        count(distinct order_id) as orders
+    from {{ ref('rejected_transactions') }}
+    where
+        problem = 'order_of_another_customer'
+        and order_date between {{ first_date() }} and {{ last_date() }}
     group by order_date
 
 ),
@@ -81,10 +94,10 @@ select
     cast(coalesce(days.orders, 0) as bigint) as orders,
     cast(days.min_net_amount as double) as min_net_amount,
     cast(days.max_net_amount as double) as max_net_amount,
-    days.min_units,
-    days.max_units,
+    cast(days.min_units as double) as min_units,
+    cast(days.max_units as double) as max_units,
     days.lines is null and closed_days.calendar_date is null as is_missing_day,
-    cast(coalesce(days.shared_orders, 0) as bigint) as shared_orders,
+    cast(coalesce(shared_orders.orders, 0) as bigint) as shared_orders,
     case
         when closed_days.calendar_date is null
             then cast(coalesce(days.lines, 0) as double) / nullif(usual.lines, 0)
@@ -92,6 +105,8 @@ select
 from run_days
 left join days
     on run_days.as_of_date = days.order_date
+left join shared_orders
+    on run_days.as_of_date = shared_orders.order_date
 left join closed_days
     on run_days.as_of_date = closed_days.calendar_date
 left join usual

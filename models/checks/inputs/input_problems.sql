@@ -20,5 +20,5 @@ select
     {%- endfor %}
     coalesce(cast(sum(case when problem = 'unknown_customer' and {{ is_new }} then lines end) as double), 0)
     / nullif(cast(sum(case when {{ is_new }} then lines end) as double), 0) as unknown_customer_share,
-    min(example) as example
+    min(case when problem in {{ sql_texts(problems) }} then example end) as example
 from delivered_days

@@ -17,7 +17,9 @@ order_days as (
         activity_date,
         sum(orders) over (partition by customer_id order by activity_date) as orders_so_far
     from {{ ref('customer_days') }}
-    where activity_date <= {{ last_date() }}
+    where
+        activity_date <= {{ last_date() }}
+        and orders > 0
 
 ),
 

@@ -17,7 +17,9 @@ customer_days as (
         orders,
         lead(activity_date) over (partition by customer_id order by activity_date) as next_activity_date
     from {{ ref('customer_days') }}
-    where activity_date <= {{ last_date() }}
+    where
+        activity_date <= {{ last_date() }}
+        and orders > 0
 
 ),
 

@@ -1,10 +1,11 @@
+-- Orders and money of a customer's months; in a month of returns alone nobody is active.
 with order_months as (
 
     select
         customer_id,
         {{ month_of('activity_date') }} as order_month,
         sum(orders) as orders,
-        sum(net_cents) as net_cents
+        sum(net_exact) as net_exact
     from {{ ref('customer_days') }}
     where activity_date <= {{ last_date() }}
     group by
@@ -13,7 +14,7 @@ with order_months as (
 
 ),
 
--- A month in which nobody ordered anything has no row.
+-- A month without any line has no row.
 months as (
 
     select order_month as activity_month
@@ -29,6 +30,7 @@ first_months as (
         customer_id,
         min(order_month) as cohort_month
     from order_months
+    where orders > 0
     group by customer_id
 
 ),
@@ -48,9 +50,9 @@ activity as (
     select
         first_months.cohort_month,
         order_months.order_month as activity_month,
-        count(*) as active_customers,
+        count(case when order_months.orders > 0 then 1 end) as active_customers,
         sum(order_months.orders) as orders,
-        sum(order_months.net_cents) as net_cents
+        sum(order_months.net_exact) as net_exact
     from order_months
     inner join first_months
         on order_months.customer_id = first_months.customer_id
@@ -73,7 +75,7 @@ triangle as (
         cohorts.customers,
         coalesce(activity.active_customers, 0) as active_customers,
         coalesce(activity.orders, 0) as orders,
-        coalesce(activity.net_cents, 0) as net_cents
+        coalesce(activity.net_exact, 0) as net_exact
     from cohorts
     inner join months
         on cohorts.cohort_month <= months.activity_month
@@ -97,12 +99,12 @@ select
     {{ wilson_bound('active_customers', 'customers', '-') | indent(4) }} as retention_rate_lower,
     {{ wilson_bound('active_customers', 'customers', '+') | indent(4) }} as retention_rate_upper,
     cast(orders as bigint) as orders,
-    cast(net_cents / 100 as decimal(18, 2)) as net_sales,
-    net_cents / 100 / customers as net_sales_per_customer,
-    net_cents / 100 / nullif(active_customers, 0) as net_sales_per_active_customer,
-    sum(net_cents) over (
+    {{ money('net_exact') }} as net_sales,
+    {{ from_exact('net_exact') }} / customers as net_sales_per_customer,
+    {{ from_exact('net_exact') }} / nullif(active_customers, 0) as net_sales_per_active_customer,
+    {{ from_exact('sum(net_exact) over (
         partition by cohort_month
         order by activity_month
         rows between unbounded preceding and current row
-    ) / 100 / customers as net_sales_per_customer_to_date
+    )') }} / customers as net_sales_per_customer_to_date
 from triangle

@@ -16,7 +16,7 @@ select
     cast(sum(cast(greatest(lines_before - lines_now, 0) as double)) as bigint) as withdrawn_lines,
     count(case when lines_now = lines_before then 1 end) as corrected_customers,
     count(*) as customers,
-    cast(sum(net_cents_now - net_cents_before) / 100 as decimal(18, 2)) as net_sales_change
+    {{ money('round(sum(net_cents_now - net_cents_before) * 100)') }} as net_sales_change
 from late_customer_days
 group by
     seen_on,

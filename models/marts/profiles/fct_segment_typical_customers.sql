@@ -30,8 +30,12 @@ fct_segment_profiles as (
         feature,
         -- A feature that most of the segment lacks is typically missing.
         case when 2 * customers_with_value >= customers then median end as typical_value,
-        -- The interquartile range of a normal distribution with standard deviation 1 is 1.349.
-        coalesce(nullif((population_upper_quartile - population_lower_quartile) / 1.349, 0), 1) as unit
+        -- The interquartile range of a normal distribution with standard deviation 1 is 1.349. A feature that has one
+        -- value for everybody says nothing of how customers differ, and is left out.
+        case
+            when population_deviation > 0
+                then coalesce(nullif((population_upper_quartile - population_lower_quartile) / 1.349, 0), 1)
+        end as unit
     from {{ ref('fct_segment_profiles') }}
 
 ),
@@ -43,6 +47,7 @@ centres as (
         max(case when feature = '{{ feature }}' then typical_value end) as {{ feature }}_value,
         max(case when feature = '{{ feature }}' then unit end) as {{ feature }}_unit,
         {%- endfor %}
+        greatest(count(unit), 1) as features,
         segmentation,
         segment
     from fct_segment_profiles
@@ -62,10 +67,14 @@ distances as (
             {%- for feature, value in features.items() %}
             {{ '+ ' if not loop.first }}coalesce(
                 abs(cast({{ value }} as double) - centres.{{ feature }}_value) / centres.{{ feature }}_unit,
-                case when {{ value }} is null and centres.{{ feature }}_value is null then 0 else 1 end
+                case
+                    when centres.{{ feature }}_unit is null then 0
+                    when {{ value }} is null and centres.{{ feature }}_value is null then 0
+                    else 1
+                end
             )
             {%- endfor %}
-        ) / {{ features | length }} as distance
+        ) / centres.features as distance
     from customer_segments
     inner join customer_features
         on customer_segments.customer_id = customer_features.customer_id

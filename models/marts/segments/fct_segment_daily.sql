@@ -36,7 +36,7 @@ customer_measures as (
         as_of_date,
         customer_id,
         orders_30d,
-        {{ cents('net_sales_30d') }} as net_cents_30d
+        {{ exact('net_sales_30d') }} as net_exact_30d
     from {{ ref('customer_measures') }}
     where as_of_date between {{ first_date() }} and {{ last_date() }}
 
@@ -140,7 +140,7 @@ sales as (
         customer_measures.as_of_date,
         recent_spells.segmentation,
         recent_spells.segment,
-        sum(customer_measures.net_cents_30d) as net_cents_30d,
+        sum(customer_measures.net_exact_30d) as net_exact_30d,
         sum(customer_measures.orders_30d) as orders_30d
     from customer_measures
     inner join recent_spells
@@ -148,7 +148,10 @@ sales as (
             customer_measures.customer_id = recent_spells.customer_id
             and customer_measures.as_of_date >= recent_spells.valid_from
             and customer_measures.as_of_date < recent_spells.valid_to
-    where customer_measures.orders_30d > 0
+    -- Money may be given back to customers without an order.
+    where
+        customer_measures.orders_30d > 0
+        or customer_measures.net_exact_30d <> 0
     group by
         customer_measures.as_of_date,
         recent_spells.segmentation,
@@ -176,7 +179,7 @@ counted as (
         cast(coalesce(daily_moves.exited, 0) as bigint) as exited,
         cast(coalesce(daily_moves.joined, 0) as bigint) as joined,
         cast(coalesce(daily_moves.departed, 0) as bigint) as {{ adapter.quote('left') }},
-        cast(coalesce(sales.net_cents_30d, 0) / 100 as decimal(18, 2)) as net_sales_30d,
+        {{ money('coalesce(sales.net_exact_30d, 0)') }} as net_sales_30d,
         cast(coalesce(sales.orders_30d, 0) as bigint) as orders_30d
     from run_days
     cross join segments

@@ -39,7 +39,7 @@ bought as (
         customer_segments.segment,
         category_buyers.category,
         count(*) as buyers,
-        sum(category_buyers.net_cents) as net_cents
+        sum(category_buyers.net_exact) as net_exact
     from category_buyers
     inner join customer_segments
         on category_buyers.customer_id = customer_segments.customer_id
@@ -72,7 +72,7 @@ measured as (
         sizes.customers,
         bought.buyers,
         sizes.customers - bought.buyers as customers_without,
-        bought.net_cents / 100 / bought.buyers as average_spend,
+        {{ from_exact('bought.net_exact') }} / bought.buyers as average_spend,
         bought.buyers / cast(sizes.customers as double) as penetration,
         bought_by_all.buyers / cast(populations.customers as double) as penetration_of_all
     from bought

@@ -4,7 +4,7 @@ with customer_days as (
     where
         activity_date > {{ last_date(-365) }}
         and activity_date <= {{ last_date() }}
-        and costed_cents is not null
+        and costed_exact is not null
 
 ),
 
@@ -25,8 +25,8 @@ margins as (
 
     select
         customer_id,
-        sum(costed_cents) as costed_cents,
-        sum(costed_cents - cost_cents) as margin_cents
+        sum(costed_exact) as costed_exact,
+        sum(costed_exact - cost_exact) as margin_exact
     from customer_days
     group by customer_id
 
@@ -37,8 +37,8 @@ select
     fct_customer_features.customer_id,
     fct_customer_features.net_sales_365d,
     fct_customer_features.net_sales_lifetime,
-    cast(margins.costed_cents / 100 as decimal(18, 2)) as costed_net_sales_365d,
-    cast(margins.margin_cents / 100 as decimal(18, 2)) as margin_365d,
+    {{ money('margins.costed_exact') }} as costed_net_sales_365d,
+    {{ money('margins.margin_exact') }} as margin_365d,
     customer_expectations.repeats as repeat_order_days,
     customer_expectations.probability_alive,
     customer_expectations.expected_order_days as expected_order_days_180d,

@@ -20,7 +20,7 @@ customer_repeats as (
         as_of_date,
         customer_id,
         age_days,
-        net_cents
+        net_exact
     from {{ ref('customer_repeats') }}
     where as_of_date = {{ last_date(-holdout_days) }}
 
@@ -31,7 +31,8 @@ customer_days as (
     select
         customer_id,
         activity_date,
-        net_cents
+        orders,
+        net_exact
     from {{ ref('customer_days') }}
 
 ),
@@ -41,6 +42,7 @@ first_days as (
 
     select min(activity_date) as first_order_date
     from customer_days
+    where orders > 0
 
 ),
 
@@ -63,7 +65,7 @@ season_sales as (
 
     select
         customer_days.customer_id,
-        sum(customer_days.net_cents) as net_cents
+        sum(customer_days.net_exact) as net_exact
     from customer_days
     inner join seasons
         on
@@ -77,7 +79,7 @@ holdout_sales as (
 
     select
         customer_id,
-        sum(net_cents) as net_cents
+        sum(net_exact) as net_exact
     from customer_days
     where
         activity_date > {{ last_date(-holdout_days) }}
@@ -92,10 +94,13 @@ forecast_customers as (
     select
         customer_repeats.customer_id,
         customer_repeats.age_days < {{ new_days }} as is_new,
-        coalesce(holdout_sales.net_cents, 0) as actual_cents,
-        customer_expectations.expected_net_cents as model_cents,
-        round(customer_repeats.net_cents / (customer_repeats.age_days + 1) * {{ holdout_days }}) as past_cents,
-        coalesce(season_sales.net_cents, 0) as season_cents
+        coalesce(holdout_sales.net_exact, 0) as actual_exact,
+        -- Forecasts are whole cents.
+        customer_expectations.expected_net_cents * 100 as model_exact,
+        round(
+            customer_repeats.net_exact / 100 / (customer_repeats.age_days + 1) * {{ holdout_days }}
+        ) * 100 as past_exact,
+        coalesce(season_sales.net_exact, 0) as season_exact
     from customer_repeats
     inner join customer_expectations
         on customer_repeats.customer_id = customer_expectations.customer_id
@@ -113,24 +118,24 @@ forecasts as (
         'bg_nbd_gamma_gamma' as forecaster,
         customer_id,
         is_new,
-        actual_cents,
-        model_cents as forecast_cents
+        actual_exact,
+        model_exact as forecast_exact
     from forecast_customers
     union all
     select
         'past_spend' as forecaster,
         customer_id,
         is_new,
-        actual_cents,
-        past_cents as forecast_cents
+        actual_exact,
+        past_exact as forecast_exact
     from forecast_customers
     union all
     select
         'seasonal_naive' as forecaster,
         customer_id,
         is_new,
-        actual_cents,
-        season_cents as forecast_cents
+        actual_exact,
+        season_exact as forecast_exact
     from forecast_customers
 
 ),
@@ -141,16 +146,16 @@ ranked as (
     select
         forecaster,
         is_new,
-        actual_cents,
-        forecast_cents,
+        actual_exact,
+        forecast_exact,
         rank() over (
             partition by forecaster
-            order by actual_cents
-        ) + (count(*) over (partition by forecaster, actual_cents) - 1) / cast(2 as double) as actual_rank,
+            order by actual_exact
+        ) + (count(*) over (partition by forecaster, actual_exact) - 1) / cast(2 as double) as actual_rank,
         rank() over (
             partition by forecaster
-            order by forecast_cents
-        ) + (count(*) over (partition by forecaster, forecast_cents) - 1) / cast(2 as double) as forecast_rank
+            order by forecast_exact
+        ) + (count(*) over (partition by forecaster, forecast_exact) - 1) / cast(2 as double) as forecast_rank
     from forecasts
 
 ),
@@ -160,14 +165,14 @@ errors as (
     select
         forecaster,
         count(*) as customers,
-        sum(actual_cents) as actual_cents,
-        sum(forecast_cents) as forecast_cents,
-        sum(abs(forecast_cents - actual_cents)) as absolute_cents,
-        sum(power(forecast_cents / 100 - actual_cents / 100, 2)) as squares,
+        sum(actual_exact) as actual_exact,
+        sum(forecast_exact) as forecast_exact,
+        sum(abs(forecast_exact - actual_exact)) as absolute_exact,
+        sum(power({{ from_exact('forecast_exact') }} - {{ from_exact('actual_exact') }}, 2)) as squares,
         sum(case when is_new then 1 else 0 end) as new_customers,
-        sum(case when is_new then actual_cents else 0 end) as new_actual_cents,
-        sum(case when is_new then forecast_cents else 0 end) as new_forecast_cents,
-        sum(case when is_new then abs(forecast_cents - actual_cents) else 0 end) as new_absolute_cents,
+        sum(case when is_new then actual_exact else 0 end) as new_actual_exact,
+        sum(case when is_new then forecast_exact else 0 end) as new_forecast_exact,
+        sum(case when is_new then abs(forecast_exact - actual_exact) else 0 end) as new_absolute_exact,
         corr(forecast_rank, actual_rank) as rank_correlation
     from ranked
     group by forecaster
@@ -183,16 +188,16 @@ select
             then {{ days_between('seasons.after_date', last_date(-holdout_days)) }}
     end as season_days,
     errors.customers,
-    cast(errors.actual_cents / 100 as decimal(18, 2)) as actual_net_sales,
-    cast(errors.forecast_cents / 100 as decimal(18, 2)) as forecast_net_sales,
-    round(errors.forecast_cents / nullif(errors.actual_cents, 0) - 1, 6) as total_bias,
-    round(errors.absolute_cents / 100 / errors.customers, 2) as mean_absolute_error,
+    {{ money('errors.actual_exact') }} as actual_net_sales,
+    {{ money('errors.forecast_exact') }} as forecast_net_sales,
+    round(errors.forecast_exact / nullif(errors.actual_exact, 0) - 1, 6) as total_bias,
+    round({{ from_exact('errors.absolute_exact') }} / errors.customers, 2) as mean_absolute_error,
     round(sqrt(errors.squares / errors.customers), 2) as root_mean_squared_error,
     case when not isnan(errors.rank_correlation) then round(errors.rank_correlation, 6) end as rank_correlation,
     cast(errors.new_customers as bigint) as new_customers,
-    cast(errors.new_actual_cents / 100 as decimal(18, 2)) as new_actual_net_sales,
-    cast(errors.new_forecast_cents / 100 as decimal(18, 2)) as new_forecast_net_sales,
-    round(errors.new_forecast_cents / nullif(errors.new_actual_cents, 0) - 1, 6) as new_total_bias,
-    round(errors.new_absolute_cents / 100 / nullif(errors.new_customers, 0), 2) as new_mean_absolute_error
+    {{ money('errors.new_actual_exact') }} as new_actual_net_sales,
+    {{ money('errors.new_forecast_exact') }} as new_forecast_net_sales,
+    round(errors.new_forecast_exact / nullif(errors.new_actual_exact, 0) - 1, 6) as new_total_bias,
+    round({{ from_exact('errors.new_absolute_exact') }} / nullif(errors.new_customers, 0), 2) as new_mean_absolute_error
 from errors
 cross join seasons

@@ -27,15 +27,19 @@ renamed as (
         ordered_at,
         cast(ordered_at as date) as order_date,
 
+        -- what the line is: there are neither returns nor cancelled orders
+        cast(null as boolean) as is_return,
+        cast(null as {{ dbt.type_string() }}) as order_status,
+
         -- amounts
         -- Over 1,000 the quantity is a measure (fuel), and the purchase one unit.
-        cast(case when quantity > 1000 then 1 else quantity end as bigint) as units,
-        cast(sales_value as decimal(18, 2)) as net_amount,
-        cast(retail_disc as decimal(18, 2))
-        + cast(coupon_match_disc as decimal(18, 2)) as discount_amount,
-        cast(coupon_disc as decimal(18, 2)) as coupon_amount,
+        cast(case when quantity > 1000 then 1 else quantity end as decimal(18, 3)) as units,
+        cast(sales_value as decimal(18, 4)) as net_amount,
+        cast(retail_disc as decimal(18, 4))
+        + cast(coupon_match_disc as decimal(18, 4)) as discount_amount,
+        cast(coupon_disc as decimal(18, 4)) as coupon_amount,
         -- Costs are not delivered.
-        cast(null as decimal(18, 2)) as cost_amount
+        cast(null as decimal(18, 4)) as cost_amount
     from localized
 
 )

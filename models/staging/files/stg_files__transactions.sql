@@ -18,6 +18,10 @@ typed as (
         ordered_at,
         cast(ordered_at as date) as order_date,
 
+        -- what the line is
+        is_return,
+        order_status,
+
         -- amounts
         coalesce(units, 1) as units,
         net_amount,
