@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from flows.steps.command import run_command
+from flows.steps.console import DataConsole
 from flows.steps.doctor import Facts, Finding, examine
 from flows.steps.project import Project
 
@@ -45,7 +45,7 @@ def as_json(findings: Sequence[Finding]) -> str:
 
 def as_text(findings: Sequence[Finding]) -> str:
     """The findings as a table for people."""
-    console = Console(width=None if sys.stdout.isatty() else 140, force_terminal=sys.stdout.isatty())
+    console = DataConsole(width=None if sys.stdout.isatty() else 140, force_terminal=sys.stdout.isatty())
     table = Table()
     table.add_column("check", no_wrap=True)
     table.add_column("state", no_wrap=True)
@@ -57,8 +57,8 @@ def as_text(findings: Sequence[Finding]) -> str:
         table.add_row(
             "" if finding.check == previous else finding.check,
             Text(state, style=STYLES[finding.state]),
-            Text(finding.found),
-            Text(finding.remedy),
+            finding.found,
+            finding.remedy,
         )
         previous = finding.check
     with console.capture() as capture:

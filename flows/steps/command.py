@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 
+from flows.steps.console import plain
 from flows.steps.errors import RunStopped
 
 
@@ -11,6 +12,6 @@ def run_command(action: Callable[[], str]) -> int:
     try:
         print(action())
     except (RunStopped, OSError) as stopped:
-        print(f"\nStopped: {stopped}", file=sys.stderr)
+        print(f"\nStopped: {plain(str(stopped))}", file=sys.stderr)
         return 1
     return 0

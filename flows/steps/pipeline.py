@@ -11,8 +11,8 @@ import httpx
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.states import State
-from rich.console import Console
 
+from flows.steps.console import DataConsole
 from flows.steps.erasure import Erasure, forget_erased
 from flows.steps.errors import RunStopped, first_line
 from flows.steps.lock import held_open, is_lock_conflict, warehouse_lock
@@ -25,7 +25,7 @@ from flows.steps.run import Kind, Run, log_stop, settle
 from flows.steps.summary import markdown_summary, print_summary
 from flows.steps.window import Window
 
-CONSOLE = Console(highlight=False)
+CONSOLE = DataConsole()
 
 
 @dataclass(frozen=True)
