@@ -1,4 +1,4 @@
-"""Look the project over and say what is wrong and what to do: python -m flows.doctor [--json] [--vars YAML].
+"""Look the project over and say what is wrong and what to do: python -m flows.doctor [--json] [--deep] [--vars YAML].
 
 Changes nothing, and can be asked while a run is under way. Ends with status 1 where it finds an error.
 """
@@ -26,12 +26,16 @@ def main() -> int:
         prog="python -m flows.doctor", description="What is wrong with the project, its warehouse and its releases."
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument(
+        "--deep", action="store_true", help="read every block of the warehouse, and every file of all releases"
+    )
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, as for flows.daily")
     arguments = parser.parse_args()
     findings: list[Finding] = []
 
     def look() -> str:
-        findings.extend(examine(Facts(Project.with_vars(arguments.vars) if arguments.vars else Project())))
+        project = Project.with_vars(arguments.vars) if arguments.vars else Project()
+        findings.extend(examine(Facts(project, deep=arguments.deep)))
         return as_json(findings) if arguments.json else as_text(findings)
 
     stopped = run_command(look)

@@ -33,16 +33,20 @@ def call_flow(flow: Callable[..., str], **parameters: object) -> str:
         url = PREFECT_API_URL.value()
         try:
             return flow(**parameters)
-        except httpx.TransportError as error:
+        except RunStopped:
+            raise
+        except Exception as error:
             after = current_release(serving)
-            if after is None or after == before:
-                raise RunStopped(
-                    f"Prefect's API ({url}) went away: {error}. Nothing was released. Run again; "
-                    "without PREFECT_API_URL a run needs no server."
-                ) from error
-            return (
-                f"Released {after.name}. Prefect's API ({url}) went away meanwhile and does not know how the run ended."
-            )
+            is_gone = isinstance(error, httpx.TransportError)
+            if after is not None and after != before:
+                what = "went away meanwhile" if is_gone else f"failed meanwhile ({type(error).__name__})"
+                return f"Released {after.name}. Prefect's API ({url}) {what} and does not know how the run ended."
+            if not is_gone:
+                raise
+            raise RunStopped(
+                f"Prefect's API ({url}) went away: {error}. Nothing was released. Run again; "
+                "without PREFECT_API_URL a run needs no server."
+            ) from error
 
 
 @contextmanager

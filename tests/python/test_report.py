@@ -331,7 +331,7 @@ def test_every_release_carries_a_report_of_less_than_two_megabytes_that_needs_no
     file = release / "report" / "index.html"
     text = file.read_text()
     assert file.stat().st_size < 2_000_000
-    assert "default-src 'none'; style-src 'unsafe-inline'" in text
+    assert "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'\"" in text
     assert "<script" not in text
     # Namespaces of SVG are names, not addresses.
     addresses = set(re.findall(r"https?://[^\s\"'<]+", text)) - {
