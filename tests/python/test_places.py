@@ -77,7 +77,7 @@ def test_d7_umask_that_is_none_stops_a_command(
 
 
 def test_d7_labels_are_no_markup_in_the_data_of_a_chart() -> None:
-    """`<!--<script>` in a label stood raw in the interactive page, and a browser then reads on past the element's end."""
+    """`<!--<script>` in a label stood raw in the interactive page: a browser reads on past the element's end."""
     text = charts.inline_json({"label": "<!--<script></script>&amp;-->"})
     assert not set("<>&") & set(text)
     assert text == r'{"label":"\u003c!--\u003cscript\u003e\u003c/script\u003e\u0026amp;--\u003e"}'
@@ -97,9 +97,9 @@ def test_e5_place_that_may_not_be_written_is_told_at_once(tmp_path: Path, monkey
 def test_e5_temporary_api_that_ends_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     code = "import sys; print('Traceback', file=sys.stderr); sys.exit('PermissionError: /home/nobody/.prefect')"
     monkeypatch.setattr(api, "dies_with_parent", lambda: [sys.executable, "-c", code])
-    with pytest.raises(RunStopped, match=r"ended with status 1\. It said last: Traceback PermissionError: /home"):
-        with api.temporary_api():
-            pass
+    told = r"ended with status 1\. It said last: Traceback PermissionError: /home"
+    with pytest.raises(RunStopped, match=told), api.temporary_api():
+        pass
 
 
 def test_e5_run_that_may_not_write_its_places_stops_before_it_begins(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from shop import HISTORY_START
 
 from flows.rollback import rollback
 from flows.steps.dbt import scratch_folder
+from flows.steps.doctor import Facts, check_blocks, check_release, check_stray_files, check_warehouse
 from flows.steps.errors import RunStopped
 from flows.steps.lock import warehouse_lock
 from flows.steps.mart_files import damage
@@ -298,3 +300,55 @@ def test_e4_checksums_cover_every_file_of_a_release(project: Project) -> None:
         "data_docs/index.html is missing or cannot be read (No such file or directory)",
         "report/index.html is not as it was written: its CRC-32 is not that of manifest.json",
     ]
+
+
+def flip(file: Path, place: int) -> None:
+    """Turn the bits of a byte over, as a disk does that fails."""
+    with file.open("r+b") as handle:
+        handle.seek(place)
+        (byte,) = handle.read(1)
+        handle.seek(place)
+        handle.write(bytes([byte ^ 0xFF]))
+
+
+def test_e4_deep_look_reads_every_block_of_the_warehouse(project: Project) -> None:
+    """The doctor called a warehouse with flipped bits ok."""
+    with duckdb.connect(str(project.warehouse)) as connection:
+        connection.execute("drop schema marts cascade; create schema operations; create schema features")
+        connection.execute("create table operations.format as select 2 as version")
+        for name in ("days", "moves"):
+            connection.execute(
+                f"create table features.{name} as select hash(i) as first, i as second from range(200000) t(i)"
+            )
+    fine = Facts(project, deep=True)
+    assert [(finding.state, finding.found) for finding in check_blocks(fine)] == [
+        ("ok", "Read: all 3 tables of the warehouse and all files of 0 releases.")
+    ]
+    flip(project.warehouse, project.warehouse.stat().st_size // 2)
+    assert [finding.state for finding in check_warehouse(Facts(project))] == ["ok"]
+    (finding,) = check_blocks(Facts(project, deep=True))
+    assert (finding.code, finding.state) == ("warehouse_unreadable", "error")
+    assert re.search(r"features\.(days|moves) \(.*Corrupt database file", finding.found)
+    assert "python -m flows.backfill" in finding.remedy
+    # Without being asked to it looks at none.
+    (unasked,) = check_blocks(Facts(project))
+    assert (unasked.state, "--deep" in unasked.found) == ("ok", True)
+
+
+def test_e4_releases_with_missing_replaced_or_added_files_are_told(project: Project) -> None:
+    first = release_of(project.warehouse, project.serving, "20240401T000000Z")
+    second = release_of(project.warehouse, project.serving, "20240402T000000Z")
+    assert [finding.state for finding in check_release(Facts(project))] == ["ok"]
+    (second / "report" / "index.html").write_text("another report")
+    (finding,) = check_release(Facts(project))
+    assert (finding.code, "report/index.html is not as it was written" in finding.found) == ("release_damaged", True)
+    (second / "report" / "index.html").unlink()
+    (finding,) = check_release(Facts(project))
+    assert "report/index.html is missing" in finding.found
+    (second / "parquet" / "added.parquet").write_text("a mart that nobody released")
+    strays = [finding.found for finding in check_stray_files(Facts(project))]
+    assert strays == [f"{second / 'parquet' / 'added.parquet'} belongs to no run and no release."]
+    # Those that are not current are read when they are asked for.
+    (first / "data_docs" / "index.html").write_text("another")
+    (finding,) = check_blocks(Facts(project, deep=True))
+    assert (finding.code, first.name in finding.found) == ("release_damaged", True)
