@@ -26,7 +26,7 @@ from packaging.specifiers import SpecifierSet
 from flows.rules.definitions import parse
 from flows.steps.errors import RunStopped, first_line
 from flows.steps.holders import Holder, holders
-from flows.steps.mart_files import MANIFEST, damage, files_of
+from flows.steps.mart_files import MANIFEST, damage, files_of, read_manifest
 from flows.steps.operations_log import BUILDS, UNFINISHED, WINDOW, Run, published_by, read_runs
 from flows.steps.places import existing, unwritable
 from flows.steps.project import ROOT, Project
@@ -639,7 +639,7 @@ def check_stray_files(facts: Facts) -> Iterator[Finding]:
 
 def _added(release: Path) -> list[Path]:
     """The files that lie in a release, and that its manifest does not know."""
-    checksums = json.loads((release / MANIFEST).read_text()).get("checksums", {})
+    checksums = read_manifest(release).get("checksums", {})
     # Those of an older Tessera did not list the pages.
     lists_pages = any(file.startswith("report/") for file in checksums)
     return [release / file for file in files_of(release) if lists_pages and file not in checksums]

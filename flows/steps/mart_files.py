@@ -88,7 +88,7 @@ def files_of(folder: Path) -> list[str]:
 
 def damage(release: Path) -> list[str]:
     """What is wrong with the files of a release: missing, or not as its manifest says they were written."""
-    checksums = _manifest(release).get("checksums")
+    checksums = read_manifest(release).get("checksums")
     if not isinstance(checksums, dict):
         return [f"its {MANIFEST} cannot be read, or has no checksums"]
     found = []
@@ -178,7 +178,7 @@ def _take_over(base: Path, folder: Path, months: Months) -> Months:
     Raises:
         DamagedRelease, OSError: its files are not as they were written.
     """
-    manifest = _manifest(base)
+    manifest = read_manifest(base)
     taken: Months = manifest.get("months", {})
     same = {month: taken[month] for month in taken if taken[month] == months.get(month)}
     if manifest.get("engine") != duckdb.__version__ or 2 * _rows(same) <= _rows(months):
@@ -191,7 +191,7 @@ def _take_over(base: Path, folder: Path, months: Months) -> Months:
     return taken
 
 
-def _manifest(release: Path) -> dict[str, Any]:
+def read_manifest(release: Path) -> dict[str, Any]:
     """The manifest of a release; empty where there is none, or it is damaged."""
     with suppress(OSError, ValueError):
         manifest = json.loads((release / MANIFEST).read_text())

@@ -30,7 +30,7 @@ from pathlib import Path
 import duckdb
 
 from flows.steps.errors import RunStopped, first_line
-from flows.steps.mart_files import MANIFEST, all_checksums, damage, write_marts
+from flows.steps.mart_files import MANIFEST, all_checksums, damage, read_manifest, write_marts
 from flows.steps.operations_log import RUN_ID
 from flows.steps.places import remove
 
@@ -157,10 +157,8 @@ def _is_own(release: Path, releases: Path) -> bool:
 
 def _names_itself(release: Path) -> bool:
     """Whether the manifest of a release is of this one, not of another that was copied to its name."""
-    with suppress(OSError, ValueError, LookupError, TypeError):
-        manifest = json.loads((release / MANIFEST).read_text())
-        return release.name == f"{manifest['as_of_date']}-{manifest['run_id']}"
-    return False
+    manifest = read_manifest(release)
+    return release.name == f"{manifest.get('as_of_date')}-{manifest.get('run_id')}"
 
 
 def release_name(day: date, run_id: str) -> str:

@@ -310,7 +310,7 @@ class Run:
             if _is_seen(self.project, self.window.last, self.run_id):
                 status, message = "released", self.note
             # Where even the warehouse cannot be written, what stopped the run is still what has to be told.
-            with suppress(duckdb.Error, OSError):
+            with suppress(duckdb.Error, OSError, OtherFormat):
                 self._log_end(status, message)
         self.events.write(
             "run_ended",

@@ -88,7 +88,6 @@ def test_e9_run_that_is_told_to_end_marks_itself_as_interrupted(bench: Bench, pl
     assert current_problem(bench, DAYS) == ("old", None)
     run = read_runs(bench.warehouse)[-1]
     assert (run.status, run.stopped_in) == ("interrupted", step), run.message
-    assert "SIGTERM" in run.message
     assert bench.processes() == []
 
 
