@@ -33,6 +33,20 @@ _LOADED = re.compile(
 _MARK = re.compile(r'<i\b[^>]*\bfa-([a-z-]+)[^"]*"[^>]*>\s*</i>')
 _MARKS = {"check-circle": "&#10003;", "times": "&#10007;", "exclamation-triangle": "!"}
 
+# The pages load nothing, run nothing and send nothing.
+_POLICY = (
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; base-uri 'none'; "
+    "form-action 'none'; img-src data:; style-src 'unsafe-inline'\">"
+)
+
+# What a tag may still lead to: another site, or a script in an attribute.
+_TAG = re.compile(r"""<[a-z](?:"[^"]*"|'[^']*'|[^<>"'])*>""", re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    r"""\s(href|src|action|formaction|on[a-z]+)\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)""",
+    re.IGNORECASE,
+)
+_INSIDE = re.compile(r"#.*|data:image/.*|[\w.-]+\.html(#.*)?", re.DOTALL)
+
 _STYLE = """<style>
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 75rem; margin: 0 auto;
   padding: 1.5rem; }
@@ -85,8 +99,16 @@ def _render(context: "EphemeralDataContext", folder: Path) -> None:
 def _self_contained(page: str) -> str:
     """Return a page without what it would load, and with links that stay inside the folder."""
     page = _MARK.sub(lambda mark: _MARKS.get(mark[1], ""), _LOADED.sub("", page))
+    page = re.sub(r"<head\b[^>]*>", lambda head: f"{head[0]}{_POLICY}", page, count=1)
     page = page.replace("</head>", f"{_STYLE}</head>", 1)
-    return re.sub(r'href="(?:\.\./)+[^"]*"', 'href="index.html"', page)
+    page = re.sub(r'href="(?:\.\./)+[^"]*"', 'href="index.html"', page)
+    return _TAG.sub(lambda tag: _ATTRIBUTE.sub(_inside, tag[0]), page)
+
+
+def _inside(attribute: re.Match[str]) -> str:
+    """An attribute that leads to a place inside the folder, or nothing."""
+    leads = not attribute[1].lower().startswith("on")
+    return attribute[0] if leads and _INSIDE.fullmatch(attribute[2].strip("\"'")) else ""
 
 
 def _index(results: "Iterable[CheckResult]", pages: dict[str, str]) -> str:
@@ -103,10 +125,9 @@ def _index(results: "Iterable[CheckResult]", pages: dict[str, str]) -> str:
         if suite in pages:
             title = f'<a href="{html.escape(pages[suite])}">{title}</a>'
         sections.append(f"<h2>{title}</h2>\n{_table(rows)}")
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="UTF-8"><title>Data checks</title>'
-        f"{_STYLE}</head>\n<body>\n<h1>Data checks</h1>\n<p>{counts}</p>\n" + "\n".join(sections) + "\n</body></html>\n"
-    )
+    head = f'<head><meta charset="UTF-8">{_POLICY}<title>Data checks</title>{_STYLE}</head>'
+    body = f"<h1>Data checks</h1>\n<p>{counts}</p>\n" + "\n".join(sections)
+    return f'<!DOCTYPE html>\n<html lang="en">{head}\n<body>\n{body}\n</body></html>\n'
 
 
 def _table(results: "Iterable[CheckResult]") -> str:

@@ -1,4 +1,4 @@
-"""Look the project over and say what is wrong and what to do: python -m flows.doctor [--json] [--vars YAML].
+"""Look the project over and say what is wrong and what to do: python -m flows.doctor [--json] [--deep] [--vars YAML].
 
 Changes nothing, and can be asked while a run is under way. Ends with status 1 where it finds an error.
 """
@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from flows.steps.command import run_command
+from flows.steps.console import DataConsole
 from flows.steps.doctor import Facts, Finding, examine
 from flows.steps.project import Project
 
@@ -26,12 +26,16 @@ def main() -> int:
         prog="python -m flows.doctor", description="What is wrong with the project, its warehouse and its releases."
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument(
+        "--deep", action="store_true", help="read every block of the warehouse, and every file of all releases"
+    )
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, as for flows.daily")
     arguments = parser.parse_args()
     findings: list[Finding] = []
 
     def look() -> str:
-        findings.extend(examine(Facts(Project.with_vars(arguments.vars) if arguments.vars else Project())))
+        project = Project.with_vars(arguments.vars) if arguments.vars else Project()
+        findings.extend(examine(Facts(project, deep=arguments.deep)))
         return as_json(findings) if arguments.json else as_text(findings)
 
     stopped = run_command(look)
@@ -45,7 +49,7 @@ def as_json(findings: Sequence[Finding]) -> str:
 
 def as_text(findings: Sequence[Finding]) -> str:
     """The findings as a table for people."""
-    console = Console(width=None if sys.stdout.isatty() else 140, force_terminal=sys.stdout.isatty())
+    console = DataConsole(width=None if sys.stdout.isatty() else 140, force_terminal=sys.stdout.isatty())
     table = Table()
     table.add_column("check", no_wrap=True)
     table.add_column("state", no_wrap=True)
@@ -57,8 +61,8 @@ def as_text(findings: Sequence[Finding]) -> str:
         table.add_row(
             "" if finding.check == previous else finding.check,
             Text(state, style=STYLES[finding.state]),
-            Text(finding.found),
-            Text(finding.remedy),
+            finding.found,
+            finding.remedy,
         )
         previous = finding.check
     with console.capture() as capture:

@@ -4,11 +4,12 @@ import argparse
 import sys
 from datetime import date
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from flows.rules.explain import Explanation, explain
 from flows.steps.command import run_command
+from flows.steps.console import DataConsole, plain
 from flows.steps.project import Project
 
 
@@ -29,9 +30,9 @@ def main() -> int:
 def explanation_of(customer: str, as_of: date | None = None, project: Project | None = None) -> str:
     """The explanations of a customer on a day, as text for people."""
     day, explanations = explain(project or Project(), customer, as_of)
-    console = Console(highlight=False, width=120 if not sys.stdout.isatty() else None, record=True, file=sys.stderr)
+    console = DataConsole(width=120 if not sys.stdout.isatty() else None, record=True, file=sys.stderr)
     with console.capture() as capture:
-        console.print(f"[bold]Customer {customer} on {day}[/bold]")
+        console.print(Text(plain(f"Customer {customer} on {day}"), style="bold"))
         for explanation in explanations:
             console.print(_table(explanation))
     return capture.get().rstrip()

@@ -76,9 +76,16 @@ def svg(chart: alt.LayerChart, text: str) -> str:
     picture = re.sub(r'<svg [^>]*?class="marks" width="[\d.]+" height="[\d.]+"', head, drawn, count=1)
     if not _INTERACTIVE.get():
         return picture
-    # "</" would end the script.
-    drawn_from = json.dumps(whole, separators=(",", ":")).replace("</", r"<\/")
-    return f'{picture}<script type="application/json">{drawn_from}</script>'
+    return f'{picture}<script type="application/json">{inline_json(whole)}</script>'
+
+
+def inline_json(value: object) -> str:
+    """A value as JSON that may stand in a script: a browser finds nothing in it that begins or ends an element."""
+    text = json.dumps(value, separators=(",", ":"))
+    # Within JSON these are only in texts.
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
 
 
 def sizes_over_time(daily: pd.DataFrame, order: Sequence[str], labels: dict[str, str]) -> alt.LayerChart:

@@ -26,12 +26,22 @@ class Marts:
 
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """The file, open for reading; whoever is done with the marts closes it."""
+        """The file, open for reading."""
         return duckdb.connect(str(self.file), read_only=True)
 
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
+
     def table(self, name: str, keep: str = "true") -> pd.DataFrame:
-        """The rows of a mart for which a condition holds; decimals as floats, dates as timestamps."""
-        return self.connection.table(f"marts.{name}").filter(keep).df()
+        """The rows of a mart for which a condition holds; decimals as floats, dates as timestamps, no text as None."""
+        found = self.connection.table(f"marts.{name}").filter(keep)
+        rows = found.df()
+        for column, kind in zip(found.columns, found.types, strict=True):
+            if str(kind) == "VARCHAR":
+                # pandas would have a number there that is none, which is true and has no text.
+                rows[column] = rows[column].astype(object).where(rows[column].notna(), None)
+        return rows
 
     def own(self, name: str, segmentation: str) -> pd.DataFrame:
         """The rows of a mart of groups that are of one segmentation; the mart is read once."""

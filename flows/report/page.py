@@ -1,5 +1,6 @@
 """Writes the report of a release: `index.html`, one file that loads nothing."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -33,7 +34,15 @@ def write(marts_file: Path, folder: Path, name: str, previous_as_of: date | None
         previous_as_of: the day that the release before it shows, or None where there is none.
         interactive: whether charts answer the pointer, by scripts that the page carries.
     """
-    marts = Marts(marts_file)
+    with closing(Marts(marts_file)) as marts:
+        page = _rendered(marts, name, previous_as_of, interactive)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "index.html"
+    file.write_text(page, encoding="utf-8")
+    return file
+
+
+def _rendered(marts: Marts, name: str, previous_as_of: date | None, interactive: bool) -> str:
     earlier = _earlier(marts, previous_as_of)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -43,7 +52,7 @@ def write(marts_file: Path, folder: Path, name: str, previous_as_of: date | None
         lstrip_blocks=True,
     )
     with charts.drawn_for(interactive):
-        page = environment.get_template("index.html.j2").render(
+        return environment.get_template("index.html.j2").render(
             name=name,
             as_of=words.day(marts.as_of),
             earlier=earlier,
@@ -59,11 +68,6 @@ def write(marts_file: Path, folder: Path, name: str, previous_as_of: date | None
             checks=watch.checks(marts),
             script=charts.script() if interactive else None,
         )
-    marts.connection.close()
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "index.html"
-    file.write_text(page, encoding="utf-8")
-    return file
 
 
 def _earlier(marts: Marts, previous_as_of: date | None) -> Earlier:

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from flows.rules.plan import Change, EdgePercentile, Plan, Size
 from flows.rules.proofs import FixedClause, Unreachable
+from flows.steps.console import DataConsole, markdown, plain
 
 
 @dataclass(frozen=True)
@@ -232,19 +232,19 @@ def _days(value: float | None) -> str:
 
 def as_text(plan: Plan) -> str:
     """The plan for a terminal."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    console = DataConsole(width=None if sys.stdout.isatty() else 140)
     with console.capture() as capture:
         for block in blocks(plan):
             if isinstance(block, Heading):
-                console.print(f"\n[bold]{escape(block.text)}[/bold]")
+                console.print(Text(f"\n{plain(block.text)}", style="bold"))
             elif isinstance(block, Paragraph):
-                console.print(escape(block.text))
+                console.print(block.text)
             else:
                 table = Table(box=None, padding=(0, 2, 0, 0))
                 for column in block.columns:
                     table.add_column(column, justify="left" if column in block.left else "right", no_wrap=True)
                 for row in block.rows:
-                    table.add_row(*(escape(value) for value in row))
+                    table.add_row(*row)
                 console.print(table)
     return capture.get().strip("\n")
 
@@ -254,13 +254,13 @@ def as_markdown(plan: Plan) -> str:
     lines: list[str] = []
     for block in blocks(plan):
         if isinstance(block, Heading):
-            lines += [f"{'#' * (block.level + 1)} {block.text}", ""]
+            lines += [f"{'#' * (block.level + 1)} {markdown(block.text)}", ""]
         elif isinstance(block, Paragraph):
-            first, *others = block.text.split("\n")
-            lines += [first, *(f"- {other.strip()}" for other in others), ""]
+            first, *others = map(markdown, block.text.split("\n"))
+            lines += [first, *(f"- {other}" for other in others), ""]
         else:
-            lines.append("| " + " | ".join(block.columns) + " |")
+            lines.append("| " + " | ".join(map(markdown, block.columns)) + " |")
             lines.append("|" + "|".join("---" if column in block.left else "---:" for column in block.columns) + "|")
-            lines += ["| " + " | ".join(value.replace("|", "\\|") for value in row) + " |" for row in block.rows]
+            lines += ["| " + " | ".join(markdown(value) for value in row) + " |" for row in block.rows]
             lines.append("")
     return "\n".join(lines).rstrip()

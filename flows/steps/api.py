@@ -4,19 +4,24 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 from prefect.settings import (
     PREFECT_API_URL,
+    PREFECT_HOME,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     temporary_settings,
 )
 
 from flows.steps.dbt import dies_with_parent
 from flows.steps.errors import RunStopped
+from flows.steps.places import existing, unwritable
 from flows.steps.project import Project
 from flows.steps.release import current_release
 
@@ -33,16 +38,20 @@ def call_flow(flow: Callable[..., str], **parameters: object) -> str:
         url = PREFECT_API_URL.value()
         try:
             return flow(**parameters)
-        except httpx.TransportError as error:
+        except RunStopped:
+            raise
+        except Exception as error:
             after = current_release(serving)
-            if after is None or after == before:
-                raise RunStopped(
-                    f"Prefect's API ({url}) went away: {error}. Nothing was released. Run again; "
-                    "without PREFECT_API_URL a run needs no server."
-                ) from error
-            return (
-                f"Released {after.name}. Prefect's API ({url}) went away meanwhile and does not know how the run ended."
-            )
+            is_gone = isinstance(error, httpx.TransportError)
+            if after is not None and after != before:
+                what = "went away meanwhile" if is_gone else f"failed meanwhile ({type(error).__name__})"
+                return f"Released {after.name}. Prefect's API ({url}) {what} and does not know how the run ended."
+            if not is_gone:
+                raise
+            raise RunStopped(
+                f"Prefect's API ({url}) went away: {error}. Nothing was released. Run again; "
+                "without PREFECT_API_URL a run needs no server."
+            ) from error
 
 
 @contextmanager
@@ -75,18 +84,19 @@ def temporary_api() -> Iterator[str]:
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     environment |= {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1", "PREFECT_UI_ENABLED": "0"}
     limit = PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
-    with subprocess.Popen(
-        [*dies_with_parent(), *server], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as child:
+    _check_home()
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(
+            [*dies_with_parent(), *server], env=environment, stdout=subprocess.DEVNULL, stderr=said
+        ) as child,
+    ):
         try:
             url = f"http://127.0.0.1:{port}/api"
             deadline = time.monotonic() + limit
             while not _answers(url):
                 if child.poll() is not None or time.monotonic() > deadline:
-                    raise RunStopped(
-                        f"Prefect's temporary API did not start within {limit} seconds. Run again, or start a server "
-                        "(`prefect server start`) and set PREFECT_API_URL to it."
-                    )
+                    raise RunStopped(_did_not_start(child.poll(), limit, said))
                 time.sleep(0.2)
             yield url
         finally:
@@ -95,6 +105,32 @@ def temporary_api() -> Iterator[str]:
                 child.wait(5)
             except subprocess.TimeoutExpired:
                 child.kill()
+
+
+def _check_home() -> None:
+    """Stop before a server is waited for that has nowhere to write.
+
+    Raises:
+        RunStopped: this user may not write Prefect's home.
+    """
+    home = Path(PREFECT_HOME.value())
+    if unwritable({"PREFECT_HOME": home}):
+        raise RunStopped(
+            f"Prefect's temporary API cannot write its home {home}. Give this user the right to write "
+            f"{existing(home)}, set PREFECT_HOME to another folder, or set PREFECT_API_URL to a server."
+        )
+
+
+def _did_not_start(status: int | None, limit: float, said: BinaryIO) -> str:
+    said.seek(0)
+    lines = [line for line in said.read().decode(errors="replace").splitlines() if line.strip()]
+    how = f"did not answer within {limit} seconds" if status is None else f"ended with status {status}"
+    # The end of a traceback says what was wrong.
+    own = f" It said last: {' '.join(lines[-3:])}" if lines else ""
+    return (
+        f"Prefect's temporary API {how}.{own} Run again, or start a server (`prefect server start`) and set "
+        "PREFECT_API_URL to it."
+    )
 
 
 def _answers(url: str) -> bool:

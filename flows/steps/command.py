@@ -3,14 +3,17 @@
 import sys
 from collections.abc import Callable
 
+from flows.steps.console import plain
 from flows.steps.errors import RunStopped
+from flows.steps.places import keep_private
 
 
 def run_command(action: Callable[[], str]) -> int:
     """Do it and print what it returns; print what stopped it. Returns the exit status, 0 or 1."""
     try:
+        keep_private()
         print(action())
     except (RunStopped, OSError) as stopped:
-        print(f"\nStopped: {stopped}", file=sys.stderr)
+        print(f"\nStopped: {plain(str(stopped))}", file=sys.stderr)
         return 1
     return 0

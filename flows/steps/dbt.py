@@ -13,6 +13,7 @@ from pathlib import Path
 
 from flows.steps.errors import RunStopped
 from flows.steps.lock import LOCK_CONFLICT, held_open, lock_descriptors
+from flows.steps.places import try_to_remove
 from flows.steps.project import ROOT, Project
 from flows.steps.window import Window
 
@@ -132,12 +133,14 @@ def scratch_folder(warehouse: Path) -> Iterator[Path]:
 
     Python models are written to a temporary file each, and leave it and its bytecode.
     """
-    folder = Path(f"{warehouse}.tmp").resolve()
+    folder = Path(f"{warehouse}.tmp")
+    # A link in its place leads to what is somebody else's.
+    try_to_remove(folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        try_to_remove(folder)
 
 
 def with_remedy(message: str, warehouse: Path) -> str:

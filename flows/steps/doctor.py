@@ -26,14 +26,16 @@ from packaging.specifiers import SpecifierSet
 from flows.rules.definitions import parse
 from flows.steps.errors import RunStopped, first_line
 from flows.steps.holders import Holder, holders
-from flows.steps.mart_files import MANIFEST, checksum
+from flows.steps.mart_files import MANIFEST, damage, files_of, read_manifest
 from flows.steps.operations_log import BUILDS, UNFINISHED, WINDOW, Run, published_by, read_runs
+from flows.steps.places import existing, unwritable
 from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release, day_of, list_releases
 from flows.steps.rewrite import FOLDER, REWRITES, how_to_restate_back, restated_since
 from flows.steps.run_log import read_events
 from flows.steps.source_files import source_tables, unread_files, wrong_files
 from flows.steps.variables import invalid_variables
+from flows.steps.warehouse_format import OtherFormat, check_format
 from flows.steps.window import (
     ONE_DAY,
     OtherSources,
@@ -57,6 +59,7 @@ STATES: dict[str, State] = {
     "warehouse_held": "error",
     "warehouse_missing": "error",
     "warehouse_unreadable": "error",
+    "warehouse_format": "error",
     "release_missing": "warning",
     "release_lost": "error",
     "release_dangling": "error",
@@ -104,10 +107,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the checks look at; each fact is read once, when it is first needed."""
+    """What the checks look at; each fact is read once, when it is first needed.
+
+    Attributes:
+        deep: whether every block of the warehouse, and every file of every release, is read.
+    """
 
     project: Project
     root: Path = ROOT
+    deep: bool = False
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @cached_property
@@ -276,7 +284,10 @@ def check_warehouse(facts: Facts) -> Iterator[Finding]:
         )
     else:
         try:
+            check_format(warehouse)
             built = built_date(warehouse)
+        except OtherFormat as refused:
+            yield _problem("warehouse", "warehouse_format", str(refused), f"See the message; then: {_build_all(facts)}")
         except duckdb.Error as error:
             yield _problem(
                 "warehouse",
@@ -302,8 +313,7 @@ def check_warehouse(facts: Facts) -> Iterator[Finding]:
 def check_release(facts: Facts) -> Iterator[Finding]:
     """Whether readers have a whole release."""
     serving, current = facts.project.serving, facts.current
-    whole = [release for release in list_releases(serving) if (release / MANIFEST).is_file()]
-    others = [release.name for release in whole if release != current]
+    others = [release.name for release in list_releases(serving) if release != current]
     back = f'make rollback ARGS="--to {others[-1]}"; make run' if others else _build_all(facts)
     # The warehouse has what was released, so nothing has to be built again that readers have seen already.
     again = "make run" if facts.logged else back
@@ -331,6 +341,59 @@ def check_release(facts: Facts) -> Iterator[Finding]:
     yield _fine("release", f"{current.name} is whole: {len(rows)} marts, {sum(rows.values()):,} rows.")
 
 
+def check_blocks(facts: Facts) -> Iterator[Finding]:
+    """Whether every block of the warehouse can be read, and every file of all releases is as it was written."""
+    if not facts.deep:
+        yield _fine("blocks", "Not looked at; --deep reads every block of the warehouse and all releases.")
+        return
+    is_fine, warehouse = True, facts.project.warehouse
+    is_free = warehouse.is_file() and not facts.lock_holders and not facts.file_holders
+    tables, broken = _read_whole(warehouse) if is_free else (0, {})
+    if broken:
+        is_fine = False
+        yield _problem(
+            "blocks",
+            "warehouse_unreadable",
+            f"{warehouse}: {_some([f'{table} ({error})' for table, error in broken.items()])}",
+            f"Put it back from a backup, or: mv {warehouse} {warehouse}.damaged; {_build_all(facts)}",
+        )
+    releases = list_releases(facts.project.serving)
+    for release in releases:
+        # Of the current one it is told already.
+        if release != facts.current and (found := damage(release)):
+            is_fine = False
+            yield _problem(
+                "blocks",
+                "release_damaged",
+                f"{release.name}: {_some(found)}",
+                f"Readers do not see it; nobody can go back to it: rm -r {release}",
+            )
+    if is_fine:
+        read = f"all {tables} tables of the warehouse" if is_free else "not the warehouse, which is gone or in use,"
+        yield _fine("blocks", f"Read: {read} and all files of {len(releases)} releases.")
+
+
+def _read_whole(warehouse: Path) -> tuple[int, dict[str, str]]:
+    """Read every row and column of every table: how many there are, and what DuckDB says of those that it cannot read.
+
+    Raises:
+        duckdb.Error: the file cannot even be opened.
+    """
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        tables = connection.sql("from duckdb_tables()").filter("not internal").select("schema_name, table_name")
+        names = [f'"{schema}"."{table}"' for schema, table in tables.order("all").fetchall()]
+    broken = {}
+    for name in names:
+        try:
+            # Anew for each: DuckDB closes a database in which it found a block that is not as it was written.
+            with duckdb.connect(str(warehouse), read_only=True) as connection:
+                connection.execute("set preserve_insertion_order = false")
+                connection.sql(f"select bit_xor(hash(read)) from {name} as read").fetchall()
+        except duckdb.Error as error:
+            broken[name.replace('"', "")] = first_line(error)
+    return len(names), broken
+
+
 def _count_release(release: Path) -> dict[str, int]:
     """The rows of every mart of a release, the same in its manifest, its database and its Parquet files.
 
@@ -349,10 +412,9 @@ def _count_release(release: Path) -> dict[str, int]:
             for place, count in counts.items():
                 if count != promised:
                     raise ValueError(f"{mart} has {count:,} rows in {place}, but {promised:,} in manifest.json")
-    # Releases that an older Tessera made have none.
-    for file, promised in manifest.get("checksums", {}).items():
-        if checksum(release / file) != promised:
-            raise ValueError(f"{file} is not as it was written: its CRC-32 is not that of manifest.json")
+    # Releases that an older Tessera made may have none.
+    if "checksums" in manifest and (found := damage(release)):
+        raise ValueError("; ".join(found[:5]))
     return rows
 
 
@@ -479,7 +541,7 @@ def check_disk(facts: Facts) -> Iterator[Finding]:
     warehouse = project.warehouse.stat().st_size if project.warehouse.is_file() else 0
     release = sum(file.stat().st_size for file in facts.current.rglob("*") if file.is_file()) if facts.current else 0
     needs: dict[int, tuple[Path, int]] = {}
-    for place, need in ((_existing(project.warehouse), warehouse), (_existing(project.serving), release)):
+    for place, need in ((existing(project.warehouse), warehouse), (existing(project.serving), release)):
         disk = place.stat().st_dev
         needs[disk] = (place, needs.get(disk, (place, 0))[1] + need)
     for place, need in needs.values():
@@ -503,18 +565,15 @@ def check_places(facts: Facts) -> Iterator[Finding]:
         "TESSERA_LOGS": project.logs,
         "DBT_TARGET_PATH": facts.root / os.environ.get("DBT_TARGET_PATH", "target"),
     }
-    is_fine = True
-    for name, place in places.items():
-        there = _existing(place)
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            is_fine = False
-            yield _problem(
-                "places",
-                "place_not_writable",
-                f"{place} ({name}) cannot be written.",
-                f"Give this user the right to write {there}, or set {name} to another place.",
-            )
-    if is_fine:
+    found = unwritable(places)
+    for name, place in found.items():
+        yield _problem(
+            "places",
+            "place_not_writable",
+            f"{place} ({name}) cannot be written.",
+            f"Give this user the right to write {existing(place)}, or set {name} to another place.",
+        )
+    if not found:
         yield _fine("places", f"All {len(places)} can be written: {', '.join(places)}.")
 
 
@@ -529,18 +588,29 @@ def check_stray_files(facts: Facts) -> Iterator[Finding]:
     if swept:
         names = _some([path.name for path in swept])
         yield _problem("stray files", "stray_files", f"Half-written: {names}.", "make run; it sweeps them")
-    others = (path for path in (serving / "releases").glob("[!.]*") if not (path / MANIFEST).is_file())
+    own = list_releases(serving)
+    others = (path for path in (serving / "releases").resolve().glob("[!.]*") if path not in own)
     left = sorted(others) + ([spill] if spill.exists() and not facts.file_holders else [])
+    left += _added(facts.current) if facts.current in own else []
     for path in left:
         yield _problem("stray files", "stray_files", f"{path} belongs to no run and no release.", f"rm -r {path}")
     if not swept and not left:
         yield _fine("stray files", "None.")
 
 
+def _added(release: Path) -> list[Path]:
+    """The files that lie in a release, and that its manifest does not know."""
+    checksums = read_manifest(release).get("checksums", {})
+    # Those of an older Tessera did not list the pages.
+    lists_pages = any(file.startswith("report/") for file in checksums)
+    return [release / file for file in files_of(release) if lists_pages and file not in checksums]
+
+
 CHECKS: dict[str, Callable[[Facts], Iterator[Finding]]] = {
     "runs": check_runs,
     "warehouse": check_warehouse,
     "release": check_release,
+    "blocks": check_blocks,
     "freshness": check_freshness,
     "sources": check_sources,
     "configuration": check_configuration,
@@ -566,11 +636,6 @@ def _build_all(facts: Facts) -> str:
     except RunStopped:
         first = facts.project.vars["history_start"]
     return f"python -m flows.backfill --first {first}"
-
-
-def _existing(place: Path) -> Path:
-    """The place, or the nearest folder above it that is there."""
-    return next(path for path in (place, *place.parents) if path.exists())
 
 
 def _some(names: list[str]) -> str:

@@ -75,6 +75,34 @@ def checksum(file: Path) -> str:
     return f"{crc:08x}"
 
 
+def all_checksums(folder: Path) -> dict[str, str]:
+    """The checksums of all files of a release but its manifest, by their paths in it."""
+    return {file: checksum(folder / file) for file in files_of(folder)}
+
+
+def files_of(folder: Path) -> list[str]:
+    """The paths of all files of a release but its manifest, in order."""
+    files = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+    return sorted(file for file in files if file != MANIFEST)
+
+
+def damage(release: Path) -> list[str]:
+    """What is wrong with the files of a release: missing, or not as its manifest says they were written."""
+    checksums = read_manifest(release).get("checksums")
+    if not isinstance(checksums, dict):
+        return [f"its {MANIFEST} cannot be read, or has no checksums"]
+    found = []
+    for file, promised in checksums.items():
+        try:
+            is_same = checksum(release / file) == promised
+        except OSError as error:
+            found.append(f"{file} is missing or cannot be read ({error.strerror})")
+        else:
+            if not is_same:
+                found.append(f"{file} is not as it was written: its CRC-32 is not that of {MANIFEST}")
+    return found
+
+
 def _write(warehouse: Path, folder: Path, base: Path | None) -> dict[str, Any]:
     with copying_connection() as connection:
         # Rows of a mart carry their keys, so their order is nobody's business but memory's.
@@ -114,12 +142,11 @@ def _write(warehouse: Path, folder: Path, base: Path | None) -> dict[str, Any]:
         connection.execute("checkpoint release")
     if taken and rows[SPELLS] != _rows(months):
         raise DamagedRelease(f"{base} has other rows than its manifest says")
-    files = [folder / DATABASE, *sorted(path for path in (folder / PARQUET).rglob("*") if path.is_file())]
     return {
         "rows_by_mart": rows,
         "engine": duckdb.__version__,
         "months": months,
-        "checksums": {str(file.relative_to(folder)): checksum(file) for file in files},
+        "checksums": all_checksums(folder),
     }
 
 
@@ -151,7 +178,7 @@ def _take_over(base: Path, folder: Path, months: Months) -> Months:
     Raises:
         DamagedRelease, OSError: its files are not as they were written.
     """
-    manifest = _manifest(base)
+    manifest = read_manifest(base)
     taken: Months = manifest.get("months", {})
     same = {month: taken[month] for month in taken if taken[month] == months.get(month)}
     if manifest.get("engine") != duckdb.__version__ or 2 * _rows(same) <= _rows(months):
@@ -164,7 +191,7 @@ def _take_over(base: Path, folder: Path, months: Months) -> Months:
     return taken
 
 
-def _manifest(release: Path) -> dict[str, Any]:
+def read_manifest(release: Path) -> dict[str, Any]:
     """The manifest of a release; empty where there is none, or it is damaged."""
     with suppress(OSError, ValueError):
         manifest = json.loads((release / MANIFEST).read_text())

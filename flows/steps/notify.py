@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 import yaml
-from apprise import Apprise, NotifyType
+from apprise import Apprise, NotifyFormat, NotifyType
 
 from flows.steps import operations_log
 from flows.steps.errors import RunStopped, first_line
@@ -115,7 +115,9 @@ def targets() -> dict[str, list[str]]:
 def send(url: str, title: str, body: str) -> bool:
     """Send a message to a URL; whether it took it."""
     service = Apprise()
-    return service.add(url) and bool(service.notify(body=body, title=title, notify_type=NotifyType.WARNING))
+    # As text, which Apprise escapes where the service takes HTML.
+    message = {"body": body, "title": title, "body_format": NotifyFormat.TEXT}
+    return service.add(url) and bool(service.notify(**message, notify_type=NotifyType.WARNING))
 
 
 def notify(project: Project, release: Path, run_id: str, report: Callable[[str], None]) -> int:

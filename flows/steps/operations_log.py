@@ -1,5 +1,6 @@
 """The log of runs, checks, acknowledgements and notifications in the warehouse, which marts show."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
@@ -10,10 +11,11 @@ import duckdb
 import yaml
 
 from expectations.runner import CheckResult
-from flows.steps.project import ROOT
+from flows.steps.warehouse_format import SOURCES, ensure_format
 
-# The tables are defined once, in the sources that the marts read.
-SOURCES = ROOT / "models" / "marts" / "operations" / "_operations__sources.yml"
+# How runs are called: by the time at which they started, unless an earlier run has a later name.
+RUN_ID = re.compile(r"\d{8}T\d{6}Z")
+_RUN_ID_TIME = "%Y%m%dT%H%M%SZ"
 
 # A run that has not said how it ended: it is under way, or was killed.
 UNFINISHED = ("running", "releasing")
@@ -57,6 +59,18 @@ class Run:
 def utc_now() -> datetime:
     """Now in UTC, to the second, without a zone, as the log keeps it."""
     return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+
+
+def next_run_id(now: datetime, taken: Iterable[str]) -> str:
+    """The name of a run that starts now, greater than those that are taken.
+
+    Runs and releases are ordered by it: a clock that was ahead once, or two runs in a second, change no order.
+    """
+    name = now.strftime(_RUN_ID_TIME)
+    last = max(filter(RUN_ID.fullmatch, taken), default="")
+    if name <= last:
+        now = datetime.strptime(last, _RUN_ID_TIME) + timedelta(seconds=1)
+    return now.strftime(_RUN_ID_TIME)
 
 
 def log_run(warehouse: Path, run: Run) -> None:
@@ -113,7 +127,8 @@ def read_runs(database: Path, table: str = "operations.runs") -> list[Run]:
         except duckdb.CatalogException:
             return []
         names = [field.name for field in fields(Run) if field.name in found.columns]
-        rows = found.select(", ".join(names)).order("started_at, run_id").fetchall()
+        # Not by the clock, which may have been wrong.
+        rows = found.select(", ".join(names)).order("run_id").fetchall()
     return [Run(**dict(zip(names, row, strict=True))) for row in rows]
 
 
@@ -170,7 +185,12 @@ def _tables() -> dict[str, list[dict[str, str]]]:
 
 
 def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables that are missing, and the columns that a table of an earlier version lacks."""
+    """Make the tables that are missing, and the columns that a table of an earlier version lacks.
+
+    Raises:
+        OtherFormat: another version of the project wrote the warehouse.
+    """
+    ensure_format(connection)
     connection.execute("create schema if not exists operations")
     for name, columns in _tables().items():
         definitions = [f"{column['name']} {column['data_type']}" for column in columns]

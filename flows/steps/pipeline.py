@@ -1,31 +1,31 @@
 """The steps of a run as Prefect tasks, in order, under the warehouse's lock."""
 
-import shutil
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
-import httpx
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.states import State
-from rich.console import Console
 
+from flows.steps.console import DataConsole
 from flows.steps.erasure import Erasure, forget_erased
 from flows.steps.errors import RunStopped, first_line
-from flows.steps.lock import held_open, is_lock_conflict, warehouse_lock
+from flows.steps.lock import held_open, is_lock_conflict, wait_until_free, warehouse_lock
 from flows.steps.notify import notify
 from flows.steps.operations_log import utc_now
+from flows.steps.places import existing, keep_private, try_to_remove, unwritable
 from flows.steps.project import Project
 from flows.steps.release import sweep
 from flows.steps.rewrite import Rewrite, discard_copy, finish_switch
 from flows.steps.run import Kind, Run, log_stop, settle
 from flows.steps.summary import markdown_summary, print_summary
+from flows.steps.warehouse_format import OtherFormat, bring_up_to_date
 from flows.steps.window import Window
 
-CONSOLE = Console(highlight=False)
+CONSOLE = DataConsole()
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ def erase_customers(run: Run, erasure: Erasure) -> None:
 
 def tidy(project: Project) -> None:
     """Remove the files that a killed run left, and write down how it ended, for whoever has the lock."""
-    # Where somebody has the file open, the next run does it.
-    with suppress(duckdb.Error):
+    # Where somebody has the file open, the next run does it; another version's is left alone.
+    with suppress(duckdb.Error, OtherFormat):
         finish_switch(project.warehouse, project.serving)
         settle(project)
         _tidy(project)
@@ -108,7 +108,7 @@ def _tidy(project: Project) -> None:
     discard_copy(project.warehouse)
     forget_erased(project.warehouse, project.serving)
     # What did not fit into memory, and the files of Python models.
-    shutil.rmtree(f"{project.warehouse}.tmp", ignore_errors=True)
+    try_to_remove(Path(f"{project.warehouse}.tmp"))
 
 
 def run_flow(kind: Kind, vars: str | None, find: Callable[[Project], Job | str]) -> str:
@@ -127,15 +127,36 @@ def run_flow(kind: Kind, vars: str | None, find: Callable[[Project], Job | str])
     project, started_at, is_alone = Project(), utc_now(), False
     with ExitStack() as stack:
         try:
+            # A worker of Prefect's calls the flow without a command.
+            keep_private()
+            _check_places(project)
             stack.enter_context(warehouse_lock(project.warehouse, CONSOLE.print))
             is_alone = True
             project = Project.with_vars(vars).checked()
+            _bring_up_to_date(project)
             job = find(project)
         except Exception as error:
             # Of one that is kept out the log of runs does not tell: another is under way, and nothing is wrong.
             log_stop(project, kind, started_at, str(error) or first_line(error), in_log_of_runs=is_alone)
             raise
         return job if isinstance(job, str) else run_window(project, job.window, job.kind, job.rewrite)
+
+
+def _bring_up_to_date(project: Project) -> None:
+    # Where it cannot be read, what reads it next says so.
+    with suppress(duckdb.Error):
+        wait_until_free(project.warehouse, CONSOLE.print)
+        bring_up_to_date(project.warehouse, CONSOLE.print)
+
+
+def _check_places(project: Project) -> None:
+    places = {"TESSERA_WAREHOUSE": project.warehouse.parent, "TESSERA_SERVING": project.serving}
+    if found := unwritable(places):
+        told = "; ".join(f"{name}: {existing(place)}" for name, place in found.items())
+        raise RunStopped(
+            f"This user may not write where a run writes ({told}). Give them the right to, or set the variable to "
+            "another place."
+        )
 
 
 def run_window(project: Project, window: Window, kind: Kind, rewrite: Rewrite | None = None) -> str:
@@ -175,17 +196,26 @@ def run_window(project: Project, window: Window, kind: Kind, rewrite: Rewrite | 
         discard_copy(published)
         run.end("interrupted", f"Stopped from outside ({type(error).__name__}).")
         raise
-    tell_owners(run, release)
+    # The release stands, whatever goes wrong from here on.
+    for what, tell in (
+        ("Owners could not be told of alerts", lambda: tell_owners(run, release)),
+        ("No summary", lambda: print_summary(CONSOLE, release, project.serving, run.results, run.seconds)),
+        ("Prefect has no summary", lambda: _leave_artifact(run, release)),
+    ):
+        try:
+            tell()
+        except Exception as error:
+            run.warn(f"{what}: {type(error).__name__}: {first_line(error)}")
     run.end("released")
-    print_summary(CONSOLE, release, project.serving, run.results, run.seconds)
-    # The release stands, whether Prefect can be told of it or not.
-    with suppress(httpx.TransportError):
-        create_markdown_artifact(
-            key=f"{kind}-summary",
-            markdown=markdown_summary(release, run.results, run.seconds),
-            description=str(window),
-        )
     return f"Released {release.name}"
+
+
+def _leave_artifact(run: Run, release: Path) -> None:
+    create_markdown_artifact(
+        key=f"{run.kind}-summary",
+        markdown=markdown_summary(release, run.results, run.seconds),
+        description=str(run.window),
+    )
 
 
 def _told(error: Exception, warehouse: Path) -> Exception:

@@ -47,6 +47,11 @@ class Project:
     serving: Path = field(default_factory=lambda: ROOT / os.environ.get("TESSERA_SERVING", "serving"))
     logs: Path = field(default_factory=lambda: ROOT / os.environ.get("TESSERA_LOGS", "logs"))
 
+    def __post_init__(self) -> None:
+        """Follow links once: what is replaced, locked or compared later is the file itself."""
+        for name in ("warehouse", "serving", "logs"):
+            object.__setattr__(self, name, getattr(self, name).resolve())
+
     @cached_property
     def vars(self) -> dict[str, Any]:
         """The dbt vars in force."""

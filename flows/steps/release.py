@@ -20,7 +20,7 @@ leave has a name that begins with a dot and tells the next one what it is::
 
 import json
 import os
-import shutil
+import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -30,11 +30,16 @@ from pathlib import Path
 import duckdb
 
 from flows.steps.errors import RunStopped, first_line
-from flows.steps.mart_files import MANIFEST, write_marts
+from flows.steps.mart_files import MANIFEST, all_checksums, damage, read_manifest, write_marts
+from flows.steps.operations_log import RUN_ID
+from flows.steps.places import remove
 
 BUILDING = ".building-"
 LEAVING = ".leaving-"
 NEXT = ".next"
+
+# The name of a release. What is called otherwise is somebody else's, and is left alone.
+NAME = re.compile(rf"\d{{4}}-\d{{2}}-\d{{2}}-{RUN_ID.pattern}")
 
 
 def publish(
@@ -63,7 +68,7 @@ def publish(
     Raises:
         RunStopped: the release could not be written (no space, permission, memory, ...); the current one is as it was.
     """
-    releases = serving / "releases"
+    releases = _releases(serving)
     name = release_name(as_of_date, run_id)
     building = releases / f"{BUILDING}{name}"
     is_switching = False
@@ -79,6 +84,8 @@ def publish(
             "code_version": code_version,
             "sources": list(sources),
             **marts,
+            # Of the pages as well: whatever is missing, changed or added later can be told.
+            "checksums": all_checksums(building),
         }
         (building / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
         _write_through(building)
@@ -107,9 +114,9 @@ def roll_back(serving: Path, to: str | None = None) -> Path:
     """Make an earlier release the current one: the one before it, or the one named `to`.
 
     Raises:
-        RunStopped: there is no such release.
+        RunStopped: there is no such release, or it is not whole.
     """
-    releases = list_releases(serving)
+    releases = [release for release in list_releases(serving) if _names_itself(release)]
     current = current_release(serving)
     if to:
         chosen = [release for release in releases if release.name == to]
@@ -119,17 +126,39 @@ def roll_back(serving: Path, to: str | None = None) -> Path:
         names = ", ".join(release.name for release in releases) or "none"
         wanted = f"called '{to}'" if to else "before the current one"
         raise RunStopped(f"There is no release {wanted} in {serving / 'releases'}. There are: {names}.")
+    if found := damage(chosen[0]):
+        raise RunStopped(f"The release {chosen[0].name} is damaged: {found[0]}. Readers still see the one they saw.")
     _point_current_to(chosen[0], serving)
     return chosen[0]
 
 
 def list_releases(serving: Path) -> list[Path]:
     """All whole releases, oldest first; what else somebody has put beside them is left alone."""
-    folder = serving / "releases"
-    if not folder.exists():
-        return []
-    whole = (path for path in folder.iterdir() if not path.name.startswith(".") and (path / MANIFEST).is_file())
-    return sorted(whole, key=run_of)
+    return [release for release in _own_folders(serving) if (release / MANIFEST).is_file()]
+
+
+def _releases(serving: Path) -> Path:
+    """The folder of the releases itself, where `releases` is a link to it."""
+    return (serving / "releases").resolve()
+
+
+def _own_folders(serving: Path) -> list[Path]:
+    """The folders that are called as releases are, whole or not, oldest first."""
+    folder = _releases(serving)
+    own = folder.iterdir() if folder.is_dir() else ()
+    return sorted((path for path in own if _is_own(path, folder)), key=lambda path: (run_of(path), path.name))
+
+
+def _is_own(release: Path, releases: Path) -> bool:
+    """Whether a path is a folder directly in that of the releases, and is called as a release is."""
+    is_folder = release.is_dir() and not release.is_symlink()
+    return is_folder and release.parent == releases and NAME.fullmatch(release.name) is not None
+
+
+def _names_itself(release: Path) -> bool:
+    """Whether the manifest of a release is of this one, not of another that was copied to its name."""
+    manifest = read_manifest(release)
+    return release.name == f"{manifest.get('as_of_date')}-{manifest.get('run_id')}"
 
 
 def release_name(day: date, run_id: str) -> str:
@@ -138,13 +167,20 @@ def release_name(day: date, run_id: str) -> str:
 
 
 def run_of(release: Path) -> str:
-    """The run that made a release; named by its time, so that the later of two releases of one day comes later."""
+    """The run that made a release; its name is greater than those of all runs before it."""
     return release.name[len("YYYY-MM-DD-") :]
 
 
 def day_of(release: Path) -> date:
     """The last day that a release tells of."""
     return date.fromisoformat(release.name[: len("YYYY-MM-DD")])
+
+
+def names_of_runs(serving: Path) -> set[str]:
+    """The runs that made what lies among the releases, whole or not."""
+    folder = _releases(serving)
+    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
+    return {name[-len("YYYYMMDDTHHMMSSZ") :] for name in names}
 
 
 def current_release(serving: Path) -> Path | None:
@@ -157,24 +193,23 @@ def sweep(serving: Path) -> None:
     """Remove what runs that were killed left half-written or half-removed, and what they had not made current yet."""
     for path in serving.glob(f"{NEXT}*"):
         release = path.resolve()
-        if path.name == NEXT and release.exists() and release != current_release(serving):
+        # Wherever the link leads, only a release is removed.
+        if path.name == NEXT and _is_own(release, _releases(serving)) and release != current_release(serving):
             _remove(release)
-        path.unlink()
+        if path.is_symlink():
+            path.unlink()
     for prefix in (BUILDING, LEAVING):
-        for path in (serving / "releases").glob(f"{prefix}*"):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+        for path in _releases(serving).glob(f"{prefix}*"):
+            remove(path)
 
 
 def forget_before(serving: Path, run_id: str) -> None:
-    """Remove the releases that are older than a run's, but for the current one.
+    """Remove the releases that are older than a run's, damaged ones as well, but for the current one.
 
     Raises:
         OSError: one could not be removed.
     """
-    for release in list_releases(serving):
+    for release in _own_folders(serving):
         if run_of(release) < run_id and release != current_release(serving):
             _remove(release)
 
@@ -183,7 +218,7 @@ def waiting_release(serving: Path) -> Path | None:
     """The whole release that was about to become current when its run was killed, or None."""
     link = serving / NEXT
     release = link.resolve()
-    is_whole = link.is_symlink() and (release / MANIFEST).is_file()
+    is_whole = link.is_symlink() and _is_own(release, _releases(serving)) and (release / MANIFEST).is_file()
     return release if is_whole and release != current_release(serving) else None
 
 
@@ -222,12 +257,15 @@ def _forget_old(releases: Path, current: Path, keep: int, grace: timedelta) -> N
     whole = list_releases(releases.parent)
     for release in whole[: max(len(whole) - keep, 0)]:
         with suppress(OSError):
-            was_current_until = release.stat().st_mtime
-            if release != current and time.time() - was_current_until >= grace.total_seconds():
+            age = time.time() - release.stat().st_mtime
+            if age < 0:
+                # The clock was ahead: from now on its time counts.
+                os.utime(release)
+            if release != current and age >= grace.total_seconds():
                 _remove(release)
 
 
 def _remove(release: Path) -> None:
     """Remove a release so that it is never taken for a whole one, whenever this is interrupted."""
     leaving = release.rename(release.with_name(f"{LEAVING}{release.name}"))
-    shutil.rmtree(leaving)
+    remove(leaving)

@@ -6,12 +6,15 @@ compared while both are there.
 
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 import duckdb
 
 from flows.steps.operations_log import Run, read_runs
+from flows.steps.places import try_to_remove
 from flows.steps.release import make_current, release_name, run_of, waiting_release
 from flows.steps.window import Window
 
@@ -112,5 +115,13 @@ def _make_whole(database: Path) -> None:
 
 
 def discard_copy(warehouse: Path) -> None:
-    """Remove the copy of a rewrite that ended, however it did."""
-    shutil.rmtree(warehouse.parent / FOLDER, ignore_errors=True)
+    """Remove the copy of a rewrite that ended, however it did, and what DuckDB put beside it."""
+    folder = warehouse.parent / FOLDER
+    if folder.is_symlink():
+        # Nobody has made one here, and what it leads to is somebody's.
+        try_to_remove(folder)
+        return
+    for path in folder.glob(f"{escape(warehouse.stem)}*"):
+        try_to_remove(path)
+    with suppress(OSError):
+        folder.rmdir()

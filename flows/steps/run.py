@@ -23,10 +23,12 @@ from flows.steps.databases import mart_names
 from flows.steps.erasure import Erasure, forget_erased
 from flows.steps.errors import RunStopped, first_line
 from flows.steps.lock import wait_until_free
+from flows.steps.pages import write_page
 from flows.steps.project import Project
 from flows.steps.rewrite import REWRITES, Rewrite, finish_switch
 from flows.steps.run_log import RunLog, forget_logs, log_file, read_events
 from flows.steps.source_files import source_tables
+from flows.steps.warehouse_format import OtherFormat
 from flows.steps.window import ONE_DAY, Window, check_history, last_published
 
 Kind = Literal["daily", "catch-up", "backfill", "restate", "erase", "release"]
@@ -44,6 +46,7 @@ class Run:
         rewrite: what it changes of the published history, if anything; the project is then on a copy of the warehouse.
         seconds: time spent, by step.
         results: what the checks found so far.
+        warnings: what went wrong that did not stop it.
         unfinished_step: the step that is under way, or that stopped the run.
     """
 
@@ -54,15 +57,16 @@ class Run:
     rewrite: Rewrite | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     results: list[CheckResult] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     started_at: datetime = field(default_factory=operations_log.utc_now)
     unfinished_step: str | None = None
     _begun: float = field(default_factory=time.monotonic)
     _gate: Gate | None = None
 
-    @property
+    @cached_property
     def run_id(self) -> str:
-        """The run's name: the time it started, so that names sort by time."""
-        return run_id(self.started_at)
+        """The run's name, greater than that of every run before it."""
+        return run_id(replace(self.project, warehouse=self.published_warehouse), self.started_at)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -199,7 +203,7 @@ class Run:
     def publish(self) -> Path:
         """Release the marts and write the run down; returns the release's folder."""
         with self.step("release"):
-            self.log("releasing", self.rewrite and self.rewrite.note)
+            self.log("releasing", self.note)
             folder = release.publish(
                 warehouse=self.project.warehouse,
                 serving=self.project.serving,
@@ -216,11 +220,11 @@ class Run:
         self.events.write("released", release=folder.name, rows_by_mart=self.rows_by_mart)
         # Readers have the release: what goes wrong from here on must not call the run failed.
         try:
-            self.log("released", self.rewrite and self.rewrite.note)
+            self.log("released", self.note)
             forget_erased(self.published_warehouse, self.project.serving)
             self.forget_old()
         except (OSError, duckdb.Error) as error:
-            self.report(f"warning: released, but what is old could not be removed: {first_line(error)}")
+            self.warn(f"Released, but what is old could not be removed: {first_line(error)}")
         return folder
 
     def _release_to_begin_with(self) -> Path | None:
@@ -237,16 +241,42 @@ class Run:
         return current if made_it and not rewritten else None
 
     def _write_pages(self, folder: Path) -> None:
-        # Imported on use, for the libraries that draw take seconds.
-        from flows.report import page
+        """Write data docs and report; what goes wrong there is a warning, for the marts are whole.
 
-        self.gate.write_docs(folder / "data_docs")
-        page.write(
-            folder / "tessera.duckdb",
-            folder / "report",
-            name=release.release_name(self.window.last, self.run_id),
-            previous_as_of=last_published(self.project),
-        )
+        Raises:
+            OSError: the disk is full, or may not be written.
+        """
+
+        def write_report(place: Path) -> None:
+            # Imported on use, for the libraries that draw take seconds.
+            from flows.report import page
+
+            page.write(
+                folder / "tessera.duckdb",
+                place,
+                name=release.release_name(self.window.last, self.run_id),
+                previous_as_of=last_published(self.project),
+            )
+
+        pages = {"data_docs": ("The data docs", self._write_docs), "report": ("The report", write_report)}
+        for name, (title, write) in pages.items():
+            if failed := write_page(folder / name, title, write):
+                self.warn(f"{failed}. python -m flows.report writes one again when the cause is gone.")
+
+    def _write_docs(self, folder: Path) -> None:
+        self.gate.write_docs(folder)
+
+    def warn(self, text: str) -> None:
+        """Tell that something went wrong that does not stop the run, and keep it for ops_runs."""
+        self.warnings.append(text)
+        self.events.write("warning", message=text)
+        self.report(f"warning: {text}")
+
+    @property
+    def note(self) -> str | None:
+        """What ops_runs says of it once it is released."""
+        notes = [*([self.rewrite.note] if self.rewrite and self.rewrite.note else []), *self.warnings]
+        return "\n".join(notes) or None
 
     def log(self, status: str, message: str | None = None) -> None:
         """Write the run into the log of runs, as it is now."""
@@ -276,11 +306,15 @@ class Run:
 
     def end(self, status: str, message: str | None = None) -> None:
         """Write down how the run ended, and close its log; one that readers have the release of is released."""
+        if status == "released" and self.warnings:
+            # With what went wrong since.
+            with suppress(duckdb.Error, OSError):
+                self.log(status, self.note)
         if status != "released":
             if _is_seen(self.project, self.window.last, self.run_id):
-                status, message = "released", self.rewrite and self.rewrite.note
+                status, message = "released", self.note
             # Where even the warehouse cannot be written, what stopped the run is still what has to be told.
-            with suppress(duckdb.Error, OSError):
+            with suppress(duckdb.Error, OSError, OtherFormat):
                 self._log_end(status, message)
         self.events.write(
             "run_ended",
@@ -392,9 +426,14 @@ class Run:
             raise RunStopped("\n".join(describe(result) for result in failed))
 
 
-def run_id(started_at: datetime) -> str:
-    """The name of a run that started at a time: names sort by time."""
-    return f"{started_at:%Y%m%dT%H%M%SZ}"
+def run_id(project: Project, started_at: datetime) -> str:
+    """The name of a run of a project that starts now, greater than that of every run that left anything behind."""
+    taken = release.names_of_runs(project.serving)
+    taken |= {file.stem for file in project.logs.glob("runs/*.jsonl")}
+    # Where somebody has the warehouse open, releases and logs know.
+    with suppress(duckdb.Error, OSError):
+        taken |= {run.run_id for run in operations_log.read_runs(project.warehouse)}
+    return operations_log.next_run_id(started_at, taken)
 
 
 def log_stop(project: Project, kind: Kind, started_at: datetime, message: str, in_log_of_runs: bool) -> None:
@@ -402,12 +441,12 @@ def log_stop(project: Project, kind: Kind, started_at: datetime, message: str, i
 
     A warehouse that is not there is not made for it, and one that cannot be written stays without.
     """
-    name, ended_at = run_id(started_at), operations_log.utc_now()
+    name, ended_at = run_id(project, started_at), operations_log.utc_now()
     events = RunLog(project.logs, name)
     events.write("run_stopped", kind=kind, step=operations_log.WINDOW, message=message, process=os.getpid())
     events.close()
     if in_log_of_runs and project.warehouse.is_file():
-        with suppress(duckdb.Error, OSError):
+        with suppress(duckdb.Error, OSError, OtherFormat):
             operations_log.log_run(
                 project.warehouse,
                 operations_log.Run(
@@ -433,15 +472,16 @@ def log_rollback(project: Project, to: Path) -> None:
     There it stands as what was released last, so that a release that is lost afterwards is not taken for the later one.
     """
     now, day = operations_log.utc_now(), release.day_of(to)
-    events = RunLog(project.logs, run_id(now))
+    name = run_id(project, now)
+    events = RunLog(project.logs, name)
     events.write("rolled_back", release=to.name, process=os.getpid())
     events.close()
     if project.warehouse.is_file():
-        with suppress(duckdb.Error, OSError):
+        with suppress(duckdb.Error, OSError, OtherFormat):
             operations_log.log_run(
                 project.warehouse,
                 operations_log.Run(
-                    run_id=run_id(now),
+                    run_id=name,
                     first_as_of_date=day,
                     last_as_of_date=day,
                     kind="rollback",

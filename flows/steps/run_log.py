@@ -7,6 +7,7 @@ Every line has `at` (UTC) and `event`; the other fields depend on the event::
     node_built        step, node, seconds
     check_not_passed  suite, code, mart, status, severity, observed, expected
     step_ended        step, seconds, succeeded
+    warning           message: what went wrong and did not stop the run
     released          release, rows_by_mart
     tidied            what retention removed
     run_ended         status, seconds, step and message of a run that stopped

@@ -5,10 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import duckdb
-from rich.console import Console
 from rich.table import Table
 
 from expectations.runner import CheckResult
+from flows.steps.console import DataConsole, markdown
 from flows.steps.project import shown
 
 
@@ -55,7 +55,7 @@ def moves_of_last_month(release: Path) -> dict[str, int]:
 
 
 def print_summary(
-    console: Console,
+    console: DataConsole,
     release: Path,
     serving: Path,
     results: Sequence[CheckResult],
@@ -92,8 +92,8 @@ def markdown_summary(release: Path, results: Sequence[CheckResult], seconds: Map
     lines = ["| segmentation | segment | customers | 30 days |", "|---|---|---:|---:|"]
     for segmentation, segment, customers, earlier in segment_changes(release):
         change = "" if earlier is None else f"{customers - earlier:+,}"
-        lines.append(f"| {segmentation} | {segment} | {customers:,} | {change} |")
-    moves = ", ".join(f"{name} {count:,}" for name, count in moves_of_last_month(release).items())
+        lines.append(f"| {markdown(segmentation)} | {markdown(segment)} | {customers:,} | {change} |")
+    moves = ", ".join(f"{markdown(name)} {count:,}" for name, count in moves_of_last_month(release).items())
     passed = sum(result.status == "passed" for result in results)
     return "\n".join(
         [

@@ -377,6 +377,6 @@ def _names(folder: Path) -> set[str]:
 def unfinished_runs(warehouse: Path) -> list[str]:
     """What the log of runs says wrongly: runs that are still called under way, or a last one that is not released."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
-        runs = connection.sql("select run_id, status from operations.runs order by started_at, run_id").fetchall()
+        runs = connection.sql("select run_id, status from operations.runs order by run_id").fetchall()
     wrong = [f"{run} {status}" for run, status in runs if status not in ("released", "failed", "interrupted")]
     return wrong + ([] if runs and runs[-1][1] == "released" else ["the last run is not called released"])

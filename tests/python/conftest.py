@@ -1,5 +1,6 @@
 """What all tests share: one Prefect API, and a shop whose first days are published."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -72,6 +73,15 @@ def rows(database: Path, query: str) -> list[tuple]:
 def released(shop: Shop, query: str) -> list[tuple]:
     """What a query on the current release gives."""
     return rows(shop.serving / "current" / "tessera.duckdb", query)
+
+
+def copy_release(serving: Path, name: str) -> Path:
+    """A copy of the current release as one of another day and run, made before or after it."""
+    made = shutil.copytree((serving / "current").resolve(), serving / "releases" / name)
+    manifest = json.loads((made / "manifest.json").read_text())
+    manifest |= {"as_of_date": name[:10], "run_id": name[11:]}
+    (made / "manifest.json").write_text(json.dumps(manifest))
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -106,6 +106,8 @@ def write_run(shop: Shop, **changes: object) -> Run:
         rows_by_mart=None,
     )
     run = Run(**(vars(run) | changes))
+    if "run_id" not in changes:
+        run = Run(**(vars(run) | {"run_id": f"{run.started_at:%Y%m%dT%H%M%SZ}"}))
     log_run(shop.warehouse, run)
     return run
 
@@ -217,6 +219,13 @@ def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
 @trouble("warehouse_unreadable", "cannot read .*tessera.duckdb", f"mv .*flows.backfill --first {HISTORY_START}")
 def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     shop.warehouse.write_bytes(shop.warehouse.read_bytes()[:4096].replace(b"DUCK", b"DUKE"))
+    return facts_of(shop)
+
+
+@trouble("warehouse_format", "has no stamp of its format", "python -m flows.backfill --first")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    with duckdb.connect(str(shop.warehouse)) as connection:
+        connection.execute("drop table operations.format")
     return facts_of(shop)
 
 

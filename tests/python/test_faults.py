@@ -71,6 +71,26 @@ def test_next_run_needs_no_hand_after_sigkill_of_the_flow_alone_and_of_its_group
         assert names.fetchall() == []
 
 
+@pytest.mark.parametrize(
+    ("place", "step"),
+    [
+        (WITH_CHILD["models, features"], "models"),
+        (Place(line="^mart checks", delay=1), "mart checks"),
+        (Place(event="os.mkdir", match=r"\.building-.*parquet"), "release"),
+    ],
+    ids=["models", "mart checks", "release"],
+)
+def test_e9_run_that_is_told_to_end_marks_itself_as_interrupted(bench: Bench, place: Place, step: str) -> None:
+    """A worker of Prefect cancels by SIGTERM, and so does an operating system that goes down."""
+    ended = bench.run(place, lambda _bench, process: process.terminate())
+    assert ended.reached
+    assert ended.status == -signal.SIGTERM, ended.output
+    assert current_problem(bench, DAYS) == ("old", None)
+    run = read_runs(bench.warehouse)[-1]
+    assert (run.status, run.stopped_in) == ("interrupted", step), run.message
+    assert bench.processes() == []
+
+
 def test_source_that_may_not_be_read_is_named(bench: Bench) -> None:
     taken = AccessTaken("files/transactions.csv", 0)
     ended = bench.run(Place(), taken.act)

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import duckdb
 import pytest
 import yaml
 from apprise import Apprise
-from conftest import NEXT_DAY, PUBLISHED, Shop, rows
+from conftest import NEXT_DAY, PUBLISHED, Shop, copy_release, rows
 from shop import HISTORY_START, write_shop
 
 from expectations.parameters import MartParameters, Parameters
@@ -34,6 +33,7 @@ from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release
 from flows.steps.run import Run
 from flows.steps.run_log import RunLog, read_events
+from flows.steps.warehouse_format import ensure_format
 from flows.steps.window import Window, check_history
 
 STEPS = ["inputs", "input checks", "models", "mart checks", "release"]
@@ -229,8 +229,7 @@ def test_run_killed_after_its_release_is_called_released_by_a_next_one_with_noth
 def test_rollback_after_a_restatement_that_was_killed_says_that_the_warehouse_keeps_it(shop: Shop) -> None:
     """Readers had its release, but it had not said so yet, and was called interrupted after the rollback."""
     (run,) = read_runs(shop.warehouse)
-    before = shop.serving / "releases" / "2024-04-08-20240409T000000Z"
-    shutil.copytree((shop.serving / "current").resolve(), before)
+    before = copy_release(shop.serving, "2024-04-08-20240409T000000Z")
     log_run(shop.warehouse, replace(run, kind="restate", status="releasing"))
     told = rollback()
     assert told.startswith(f"Readers now see {before}\nwarning: The warehouse keeps what was restated")
@@ -263,6 +262,7 @@ def test_run_that_is_cancelled_after_readers_have_its_release_is_released(
 
     project = new_run(tmp_path).project
     with duckdb.connect(str(project.warehouse)) as connection:
+        ensure_format(connection)
         connection.execute("create schema marts; create table marts.dim_customers as from range(3)")
     for name in ("build_inputs", "check_inputs", "build_marts", "check_marts"):
         monkeypatch.setattr(pipeline, name, lambda _run: None)
