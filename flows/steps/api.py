@@ -1,16 +1,23 @@
 """Prefect's API watches a run. It must not take one down with it."""
 
+import fcntl
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx
 from prefect.settings import (
     PREFECT_API_URL,
+    PREFECT_DEFAULT_RESULT_STORAGE_BLOCK,
+    PREFECT_HOME,
+    PREFECT_LOCAL_STORAGE_PATH,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     temporary_settings,
 )
@@ -19,6 +26,10 @@ from flows.steps.dbt import dies_with_parent
 from flows.steps.errors import RunStopped
 from flows.steps.project import Project
 from flows.steps.release import current_release
+
+# The name of a temporary home of Prefect's begins so, and who uses it holds this file in it.
+HOME = "tessera-prefect-"
+LOCK = "lock"
 
 
 def call_flow(flow: Callable[..., str], **parameters: object) -> str:
@@ -54,13 +65,46 @@ def answering_api() -> Iterator[None]:
         return
     if url:
         print(f"Prefect's API ({url}) does not answer: this run has a temporary one, and that one will not know of it.")
-    with temporary_api() as own, temporary_settings({PREFECT_API_URL: own}):
-        yield
+    with temporary_home() as home, temporary_api(home) as own:
+        settings = {PREFECT_API_URL: own, PREFECT_HOME: home, PREFECT_LOCAL_STORAGE_PATH: home / "storage"}
+        # Results of a run are of no use to anybody, and what stopped it would be kept as a pickle.
+        with temporary_settings(settings, restore_defaults={PREFECT_DEFAULT_RESULT_STORAGE_BLOCK}):
+            yield
 
 
 @contextmanager
-def temporary_api() -> Iterator[str]:
-    """Run an API while the block runs; gives its address.
+def temporary_home() -> Iterator[Path]:
+    """A home for Prefect that ends with the block, or with the next run where this process is killed.
+
+    What Prefect knows of a run is kept for ever in its own home, where no erasure finds it.
+    """
+    folder = Path(tempfile.gettempdir())
+    _remove_left(folder)
+    # Until it is locked, it has no name that another run would take for one that was left.
+    made = Path(tempfile.mkdtemp(prefix=f".{HOME}", dir=folder))
+    with (made / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        home = made.rename(made.with_name(made.name.removeprefix(".")))
+        try:
+            yield home
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove the homes of this user's processes that were killed: nobody holds their locks any more."""
+    for home in folder.glob(f"{HOME}*"):
+        with suppress(OSError):
+            if home.is_symlink() or home.stat().st_uid != os.getuid():
+                continue
+            with (home / LOCK).open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(home)
+
+
+@contextmanager
+def temporary_api(home: Path) -> Iterator[str]:
+    """Run an API with a home of its own while the block runs; gives its address.
 
     Prefect would start the same server by itself, but that one lives on where this process is killed.
 
@@ -72,20 +116,25 @@ def temporary_api() -> Iterator[str]:
         port = probe.getsockname()[1]
     server = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
     server += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error"]
-    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    environment |= {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1", "PREFECT_UI_ENABLED": "0"}
     limit = PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
-    with subprocess.Popen(
-        [*dies_with_parent(), *server], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as child:
+    said = home / "said"
+    with (
+        said.open("wb") as file,
+        subprocess.Popen(
+            [*dies_with_parent(), *server], env=_environment(home), stdout=subprocess.DEVNULL, stderr=file
+        ) as child,
+    ):
         try:
             url = f"http://127.0.0.1:{port}/api"
             deadline = time.monotonic() + limit
             while not _answers(url):
-                if child.poll() is not None or time.monotonic() > deadline:
+                has_ended = child.poll() is not None
+                if has_ended or time.monotonic() > deadline:
+                    how = f"ended with status {child.returncode}" if has_ended else f"is not up after {limit} seconds"
+                    words = [line.strip() for line in said.read_text(errors="replace").splitlines() if line.strip()]
                     raise RunStopped(
-                        f"Prefect's temporary API did not start within {limit} seconds. Run again, or start a server "
-                        "(`prefect server start`) and set PREFECT_API_URL to it."
+                        f"Prefect's temporary API {how}: {words[-1] if words else 'it said nothing'}. Run again, or "
+                        "start a server (`prefect server start`) and set PREFECT_API_URL to it."
                     )
                 time.sleep(0.2)
             yield url
@@ -95,6 +144,23 @@ def temporary_api() -> Iterator[str]:
                 child.wait(5)
             except subprocess.TimeoutExpired:
                 child.kill()
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """The environment of a temporary API: what is set of another one's database and places is not for this one."""
+    others = ("PREFECT_API_URL", "PREFECT_API_DATABASE_", "PREFECT_SERVER_DATABASE_", "PREFECT_PROFILE")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(others)}
+    return environment | {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+        "PREFECT_LOCAL_STORAGE_PATH": str(home / "storage"),
+        "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "storage"),
+        "PREFECT_MEMO_STORE_PATH": str(home / "memo_store.toml"),
+        "PREFECT_SERVER_MEMO_STORE_PATH": str(home / "memo_store.toml"),
+        "PREFECT__SERVER_EPHEMERAL": "1",
+        "PREFECT__SERVER_FINAL": "1",
+        "PREFECT_UI_ENABLED": "0",
+    }
 
 
 def _answers(url: str) -> bool:

@@ -7,10 +7,13 @@ from flows.steps.errors import RunStopped
 
 
 def run_command(action: Callable[[], str]) -> int:
-    """Do it and print what it returns; print what stopped it. Returns the exit status, 0 or 1."""
+    """Do it and print what it returns; print what stopped it. Returns the exit status, 0 or what the error says."""
     try:
         print(action())
-    except (RunStopped, OSError) as stopped:
+    except RunStopped as stopped:
+        print(f"\nStopped: {stopped}" if stopped.status == 1 else f"\n{stopped}", file=sys.stderr)
+        return stopped.status
+    except OSError as stopped:
         print(f"\nStopped: {stopped}", file=sys.stderr)
         return 1
     return 0

@@ -2,7 +2,13 @@
 
 
 class RunStopped(Exception):
-    """A run cannot go on. The message says what was wrong, where, and what to do."""
+    """A run cannot go on. The message says what was wrong, where, and what to do.
+
+    Attributes:
+        status: what the command ends with, 1 where nothing was released.
+    """
+
+    status = 1
 
 
 def first_line(error: object) -> str:

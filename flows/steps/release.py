@@ -22,7 +22,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
@@ -132,6 +132,12 @@ def list_releases(serving: Path) -> list[Path]:
     return sorted(whole, key=run_of)
 
 
+def every_release(serving: Path) -> list[Path]:
+    """All releases, damaged ones as well."""
+    named = sorted((serving / "releases").glob("[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]-*"))
+    return [path for path in named if path.is_dir() and not path.is_symlink()]
+
+
 def release_name(day: date, run_id: str) -> str:
     """The name of the release that a run makes as of a day."""
     return f"{day}-{run_id}"
@@ -168,15 +174,18 @@ def sweep(serving: Path) -> None:
                 path.unlink()
 
 
-def forget_before(serving: Path, run_id: str) -> None:
-    """Remove the releases that are older than a run's, but for the current one.
+def forget_releases(serving: Path, names: Collection[str]) -> bool:
+    """Remove the releases of these names, but for the current one; whether none of them is left.
 
     Raises:
         OSError: one could not be removed.
     """
-    for release in list_releases(serving):
-        if run_of(release) < run_id and release != current_release(serving):
+    current = current_release(serving)
+    named = [release for release in every_release(serving) if release.name in names]
+    for release in named:
+        if release != current:
             _remove(release)
+    return current not in named
 
 
 def waiting_release(serving: Path) -> Path | None:
