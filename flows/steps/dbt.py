@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.steps.errors import RunStopped
+from flows.steps.errors import RunStopped, without_values
 from flows.steps.lock import LOCK_CONFLICT, held_open, lock_descriptors
 from flows.steps.project import ROOT, Project
 from flows.steps.window import Window
@@ -169,7 +169,7 @@ def read_event(line: str) -> tuple[Node | None, str | None]:
             total=data["total"],
         ), None
     if info["level"] == "error":
-        return None, info["msg"]
+        return None, without_values(info["msg"])
     return None, None
 
 

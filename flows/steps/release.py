@@ -134,7 +134,7 @@ def list_releases(serving: Path) -> list[Path]:
 
 def every_release(serving: Path) -> list[Path]:
     """All releases, damaged ones as well."""
-    named = sorted((serving / "releases").glob("[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]-*"))
+    named = sorted((serving / "releases").resolve().glob("[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]-*"))
     return [path for path in named if path.is_dir() and not path.is_symlink()]
 
 
