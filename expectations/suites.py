@@ -39,7 +39,7 @@ def input_tables(parameters: InputParameters, not_after: datetime | None) -> lis
     return [
         CheckedTable("conformed", "customers", (), build_customers_suite(parameters)),
         CheckedTable("checks", "input_days", ("order_date",), build_input_days_suite(parameters)),
-        CheckedTable("checks", "input_problems", ("example",), build_input_problems_suite(parameters)),
+        CheckedTable("checks", "input_problems", (), build_input_problems_suite(parameters)),
         CheckedTable(
             "checks", "source_files", ("source_system", "table_name", "file"), build_source_files_suite(parameters)
         ),
@@ -69,7 +69,7 @@ def mart_tables(parameters: MartParameters, segments: Segments) -> list[CheckedT
         CheckedTable(
             "marts",
             "customer_segments",
-            ("customer_id", "segmentation"),
+            ("segmentation",),
             build_customer_segments_suite(segments),
         ),
         CheckedTable(
@@ -112,7 +112,8 @@ def build_customers_suite(parameters: InputParameters) -> ExpectationSuite:
             column="customer_id",
             description="customer_id must be unique",
             reason="A customer that appears twice is counted twice in every segment.",
-            remedy="Deduplicate the customers in staging, or tell the source systems' ids apart.",
+            remedy="Deduplicate the customers in staging, or tell the source systems' ids apart."
+            + _see("select customer_id from conformed.customers group by customer_id having count(*) > 1"),
         ),
     ]
     if parameters.customer_id_is_number:
@@ -124,7 +125,8 @@ def build_customers_suite(parameters: InputParameters) -> ExpectationSuite:
                 min_value=0,
                 description="customer_id must not be negative",
                 reason="Shops write -1 for an unknown buyer, who would collect the orders of many.",
-                remedy="Treat these ids as an unknown customer in staging.",
+                remedy="Treat these ids as an unknown customer in staging."
+                + _see("from conformed.customers where customer_id < 0"),
             )
         )
     return ExpectationSuite(name="inputs.customers", expectations=rules)
@@ -203,6 +205,7 @@ def build_input_problems_suite(parameters: InputParameters) -> ExpectationSuite:
         "invalid_ordered_at": "Check the timestamp's format and time zone in staging.",
         "invalid_net_amount": "Check the amount's decimal mark and unit in staging.",
     }
+    unknown = "from conformed.rejected_transactions where problem = 'unknown_customer'"
     return ExpectationSuite(
         name="inputs.input_problems",
         expectations=[
@@ -214,7 +217,7 @@ def build_input_problems_suite(parameters: InputParameters) -> ExpectationSuite:
                     column,
                     parameters.invalid_lines,
                     description=f"no line may have an {column.replace('_', ' ', 1)}",
-                    remedy=remedy,
+                    remedy=remedy + _see(f"from conformed.rejected_transactions where problem = '{column}'"),
                 )
                 for column, remedy in remedies.items()
             ),
@@ -223,7 +226,7 @@ def build_input_problems_suite(parameters: InputParameters) -> ExpectationSuite:
                 "unknown_customer_share",
                 parameters.unknown_customer_share,
                 description="few lines may have a customer who is not in the customer feed",
-                remedy="Load the current customer feed and run again.",
+                remedy="Load the current customer feed and run again." + _see(unknown),
             ),
             _within(
                 "unknown_customer",
@@ -231,7 +234,7 @@ def build_input_problems_suite(parameters: InputParameters) -> ExpectationSuite:
                 parameters.unknown_customers,
                 severity="warning",
                 description="every line should have a customer from the customer feed",
-                remedy="Check whether the customer feed is complete.",
+                remedy="Check whether the customer feed is complete." + _see(unknown),
             ),
         ],
     )
@@ -571,6 +574,11 @@ def build_persona_claims_suite() -> ExpectationSuite:
             ),
         ],
     )
+
+
+def _see(query: str) -> str:
+    """Say where the rows of a rule are to be seen: what is told of them leaves the warehouse, so it has no keys."""
+    return f" The warehouse shows them: {query}"
 
 
 def _rule(

@@ -19,7 +19,7 @@ from flows.steps.restatement import Restatement
 from flows.steps.window import resolve_backfill, resolve_restatement
 
 
-@flow(name="backfill", log_prints=False)
+@flow(name="backfill", log_prints=False, persist_result=False)
 def backfill(
     first: date, last: date | None = None, restate: bool = False, reason: str | None = None, vars: str | None = None
 ) -> str:

@@ -16,7 +16,7 @@ from flows.steps.project import Project
 from flows.steps.window import published_date, resolve_release, resolve_window
 
 
-@flow(name="daily", log_prints=False)
+@flow(name="daily", log_prints=False, persist_result=False)
 def daily(as_of: date | None = None, vars: str | None = None) -> str:
     """Build, check and release every day after the last published one; returns the release, or why there is none.
 

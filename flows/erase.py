@@ -2,12 +2,15 @@
 
 python -m flows.erase --customers FILE --reason TEXT [--vars YAML]
 
-FILE has their keys, one a line; - reads them from standard input. Keys are not taken as arguments: these are kept by
-shells, process lists and Prefect.
+FILE has their keys: one a line, or CSV with a column customer_id, or JSON lines; - reads them from standard input.
+Keys are not taken as arguments: these are kept by shells, process lists and Prefect.
+
+It ends with status 3 where nothing was found of some of them: what was found of the others is erased.
 """
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
@@ -15,7 +18,17 @@ from prefect import flow
 
 from flows.steps.api import call_flow
 from flows.steps.command import run_command
-from flows.steps.erasure import Erasure, find_customers, is_quoted, key_type_of, read_customers
+from flows.steps.erasure import (
+    CustomerId,
+    Erasure,
+    NotFound,
+    find_customers,
+    key_type_of,
+    lines_text,
+    may_quote,
+    outdated_files,
+    read_customers,
+)
 from flows.steps.errors import RunStopped, first_line
 from flows.steps.lock import held_open, is_lock_conflict
 from flows.steps.pipeline import CONSOLE, Job, run_flow, tidy
@@ -23,51 +36,71 @@ from flows.steps.project import Project
 from flows.steps.window import resolve_erasure
 
 
-@flow(name="erase", log_prints=False)
+@flow(name="erase", log_prints=False, persist_result=False)
 def erase(customers: str, reason: str, vars: str | None = None) -> str:
-    """Erase customers from the warehouse and from all releases; returns the new release, or why there is none.
+    """Erase customers from the warehouse and from all releases; returns the new release.
 
     Args:
-        customers: a file with their keys, one a line; - is standard input.
+        customers: a file with their keys; - is standard input.
         reason: why; ops_runs shows it, with how many they are.
         vars: dbt vars that differ from dbt_project.yml, as YAML.
+
+    Raises:
+        NotFound: some of them are in no table; the others are erased.
+        RunStopped: a step failed; what readers see is as it was.
     """
     if not reason.strip():
         raise RunStopped('Say why they are erased: --reason "..."; ops_runs will show it.')
-    return run_flow("erase", vars, lambda project: _find(project, customers, reason.strip()))
+    missing: list[int] = []
+    told = run_flow("erase", vars, lambda project: _find(project, customers, reason.strip(), missing))
+    if missing:
+        raise NotFound(f"{told}. {_nothing_of(missing)}")
+    return told
 
 
-def _find(project: Project, customers: str, reason: str) -> Job | str:
+def _find(project: Project, customers: str, reason: str, missing: list[int]) -> Job | str:
+    """What there is to erase; `missing` gets the lines of those of whom there is nothing."""
     # An erasure before this one may have been killed on its way.
     tidy(project)
     key_type = project.vars["customer_id_type"]
-    keys = read_customers(_lines(customers), key_type)
+    lines = read_customers(_content(customers), key_type)
     try:
         window = resolve_erasure(project)
         if (built_with := key_type_of(project.warehouse)) != key_type:
             raise RunStopped(f"vars: customer_id_type is {key_type}, but the warehouse has keys of type {built_with}.")
-        found = set().union(*find_customers(project.warehouse, keys).values())
-        if not found and not is_quoted(project.warehouse, keys):
-            return f"Nothing to erase: the warehouse has none of these {len(keys):,} customers."
+        found = set().union(*find_customers(project.warehouse, lines, key_type).values())
+        missing += _lines_without(lines, found)
+        if not found and not may_quote(project.warehouse, lines):
+            return "Nothing to erase"
     except duckdb.Error as error:
         if is_lock_conflict(error):
             raise RunStopped(held_open(project.warehouse, error)) from error
         raise RunStopped(
             f"The warehouse {project.warehouse} cannot be read: {first_line(error)}. `make doctor` says what to do."
         ) from error
-    if unknown := len(keys) - len(found):
-        CONSOLE.print(f"{unknown:,} of these {len(keys):,} customers are in no table of the warehouse.")
-    return Job(window, "erase", Erasure(project.warehouse, reason, keys, key_type, found=len(found)))
+    if missing:
+        CONSOLE.print(_nothing_of(missing))
+    return Job(
+        window,
+        "erase",
+        Erasure(project.warehouse, reason, tuple(lines), key_type, len(found), outdated_files(project)),
+    )
 
 
-def _lines(file: str) -> list[str]:
-    if file == "-":
-        return sys.stdin.readlines()
-    try:
-        # Whatever wrote it may have put a mark before the first key that says so.
-        return Path(file).read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise RunStopped(f"{file} is no text in UTF-8: {error.reason}. Save it as UTF-8.") from error
+def _lines_without(lines: Mapping[CustomerId, int], found: set[CustomerId]) -> list[int]:
+    return [line for key, line in lines.items() if key not in found]
+
+
+def _nothing_of(missing: list[int]) -> str:
+    count = f"{len(missing):,} customer{'s' if len(missing) != 1 else ''}"
+    return (
+        f"{lines_text(missing)} of the list: nothing was found of {count}. "
+        "Compare the keys with your sources, letter by letter; whoever was erased before is not found either."
+    )
+
+
+def _content(file: str) -> bytes:
+    return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
 
 
 def main() -> int:
@@ -76,7 +109,10 @@ def main() -> int:
         prog="python -m flows.erase", description="Take customers out of everything that is stored of them."
     )
     parser.add_argument(
-        "--customers", metavar="FILE", required=True, help="their keys, one a line; - is standard input"
+        "--customers",
+        metavar="FILE",
+        required=True,
+        help="their keys: one a line, or CSV with a column customer_id, or JSON lines; - is standard input",
     )
     parser.add_argument("--reason", metavar="TEXT", required=True, help="why; ops_runs will show it")
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, such as '{sources: [files], files_folder: data}'")

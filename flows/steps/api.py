@@ -1,29 +1,36 @@
 """Prefect's API watches a run. It must not take one down with it."""
 
+import fcntl
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import httpx
 from prefect.settings import (
     PREFECT_API_URL,
+    PREFECT_DEFAULT_RESULT_STORAGE_BLOCK,
     PREFECT_HOME,
+    PREFECT_LOCAL_STORAGE_PATH,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     temporary_settings,
 )
 
 from flows.steps.dbt import dies_with_parent
-from flows.steps.errors import RunStopped
-from flows.steps.places import existing, unwritable
+from flows.steps.errors import RunStopped, first_line
 from flows.steps.project import Project
 from flows.steps.release import current_release
+
+# The name of a temporary home of Prefect's begins so, and who uses it holds this file in it.
+HOME = "tessera-prefect-"
+LOCK = "lock"
 
 
 def call_flow(flow: Callable[..., str], **parameters: object) -> str:
@@ -63,13 +70,52 @@ def answering_api() -> Iterator[None]:
         return
     if url:
         print(f"Prefect's API ({url}) does not answer: this run has a temporary one, and that one will not know of it.")
-    with temporary_api() as own, temporary_settings({PREFECT_API_URL: own}):
-        yield
+    with temporary_home() as home, temporary_api(home) as own:
+        settings = {PREFECT_API_URL: own, PREFECT_HOME: home, PREFECT_LOCAL_STORAGE_PATH: home / "storage"}
+        # Results of a run are of no use to anybody, and what stopped it would be kept as a pickle.
+        with temporary_settings(settings, restore_defaults={PREFECT_DEFAULT_RESULT_STORAGE_BLOCK}):
+            yield
 
 
 @contextmanager
-def temporary_api() -> Iterator[str]:
-    """Run an API while the block runs; gives its address.
+def temporary_home() -> Iterator[Path]:
+    """A home for Prefect that ends with the block, or with the next run where this process is killed.
+
+    What Prefect knows of a run is kept for ever in its own home, where no erasure finds it.
+    """
+    try:
+        folder = Path(tempfile.gettempdir())
+        _remove_left(folder)
+        # Until it is locked, it has no name that another run would take for one that was left.
+        made = Path(tempfile.mkdtemp(prefix=f".{HOME}", dir=folder))
+    except OSError as error:
+        raise RunStopped(
+            f"Prefect's temporary API has no folder for its files: {first_line(error)}. Set TMPDIR to a folder that "
+            "this user may write, or PREFECT_API_URL to a server."
+        ) from error
+    with (made / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        home = made.rename(made.with_name(made.name.removeprefix(".")))
+        try:
+            yield home
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove the homes of this user's processes that were killed: nobody holds their locks any more."""
+    for home in folder.glob(f"{HOME}*"):
+        with suppress(OSError):
+            if home.is_symlink() or home.stat().st_uid != os.getuid():
+                continue
+            with (home / LOCK).open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(home)
+
+
+@contextmanager
+def temporary_api(home: Path) -> Iterator[str]:
+    """Run an API with a home of its own while the block runs; gives its address.
 
     Prefect would start the same server by itself, but that one lives on where this process is killed.
 
@@ -81,14 +127,11 @@ def temporary_api() -> Iterator[str]:
         port = probe.getsockname()[1]
     server = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
     server += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error"]
-    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    environment |= {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1", "PREFECT_UI_ENABLED": "0"}
     limit = PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
-    _check_home()
     with (
-        tempfile.TemporaryFile() as said,
+        (home / "said").open("w+b") as said,
         subprocess.Popen(
-            [*dies_with_parent(), *server], env=environment, stdout=subprocess.DEVNULL, stderr=said
+            [*dies_with_parent(), *server], env=_environment(home), stdout=subprocess.DEVNULL, stderr=said
         ) as child,
     ):
         try:
@@ -107,20 +150,6 @@ def temporary_api() -> Iterator[str]:
                 child.kill()
 
 
-def _check_home() -> None:
-    """Stop before a server is waited for that has nowhere to write.
-
-    Raises:
-        RunStopped: this user may not write Prefect's home.
-    """
-    home = Path(PREFECT_HOME.value())
-    if unwritable({"PREFECT_HOME": home}):
-        raise RunStopped(
-            f"Prefect's temporary API cannot write its home {home}. Give this user the right to write "
-            f"{existing(home)}, set PREFECT_HOME to another folder, or set PREFECT_API_URL to a server."
-        )
-
-
 def _did_not_start(status: int | None, limit: float, said: BinaryIO) -> str:
     said.seek(0)
     lines = [line for line in said.read().decode(errors="replace").splitlines() if line.strip()]
@@ -131,6 +160,23 @@ def _did_not_start(status: int | None, limit: float, said: BinaryIO) -> str:
         f"Prefect's temporary API {how}.{own} Run again, or start a server (`prefect server start`) and set "
         "PREFECT_API_URL to it."
     )
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """The environment of a temporary API: what is set of another one's database and places is not for this one."""
+    others = ("PREFECT_API_URL", "PREFECT_API_DATABASE_", "PREFECT_SERVER_DATABASE_", "PREFECT_PROFILE")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(others)}
+    return environment | {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+        "PREFECT_LOCAL_STORAGE_PATH": str(home / "storage"),
+        "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "storage"),
+        "PREFECT_MEMO_STORE_PATH": str(home / "memo_store.toml"),
+        "PREFECT_SERVER_MEMO_STORE_PATH": str(home / "memo_store.toml"),
+        "PREFECT__SERVER_EPHEMERAL": "1",
+        "PREFECT__SERVER_FINAL": "1",
+        "PREFECT_UI_ENABLED": "0",
+    }
 
 
 def _answers(url: str) -> bool:

@@ -9,11 +9,15 @@ from flows.steps.places import keep_private
 
 
 def run_command(action: Callable[[], str]) -> int:
-    """Do it and print what it returns; print what stopped it. Returns the exit status, 0 or 1."""
+    """Do it and print what it returns; print what stopped it. Returns the exit status, 0 or what the error says."""
     try:
         keep_private()
         print(action())
-    except (RunStopped, OSError) as stopped:
+    except RunStopped as stopped:
+        told = plain(str(stopped))
+        print(f"\nStopped: {told}" if stopped.status == 1 else f"\n{told}", file=sys.stderr)
+        return stopped.status
+    except OSError as stopped:
         print(f"\nStopped: {plain(str(stopped))}", file=sys.stderr)
         return 1
     return 0

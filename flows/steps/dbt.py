@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.steps.errors import RunStopped
+from flows.steps.errors import RunStopped, without_values
 from flows.steps.lock import LOCK_CONFLICT, held_open, lock_descriptors
 from flows.steps.places import try_to_remove
 from flows.steps.project import ROOT, Project
@@ -176,7 +176,7 @@ def read_event(line: str) -> tuple[Node | None, str | None]:
             total=data["total"],
         ), None
     if info["level"] == "error":
-        return None, info["msg"]
+        return None, without_values(info["msg"])
     return None, None
 
 

@@ -1,10 +1,30 @@
 """The one error that a person who runs Tessera is meant to read, and how it quotes others."""
 
+import re
+
+# DuckDB's errors that quote a value, up to the line of SQL: where they begin and end, what they quote, lines of files.
+_OF_VALUES = re.compile(
+    r"\b(?:Conversion|Constraint|Invalid Input) Error:.*?(?=\n\s*LINE \d|\n\s*compiled code at|\Z)", re.DOTALL
+)
+_VALUE = re.compile(r"(?P<mark>['\"]).*(?P=mark)", re.DOTALL)
+_LINE = re.compile(r"Original Line:.*?(?=\n\s*(?:Expected|Value|Error|Possible|Reject)|\Z)", re.DOTALL)
+
 
 class RunStopped(Exception):
-    """A run cannot go on. The message says what was wrong, where, and what to do."""
+    """A run cannot go on. The message says what was wrong, where, and what to do.
+
+    Attributes:
+        status: what the command ends with, 1 where nothing was released.
+    """
+
+    status = 1
 
 
 def first_line(error: object) -> str:
     """The first line of what an error or a message says; the name of its class where it says nothing."""
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return next((line for line in without_values(str(error)).splitlines() if line.strip()), type(error).__name__)
+
+
+def without_values(message: str) -> str:
+    """A message without the values of rows that DuckDB quotes in it: messages are kept where no erasure looks."""
+    return _OF_VALUES.sub(lambda found: _VALUE.sub("'...'", _LINE.sub("Original Line: ...", found[0])), message)

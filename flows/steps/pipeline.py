@@ -43,7 +43,9 @@ def is_transient(_task: object, _task_run: object, state: State) -> bool:
     return isinstance(error, OSError) and not isinstance(error, PermissionError | FileNotFoundError)
 
 
-TRANSIENT = {"retries": 2, "retry_delay_seconds": [5, 30], "retry_condition_fn": is_transient, "cache_policy": None}
+# What a step returns or was given is nothing to keep elsewhere.
+NOT_KEPT = {"cache_policy": None, "persist_result": False}
+TRANSIENT = {"retries": 2, "retry_delay_seconds": [5, 30], "retry_condition_fn": is_transient, **NOT_KEPT}
 
 
 @task(name="build inputs", **TRANSIENT)
@@ -76,7 +78,7 @@ def publish(run: Run) -> Path:
     return run.publish()
 
 
-@task(name="notify", cache_policy=None)
+@task(name="notify", **NOT_KEPT)
 def tell_owners(run: Run, release: Path) -> None:
     """Tell owners of segments about new alerts; what fails here is a warning."""
     notify(replace(run.project, warehouse=run.published_warehouse), release, run.run_id, run.report)
@@ -88,7 +90,7 @@ def copy_warehouse(rewrite: Rewrite) -> None:
     rewrite.begin()
 
 
-@task(name="erase customers", cache_policy=None)
+@task(name="erase customers", **NOT_KEPT)
 def erase_customers(run: Run, erasure: Erasure) -> None:
     """Take customers out of the copy."""
     run.erase(erasure)
@@ -106,7 +108,7 @@ def tidy(project: Project) -> None:
 def _tidy(project: Project) -> None:
     sweep(project.serving)
     discard_copy(project.warehouse)
-    forget_erased(project.warehouse, project.serving)
+    forget_erased(project)
     # What did not fit into memory, and the files of Python models.
     try_to_remove(Path(f"{project.warehouse}.tmp"))
 

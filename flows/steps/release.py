@@ -22,7 +22,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
@@ -134,7 +134,7 @@ def roll_back(serving: Path, to: str | None = None) -> Path:
 
 def list_releases(serving: Path) -> list[Path]:
     """All whole releases, oldest first; what else somebody has put beside them is left alone."""
-    return [release for release in _own_folders(serving) if (release / MANIFEST).is_file()]
+    return [release for release in every_release(serving) if (release / MANIFEST).is_file()]
 
 
 def _releases(serving: Path) -> Path:
@@ -142,8 +142,8 @@ def _releases(serving: Path) -> Path:
     return (serving / "releases").resolve()
 
 
-def _own_folders(serving: Path) -> list[Path]:
-    """The folders that are called as releases are, whole or not, oldest first."""
+def every_release(serving: Path) -> list[Path]:
+    """All releases, damaged ones as well, oldest first: the folders that are called as releases are."""
     folder = _releases(serving)
     own = folder.iterdir() if folder.is_dir() else ()
     return sorted((path for path in own if _is_own(path, folder)), key=lambda path: (run_of(path), path.name))
@@ -203,15 +203,18 @@ def sweep(serving: Path) -> None:
             remove(path)
 
 
-def forget_before(serving: Path, run_id: str) -> None:
-    """Remove the releases that are older than a run's, damaged ones as well, but for the current one.
+def forget_releases(serving: Path, names: Collection[str]) -> bool:
+    """Remove the releases of these names, but for the current one; whether none of them is left.
 
     Raises:
         OSError: one could not be removed.
     """
-    for release in _own_folders(serving):
-        if run_of(release) < run_id and release != current_release(serving):
+    current = current_release(serving)
+    named = [release for release in every_release(serving) if release.name in names]
+    for release in named:
+        if release != current:
             _remove(release)
+    return current not in named
 
 
 def waiting_release(serving: Path) -> Path | None:

@@ -221,7 +221,7 @@ class Run:
         # Readers have the release: what goes wrong from here on must not call the run failed.
         try:
             self.log("released", self.note)
-            forget_erased(self.published_warehouse, self.project.serving)
+            forget_erased(replace(self.project, warehouse=self.published_warehouse))
             self.forget_old()
         except (OSError, duckdb.Error) as error:
             self.warn(f"Released, but what is old could not be removed: {first_line(error)}")

@@ -25,7 +25,10 @@
     {%- do run_query('delete from ' ~ ref('segmentation_moves') ~ ' where moves = 0 and reversed_moves = 0') -%}
 
     {%- for table in tables_of_customers() -%}
-        {%- do run_query('delete from ' ~ table ~ ' where customer_id in (select customer_id from ' ~ erased_customers() ~ ')') -%}
+        {#- A column of another type has keys as they were delivered. -#}
+        {%- do run_query(
+            'delete from ' ~ table ~ ' where try_cast(customer_id as ' ~ var('customer_id_type') ~ ')'
+            ~ ' in (select erased.customer_id from ' ~ erased_customers() ~ ' as erased)') -%}
     {%- endfor -%}
 {%- endmacro %}
 

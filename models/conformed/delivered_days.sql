@@ -24,15 +24,7 @@ lines as (
         transactions.order_date,
         transactions.problem,
         transactions.ordered_at,
-        {{ line_fingerprint() }} as fingerprint,
-        case
-            -- A cancelled order is no mistake.
-            when transactions.problem <> 'cancelled_order'
-                then
-                    transactions.problem || ': order ' || coalesce(transactions.order_id, '(none)')
-                    || ', customer ' || coalesce(cast(transactions.customer_id as {{ dbt.type_string() }}), '(none)')
-                    || ', source ' || transactions.source_system
-        end as example
+        {{ line_fingerprint() }} as fingerprint
     from checked_transactions as transactions
     left join products
         on transactions.product_id = products.product_id
@@ -45,8 +37,7 @@ select
     problem,
     count(*) as lines,
     sum(fingerprint) as fingerprint,
-    max(ordered_at) as newest_at,
-    min(example) as example
+    max(ordered_at) as newest_at
 from lines
 group by
     source_system,

@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import date
 from pathlib import Path
@@ -85,11 +86,10 @@ def test_d7_labels_are_no_markup_in_the_data_of_a_chart() -> None:
 
 def test_e5_place_that_may_not_be_written_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A home folder that may not be written was told after four minutes, as a server that did not start."""
-    home = tmp_path / "a file" / "prefect"
-    home.parent.write_text("no folder")
-    monkeypatch.setattr(api, "PREFECT_HOME", type("Setting", (), {"value": lambda _self: home})())
+    (tmp_path / "a file").write_text("no folder")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "a file"))
     began = time.monotonic()
-    with pytest.raises(RunStopped, match=r"cannot write its home .*prefect.* set PREFECT_HOME"), api.temporary_api():
+    with pytest.raises(RunStopped, match=r"no folder for its files: .* Set TMPDIR"), api.temporary_home():
         pass
     assert time.monotonic() - began < 5
 
@@ -98,7 +98,7 @@ def test_e5_temporary_api_that_ends_says_why(monkeypatch: pytest.MonkeyPatch) ->
     code = "import sys; print('Traceback', file=sys.stderr); sys.exit('PermissionError: /home/nobody/.prefect')"
     monkeypatch.setattr(api, "dies_with_parent", lambda: [sys.executable, "-c", code])
     told = r"ended with status 1\. It said last: Traceback PermissionError: /home"
-    with pytest.raises(RunStopped, match=told), api.temporary_api():
+    with pytest.raises(RunStopped, match=told), api.temporary_home() as home, api.temporary_api(home):
         pass
 
 

@@ -19,6 +19,5 @@ select
     cast(coalesce(sum(case when problem = '{{ problem }}' then lines end), 0) as bigint) as {{ problem }},
     {%- endfor %}
     coalesce(cast(sum(case when problem = 'unknown_customer' and {{ is_new }} then lines end) as double), 0)
-    / nullif(cast(sum(case when {{ is_new }} then lines end) as double), 0) as unknown_customer_share,
-    min(case when problem in {{ sql_texts(problems) }} then example end) as example
+    / nullif(cast(sum(case when {{ is_new }} then lines end) as double), 0) as unknown_customer_share
 from delivered_days
