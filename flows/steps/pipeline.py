@@ -13,6 +13,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.states import State
 from rich.console import Console
 
+from flows.steps.acceptance import Acceptance
 from flows.steps.erasure import Erasure, forget_erased
 from flows.steps.errors import RunStopped, first_line
 from flows.steps.lock import held_open, is_lock_conflict, warehouse_lock
@@ -111,7 +112,9 @@ def _tidy(project: Project) -> None:
     shutil.rmtree(f"{project.warehouse}.tmp", ignore_errors=True)
 
 
-def run_flow(kind: Kind, vars: str | None, find: Callable[[Project], Job | str]) -> str:
+def run_flow(
+    kind: Kind, vars: str | None, find: Callable[[Project], Job | str], accepted: Acceptance | None = None
+) -> str:
     """Find out what there is to do and do it, alone; returns a line for the person who started it.
 
     A run that stops before it has a window is written down as well: a schedule that fails every day must be seen.
@@ -120,6 +123,7 @@ def run_flow(kind: Kind, vars: str | None, find: Callable[[Project], Job | str])
         kind: what kind of run it is until that is known.
         vars: dbt vars that differ from dbt_project.yml, as YAML.
         find: gives what there is to do, or says that there is nothing.
+        accepted: the checks that do not stop it.
 
     Raises:
         RunStopped: a step failed, or there is no window; what readers see is as it was.
@@ -135,10 +139,16 @@ def run_flow(kind: Kind, vars: str | None, find: Callable[[Project], Job | str])
             # Of one that is kept out the log of runs does not tell: another is under way, and nothing is wrong.
             log_stop(project, kind, started_at, str(error) or first_line(error), in_log_of_runs=is_alone)
             raise
-        return job if isinstance(job, str) else run_window(project, job.window, job.kind, job.rewrite)
+        return job if isinstance(job, str) else run_window(project, job.window, job.kind, job.rewrite, accepted)
 
 
-def run_window(project: Project, window: Window, kind: Kind, rewrite: Rewrite | None = None) -> str:
+def run_window(
+    project: Project,
+    window: Window,
+    kind: Kind,
+    rewrite: Rewrite | None = None,
+    accepted: Acceptance | None = None,
+) -> str:
     """Build, check and release a window of days, for whoever has the lock; returns a line for people.
 
     Raises:
@@ -147,7 +157,7 @@ def run_window(project: Project, window: Window, kind: Kind, rewrite: Rewrite | 
     published = project.warehouse
     if rewrite:
         project = replace(project, warehouse=rewrite.copy)
-    run = Run(project, window, kind, report=CONSOLE.print, rewrite=rewrite)
+    run = Run(project, window, kind, report=CONSOLE.print, rewrite=rewrite, accepted=accepted or Acceptance())
     doing = "Releasing" if kind == "release" else "Building"
     CONSOLE.print(f"{doing} {window}, sources {', '.join(project.vars['sources'])}")
     try:
@@ -177,12 +187,12 @@ def run_window(project: Project, window: Window, kind: Kind, rewrite: Rewrite | 
         raise
     tell_owners(run, release)
     run.end("released")
-    print_summary(CONSOLE, release, project.serving, run.results, run.seconds)
+    print_summary(CONSOLE, release, project.serving, run.results, run.seconds, run.accepted.reason)
     # The release stands, whether Prefect can be told of it or not.
     with suppress(httpx.TransportError):
         create_markdown_artifact(
             key=f"{kind}-summary",
-            markdown=markdown_summary(release, run.results, run.seconds),
+            markdown=markdown_summary(release, run.results, run.seconds, run.accepted.reason),
             description=str(window),
         )
     return f"Released {release.name}"
