@@ -211,6 +211,14 @@ class InputParameters:
     )
     """Lines of cancelled orders, over all lines that are delivered."""
 
+    kept_ratio: Range = Range(
+        0.9,
+        1.1,
+        "Late rows and corrections change some lines in a thousand. A tenth is a file that lost its older days, or that"
+        " was written twice: features over a year would be made of it.",
+    )
+    """Lines of all published days as they are delivered now over those that were published; an error outside."""
+
     days_behind: Range = Range(
         None, 0, "A source that ends before the window's last day would make its customers look inactive."
     )

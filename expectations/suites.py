@@ -40,6 +40,7 @@ def input_tables(parameters: InputParameters, not_after: datetime | None) -> lis
         CheckedTable("conformed", "customers", (), build_customers_suite(parameters)),
         CheckedTable("checks", "input_days", ("order_date",), build_input_days_suite(parameters)),
         CheckedTable("checks", "input_shares", ("order_date", "usual_share"), build_input_shares_suite(parameters)),
+        CheckedTable("checks", "input_past", ("delivered_lines", "kept_lines"), build_input_past_suite(parameters)),
         CheckedTable("checks", "input_signs", ("amount",), build_input_signs_suite(parameters)),
         CheckedTable("checks", "input_problems", ("example",), build_input_problems_suite(parameters)),
         CheckedTable(
@@ -250,6 +251,26 @@ def build_input_shares_suite(parameters: InputParameters) -> ExpectationSuite:
             ),
         ]
     return ExpectationSuite(name="inputs.input_shares", expectations=rules)
+
+
+def build_input_past_suite(parameters: InputParameters) -> ExpectationSuite:
+    """Build the suite of `checks.input_past`: one row."""
+    return ExpectationSuite(
+        name="inputs.input_past",
+        expectations=[
+            _has_rows("input_past_empty", "Build the table again: it always has one row.", exactly=1),
+            *_measured("kept_ratio"),
+            _within(
+                "past_lines_changed",
+                "kept_ratio",
+                parameters.kept_ratio,
+                is_acceptable=True,
+                row_condition=Column("changed_lines") > parameters.few_lines.maximum,
+                description="published days must be delivered with about as many lines as before",
+                remedy="Deliver the lines of all days, each once; older days stay in the file.",
+            ),
+        ],
+    )
 
 
 def build_input_signs_suite(parameters: InputParameters) -> ExpectationSuite:

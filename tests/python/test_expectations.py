@@ -55,6 +55,9 @@ cross join (
     values ('identical_lines'), ('returned_lines'), ('uncategorised_lines'), ('cancelled_lines')
 ) as kinds (kind);
 
+create table checks.input_past as
+select 90000 as kept_lines, 90010 as delivered_lines, 10::double as changed_lines, 1.0001::double as kept_ratio;
+
 create table checks.input_signs as
 select amount, 3000 as lines, 0 as negative_lines, 0::double as negative_share
 from (values ('discount_amount'), ('coupon_amount'), ('cost_amount')) as amounts (amount);
@@ -174,6 +177,11 @@ BROKEN = [
         set(),
         set(),
     ),
+    ("inputs", "delete from checks.input_past", {"input_past_empty"}, set()),
+    ("inputs", "update checks.input_past set kept_ratio = null", {"kept_ratio_not_measured"}, set()),
+    ("inputs", "update checks.input_past set kept_ratio = 2", {"past_lines_changed"}, set()),
+    ("inputs", "update checks.input_past set kept_ratio = 0.8", {"past_lines_changed"}, set()),
+    ("inputs", "update checks.input_past set kept_ratio = 2, changed_lines = 5", set(), set()),
     ("inputs", "delete from checks.input_signs where amount = 'cost_amount'", {"input_signs_empty"}, set()),
     ("inputs", "update checks.input_signs set negative_share = null", {"negative_share_not_measured"}, set()),
     (
@@ -599,7 +607,7 @@ def test_docs_show_both_gates_and_load_nothing(gate: Gate, warehouse: Path, tmp_
         assert text in index
     assert "&#10007;" in (folder / "marts_orphans.html").read_text(encoding="utf-8")
     pages = list(folder.rglob("*.html"))
-    assert len(pages) == 15
+    assert len(pages) == 16
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert not re.search(r"<script|<link|\bsrc=|url\(|@import", text), page.name

@@ -4,8 +4,11 @@
 {%- set segmentation_days = kept('segmentation_days', 'history') -%}
 {%- set customer_days = kept('customer_days', 'features') -%}
 {%- set is_run = 'segmentation in ' ~ sql_texts(var('segmentations')) %}
+-- depends_on: {{ ref('customers') }}
 
-with customers as (
+with
+{% if log and segmentation_days -%}
+customers as (
 
     select
         customer_id,
@@ -16,7 +19,6 @@ with customers as (
 
 ),
 
-{% if log and segmentation_days -%}
 history as (
 
     select distinct as_of_date
@@ -186,15 +188,15 @@ counted as (
 {%- endif %}
 
 select
-    known_on,
-    days,
-    cast(known_customers as bigint) as known_customers,
-    usual_departures
-    {%- for kind in ['vanished', 'closed'] %},
+    {%- for kind in ['vanished', 'closed'] %}
     cast({{ kind }}_customers as bigint) as {{ kind }}_customers,
     -- A week of a long run may lose as many as a run of a day.
     coalesce(cast({{ kind }}_customers as double) / nullif(known_customers, 0), 0) / ceil(days / 7.0)
         as {{ kind }}_share,
-    {{ kind }}_customers / greatest(days * usual_departures, 1) as {{ kind }}_times_usual
+    {{ kind }}_customers / greatest(days * usual_departures, 1) as {{ kind }}_times_usual,
     {%- endfor %}
+    known_on,
+    days,
+    cast(known_customers as bigint) as known_customers,
+    usual_departures
 from counted

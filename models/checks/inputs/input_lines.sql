@@ -29,7 +29,7 @@ distinct_lines as (
             'transactions.source_system', 'transactions.customer_id', 'transactions.order_id',
             'transactions.product_id', 'transactions.ordered_at', 'transactions.units', 'transactions.net_amount',
             'transactions.discount_amount', 'transactions.coupon_amount', 'transactions.cost_amount',
-        ]) }} as line,
+        ]) }} as line_hash,
         transactions.net_amount,
         case when {{ is_return }} then 1 else 0 end as is_return,
         case when products.product_id is null then 1 else 0 end as is_uncategorised,
@@ -45,18 +45,22 @@ distinct_lines as (
     left join products
         on transactions.product_id = products.product_id
     group by
+        {%- for amount in amounts %}
+        {{ amount }}_sign,
+        {%- endfor %}
         transactions.order_date,
-        line,
+        line_hash,
         transactions.net_amount,
         is_return,
-        is_uncategorised,
-        {%- for amount in amounts %}
-        {{ amount }}_sign{{ ',' if not loop.last }}
-        {%- endfor %}
+        is_uncategorised
 
 )
 
 select
+    {%- for amount in amounts %}
+    cast(sum(case when {{ amount }}_sign <> 0 then lines else 0 end) as bigint) as {{ amount }}_lines,
+    cast(sum(case when {{ amount }}_sign < 0 then lines else 0 end) as bigint) as negative_{{ amount }}_lines,
+    {%- endfor %}
     order_date,
     min(net_amount) as min_net_amount,
     max(net_amount) as max_net_amount,
@@ -64,9 +68,5 @@ select
     cast(sum(lines - 1) as bigint) as identical_lines,
     cast(sum(lines * is_return) as bigint) as returned_lines,
     cast(sum(lines * is_uncategorised) as bigint) as uncategorised_lines
-    {%- for amount in amounts %},
-    cast(sum(case when {{ amount }}_sign <> 0 then lines else 0 end) as bigint) as {{ amount }}_lines,
-    cast(sum(case when {{ amount }}_sign < 0 then lines else 0 end) as bigint) as negative_{{ amount }}_lines
-    {%- endfor %}
 from distinct_lines
 group by order_date

@@ -81,6 +81,42 @@ published as (
 
 ),
 
+-- Days before the run are judged where they are delivered in other numbers than they were published with.
+changed_days as (
+
+    {% if kept_days -%}
+    select delivered.order_date
+    from delivered
+    inner join (
+        select
+            activity_date,
+            sum(lines) as lines
+        from {{ kept_days }}
+        where
+            activity_date >= {{ first_date(-56) }}
+            and activity_date < {{ first_date() }}
+        group by activity_date
+    ) as kept
+        on delivered.order_date = kept.activity_date
+    where
+        delivered.kind = 'identical_lines'
+        and delivered.lines <> kept.lines
+    {%- else -%}
+    select order_date
+    from input_lines
+    where false
+    {%- endif %}
+
+),
+
+judged_days as (
+
+    select as_of_date from run_days
+    union all
+    select order_date as as_of_date from changed_days
+
+),
+
 past as (
 
     select *
@@ -112,7 +148,7 @@ products as (
 shares as (
 
     select
-        run_days.as_of_date as order_date,
+        judged_days.as_of_date as order_date,
         kinds.kind,
         delivered.lines,
         delivered.counted_lines,
@@ -120,12 +156,12 @@ shares as (
         usual.share as usual_share,
         -- Who delivers no products has no categories to lose.
         kinds.kind <> 'uncategorised_lines' or products.products > 0 as is_delivered
-    from run_days
+    from judged_days
     cross join kinds
     cross join products
     left join delivered
         on
-            run_days.as_of_date = delivered.order_date
+            judged_days.as_of_date = delivered.order_date
             and kinds.kind = delivered.kind
     left join usual
         on kinds.kind = usual.kind

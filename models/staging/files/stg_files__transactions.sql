@@ -21,8 +21,12 @@ typed as (
         -- amounts
         coalesce(try_cast(units as bigint), 1) as units,
         try_cast(net_amount as decimal(18, 2)) as net_amount,
-        coalesce(try_cast(discount_amount as decimal(18, 2)), 0) as discount_amount,
-        coalesce(try_cast(coupon_amount as decimal(18, 2)), 0) as coupon_amount,
+        coalesce(
+            {{ as_positive('try_cast(discount_amount as decimal(18, 2))', var('files_discount_sign')) }}, 0
+        ) as discount_amount,
+        coalesce(
+            {{ as_positive('try_cast(coupon_amount as decimal(18, 2))', var('files_discount_sign')) }}, 0
+        ) as coupon_amount,
         try_cast(cost_amount as decimal(18, 2)) as cost_amount
     from transactions
 
