@@ -166,15 +166,16 @@ def test_a2_customers_who_vanish_stop_a_run_until_they_are_let_through(
     assert shop.fingerprint() == before
 
     reason = "The shop in Basel was sold with its customers."
-    message = daily(vars=shop.vars, accept=["customers_vanished", "volume_implausible"], accept_reason=reason)
+    codes = ["customers_vanished", "segment_emptied", "volume_implausible"]
+    message = daily(vars=shop.vars, accept=codes, accept_reason=reason)
     assert message.startswith(f"Released {NEXT_DAY}")
     told = " ".join(capsys.readouterr().out.split())
-    assert f"Accepted: customers_vanished: {reason}" in told
+    assert f"Accepted: customers_vanished, segment_emptied: {reason}" in told
     assert "--accept volume_implausible was not needed" in told
     run = "select accepted_checks, accepted_reason from marts.ops_runs order by started_at desc limit 1"
-    assert released(shop, run) == [('["customers_vanished"]', reason)]
-    codes = "select distinct code from marts.ops_checks where was_accepted"
-    assert released(shop, codes) == [("customers_vanished",)]
+    assert released(shop, run) == [('["customers_vanished", "segment_emptied"]', reason)]
+    accepted = "select distinct code from marts.ops_checks where was_accepted order by code"
+    assert released(shop, accepted) == [("customers_vanished",), ("segment_emptied",)]
     report = (shop.serving / "current" / "report" / "index.html").read_text()
     assert reason in report
     left = "select count(distinct customer_id) from marts.fct_segment_spells where is_current"

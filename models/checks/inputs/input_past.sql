@@ -1,5 +1,6 @@
 {#- The days that were published, as they were published and as they are delivered now. -#}
 {%- set kept_days = kept('customer_days', 'features') %}
+-- depends_on: {{ ref('customers') }}
 
 with delivered_days as (
 
@@ -24,6 +25,8 @@ kept_days as (
     where
         activity_date >= {{ late_rows_from() }}
         and activity_date < {{ first_date() }}
+        -- The lines of customers who are gone went with them, which another check is about.
+        and customer_id in (select customers.customer_id from {{ ref('customers') }} as customers)
     group by activity_date
     {%- else -%}
     select

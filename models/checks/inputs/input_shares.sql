@@ -81,7 +81,7 @@ published as (
 
 ),
 
--- Days before the run are judged where they are delivered in other numbers than they were published with.
+-- Days before the run with another number of lines than they were published with: they may be there twice now.
 changed_days as (
 
     {% if kept_days -%}
@@ -111,9 +111,16 @@ changed_days as (
 
 judged_days as (
 
-    select as_of_date from run_days
+    select
+        run_days.as_of_date,
+        kinds.kind
+    from run_days
+    cross join kinds
     union all
-    select order_date as as_of_date from changed_days
+    select
+        order_date as as_of_date,
+        'identical_lines' as kind
+    from changed_days
 
 ),
 
@@ -149,22 +156,21 @@ shares as (
 
     select
         judged_days.as_of_date as order_date,
-        kinds.kind,
+        judged_days.kind,
         delivered.lines,
         delivered.counted_lines,
         delivered.counted_lines / delivered.lines as share,
         usual.share as usual_share,
         -- Who delivers no products has no categories to lose.
-        kinds.kind <> 'uncategorised_lines' or products.products > 0 as is_delivered
+        judged_days.kind <> 'uncategorised_lines' or products.products > 0 as is_delivered
     from judged_days
-    cross join kinds
     cross join products
     left join delivered
         on
             judged_days.as_of_date = delivered.order_date
-            and kinds.kind = delivered.kind
+            and judged_days.kind = delivered.kind
     left join usual
-        on kinds.kind = usual.kind
+        on judged_days.kind = usual.kind
 
 )
 
