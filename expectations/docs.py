@@ -138,6 +138,8 @@ def _table(results: "Iterable[CheckResult]") -> str:
         if result.status != "passed" and result.severity == "warning":
             kind = "warning"
         status = result.status if kind != "warning" else f"{result.status} (warning)"
+        if result.was_accepted:
+            kind, status = "warning", "failed (accepted)"
         description = html.escape(result.description)
         if result.status != "passed":
             description += f"<br><em>{html.escape(result.remedy)}</em>"

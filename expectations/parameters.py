@@ -35,6 +35,23 @@ class Range:
 
 
 @dataclass(frozen=True)
+class ShareLimits:
+    """Limits of the share of one kind of lines on a day.
+
+    What is usual is the share that nineteen of twenty open days of the eight weeks before the run do not exceed.
+    """
+
+    possible: Range
+    """Share over the usual one; an error above."""
+
+    usual: Range
+    """As `possible`; a warning above."""
+
+    first: Range
+    """Share itself while nothing is known of what is usual, as on a first build; an error above."""
+
+
+@dataclass(frozen=True)
 class InputParameters:
     """Limits of the gate before segments are computed. Amounts are in the currency of the source."""
 
@@ -68,16 +85,6 @@ class InputParameters:
     )
     """Largest net amount of a line on a day; a warning above."""
 
-    units: Range = Range(
-        0,
-        None,
-        "A line of negative units is a return, but where is_return calls it a sale: then one of the two is wrong.",
-    )
-    shared_orders: Range = Range(
-        0,
-        0,
-        "An order belongs to one customer. Shared order ids mean that numbers were used again or cut off.",
-    )
     invalid_lines: Range = Range(
         0, 0, "Lines that cannot be read are left out of every sum, so one is enough to publish wrong totals."
     )
@@ -105,6 +112,129 @@ class InputParameters:
         0, 0, "A value that cannot be read is left out, as if nobody had given it. A few are worth a look."
     )
     """As `unreadable_share`, their number; a warning above."""
+
+    order_of_another_customer_share: Range = Range(
+        None,
+        0.01,
+        "More than one line in a hundred in an order of somebody else: order numbers were used again or cut off.",
+    )
+    """Lines left out because their order is another customer's, over all lines of the window; an error above."""
+
+    orders_of_another_customer: Range = Range(
+        0, 0, "A few orders are passed on to another account. Their lines are left out, which is worth a look."
+    )
+    """Such lines; a warning above."""
+
+    vanished_share: Range = Range(
+        None,
+        0.02,
+        "A feed of everybody loses some customers to clean-ups. More than one in fifty in a week is a file that was"
+        " cut off or filtered: all of them would leave their segments, and enter anew when it is whole again.",
+    )
+    """Customers known before who are not in the feed any more, over those known, per week begun; an error above."""
+
+    vanished_share_usual: Range = Range(
+        None, 0.002, "One in 500 is more than a shop deletes on request in a week: somebody should know why."
+    )
+    """As `vanished_share`; a warning above."""
+
+    closed_share: Range = Range(
+        None,
+        0.05,
+        "Dormant accounts are closed in bulk, but one in twenty within a week is often a closing date that was filled"
+        " in for everybody.",
+    )
+    """Customers known before who are closed by now, over those known, per week begun; an error above."""
+
+    departures_times_usual: Range = Range(
+        None,
+        3,
+        "Who loses that many customers on the busier days does so again; three times as many is something else. The"
+        " usual number is taken for at least one in a run, so that the few customers of a small company may leave.",
+    )
+    """Departures over the usual ones of as many days. Shares of departures are judged above it only."""
+
+    negative_share: Range = Range(
+        None,
+        0.05,
+        "Single lines correct a discount of the day before. More than one in twenty is a source that writes what it"
+        " took off as a negative amount, and turns every share of discounts upside down.",
+    )
+    """Sales lines with a negative amount where it is not 0, by discount_amount, coupon_amount and cost_amount; an error
+    above."""
+
+    negative_lines: Range = Range(0, 0, "A discount below 0 raises the price. Single ones may be meant so.")
+    """Such lines; a warning above."""
+
+    few_lines: Range = Range(
+        None, 5, "On a quiet day a single order of a dozen equal lines is a large share; five lines more are chance."
+    )
+    """Lines of a kind over their usual number on a day. Shares of lines are judged above it only."""
+
+    identical_lines: ShareLimits = ShareLimits(
+        possible=Range(
+            None,
+            0.1,
+            "A day that was loaded twice has half of its lines twice, and a part of a load that ran again a tenth."
+            " Tills that write a line for every piece do so every day; the demo has no identical lines at all.",
+        ),
+        usual=Range(None, 0.03, "Smaller parts of a load can be there twice, too, and nothing else moves this share."),
+        first=Range(
+            None,
+            0.4,
+            "A file that was written twice has at least half of its lines twice. Only tills that write a line for"
+            " every piece come near that by themselves.",
+        ),
+    )
+    """Lines that are equal to an earlier one in every column."""
+
+    returned_lines: ShareLimits = ShareLimits(
+        possible=Range(
+            None,
+            0.3,
+            "After holidays a shop takes back more than usual, but not three lines in ten more: a sign changed.",
+        ),
+        usual=Range(None, 0.1, "One line in ten more than usual should have a reason. The demo has no returns."),
+        first=Range(
+            None, 0.5, "No company takes back more than it sells: a sign, or the column that tells returns, is wrong."
+        ),
+    )
+    """Lines that take something back."""
+
+    uncategorised_lines: ShareLimits = ShareLimits(
+        possible=Range(
+            None,
+            0.2,
+            "A fifth of the lines does not change to unknown products overnight; keys that are written in another way"
+            " do. The demo has 0.5 % of such lines, and never more than 1 % on a day.",
+        ),
+        usual=Range(None, 0.05, "New products reach the product file some days late, but they are few of all."),
+        first=Range(
+            None,
+            0.5,
+            "Where most lines find no product, features of categories speak of the smaller part of what is bought.",
+        ),
+    )
+    """Lines without a category, because their product is not in products, or has none there."""
+
+    cancelled_lines: ShareLimits = ShareLimits(
+        possible=Range(
+            None,
+            0.2,
+            "Cancellations rise with a shortage or a fraud, but a fifth of a day more is a status read wrongly.",
+        ),
+        usual=Range(None, 0.05, "One line in twenty more than usual should have a reason."),
+        first=Range(None, 0.5, "No company cancels more than it delivers: a status is read wrongly."),
+    )
+    """Lines of cancelled orders, over all lines that are delivered."""
+
+    kept_ratio: Range = Range(
+        0.9,
+        1.1,
+        "Late rows and corrections change some lines in a thousand. A tenth is a file that lost its older days, or that"
+        " was written twice: features over a year would be made of it.",
+    )
+    """Lines of all published days as they are delivered now over those that were published; an error outside."""
 
     days_behind: Range = Range(
         None, 0, "A source that ends before the window's last day would make its customers look inactive."

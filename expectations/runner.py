@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -55,11 +55,19 @@ class CheckResult:
     observed: str
     expected: str
     remedy: str
+    is_acceptable: bool = False
+    """Whether a run can be told to let it through: it asks whether data are plausible."""
+    was_accepted: bool = False
+    """Whether it failed and was let through on purpose."""
 
 
 def failures(results: Iterable[CheckResult]) -> list[CheckResult]:
-    """Return the results that must stop a run: errors that did not pass or could not be evaluated."""
-    return [result for result in results if result.status != "passed" and result.severity == "error"]
+    """Return the results that must stop a run: errors that did not pass or could not be evaluated, unless accepted."""
+    return [
+        result
+        for result in results
+        if result.status != "passed" and result.severity == "error" and not result.was_accepted
+    ]
 
 
 def warnings(results: Iterable[CheckResult]) -> list[CheckResult]:
@@ -67,22 +75,40 @@ def warnings(results: Iterable[CheckResult]) -> list[CheckResult]:
     return [result for result in results if result.status != "passed" and result.severity == "warning"]
 
 
+def let_through(results: Iterable[CheckResult], codes: Collection[str]) -> list[CheckResult]:
+    """Return the results with those marked as accepted that failed, are among the codes and can be let through.
+
+    What could not be evaluated stops a run all the same: nobody can know what they accept there.
+    """
+    return [
+        replace(result, was_accepted=result.is_acceptable and result.status == "failed" and result.code in codes)
+        for result in results
+    ]
+
+
 def describe(result: CheckResult) -> str:
     """Say in one line what was wrong, where, and what to do; of a check that passed, what was seen."""
     if result.status == "passed":
         return f"{result.suite}: {result.description}: {result.observed} ({result.code})"
     problem = "not evaluated: " if result.status == "not evaluated" else ""
-    return (
-        f"{result.suite}: {result.description}: {problem}{result.observed},"
-        f" expected {result.expected} ({result.code}). {result.remedy}"
+    text = (
+        f"{result.suite}: {result.description}: {problem}{result.observed}, expected {result.expected} ({result.code})."
     )
+    if result.was_accepted:
+        return f"{text} Accepted."
+    if result.status == "failed" and result.is_acceptable:
+        return f'{text} {result.remedy} If it is right as it is, run again with --accept {result.code} --reason "...".'
+    return f"{text} {result.remedy}"
 
 
 class Gate:
     """The checks of one run: each gate runs on its own, the pages show all that was run."""
 
-    def __init__(self, warehouse: Path, parameters: Parameters | None = None) -> None:
-        """Import Great Expectations and prepare it; the warehouse need not exist yet."""
+    def __init__(self, warehouse: Path, parameters: Parameters | None = None, accepted: Collection[str] = ()) -> None:
+        """Import Great Expectations and prepare it; the warehouse need not exist yet.
+
+        `accepted` are the codes of checks that are let through on purpose, should they fail.
+        """
         import great_expectations as gx
         from great_expectations.data_context.types.base import ProgressBarsConfig
 
@@ -97,6 +123,7 @@ class Gate:
         self._parameters = parameters or Parameters()
         self._context = gx.get_context(mode="ephemeral")
         self._context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        self._accepted = frozenset(accepted)
         self._results: list[CheckResult] = []
 
     def run(
@@ -133,9 +160,10 @@ class Gate:
             tables = input_tables(self._parameters.inputs, not_after)
         else:
             tables = mart_tables(self._parameters.marts, segments or {})
-        results = [
+        found = (
             result for table in tables for result in self._check(gate, table, (table.schema, table.table) in named)
-        ]
+        )
+        results = let_through(found, self._accepted)
         self._results += results
         return results
 
@@ -223,6 +251,7 @@ def _result(table: CheckedTable, meta: Mapping[str, Any], status: Status, observ
         observed=observed,
         expected=expected,
         remedy=_REMEDY_UNREAD if status == "not evaluated" else meta["remedy"],
+        is_acceptable=meta["is_acceptable"],
     )
 
 

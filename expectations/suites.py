@@ -15,7 +15,7 @@ import great_expectations.expectations as gxe
 from great_expectations import ExpectationSuite
 from great_expectations.expectations.row_conditions import Column
 
-from expectations.parameters import InputParameters, MartParameters, Range
+from expectations.parameters import InputParameters, MartParameters, Range, ShareLimits
 
 Severity = Literal["error", "warning"]
 Segments = Mapping[str, Sequence[str]]
@@ -39,6 +39,9 @@ def input_tables(parameters: InputParameters, not_after: datetime | None) -> lis
     return [
         CheckedTable("conformed", "customers", (), build_customers_suite(parameters)),
         CheckedTable("checks", "input_days", ("order_date",), build_input_days_suite(parameters)),
+        CheckedTable("checks", "input_shares", ("order_date", "usual_share"), build_input_shares_suite(parameters)),
+        CheckedTable("checks", "input_past", ("delivered_lines", "kept_lines"), build_input_past_suite(parameters)),
+        CheckedTable("checks", "input_signs", ("amount",), build_input_signs_suite(parameters)),
         CheckedTable("checks", "input_problems", (), build_input_problems_suite(parameters)),
         CheckedTable(
             "checks", "source_files", ("source_system", "table_name", "file"), build_source_files_suite(parameters)
@@ -48,6 +51,12 @@ def input_tables(parameters: InputParameters, not_after: datetime | None) -> lis
             "source_values",
             ("source_system", "table_name", "column_name", "example"),
             build_source_values_suite(parameters),
+        ),
+        CheckedTable(
+            "checks",
+            "input_customers",
+            ("vanished_customers", "closed_customers", "known_customers", "known_on"),
+            build_input_customers_suite(parameters),
         ),
         CheckedTable(
             "checks",
@@ -92,6 +101,18 @@ def mart_tables(parameters: MartParameters, segments: Segments) -> list[CheckedT
             "marts", "fct_persona_claims", ("segmentation", "segment", "feature", "claim"), build_persona_claims_suite()
         ),
     ]
+
+
+def acceptable_codes() -> list[str]:
+    """Return the codes of the checks that a run can be told to let through, sorted."""
+    parameters = MartParameters()
+    segments: dict[str, list[str]] = {}
+    for subject in parameters.for_segment:
+        segmentation, _, segment = subject.partition("/")
+        segments.setdefault(segmentation, []).append(segment)
+    tables = [*input_tables(InputParameters(), None), *mart_tables(parameters, segments)]
+    metas = (expectation.meta for table in tables for expectation in table.suite.expectations)
+    return sorted({meta["code"] for meta in metas if meta["is_acceptable"]})
 
 
 def build_customers_suite(parameters: InputParameters) -> ExpectationSuite:
@@ -142,6 +163,7 @@ def build_input_days_suite(parameters: InputParameters) -> ExpectationSuite:
             _rule(
                 gxe.ExpectColumnValuesToBeInSet,
                 code="day_missing",
+                is_acceptable=True,
                 column="is_missing_day",
                 value_set=[False],
                 description="every open day must have lines",
@@ -152,6 +174,7 @@ def build_input_days_suite(parameters: InputParameters) -> ExpectationSuite:
                 "volume_implausible",
                 "volume_ratio",
                 parameters.volume_plausible,
+                is_acceptable=True,
                 description="lines of a day over their usual number must be plausible",
                 remedy="Compare the day's file with the source system and load it again.",
             ),
@@ -179,19 +202,154 @@ def build_input_days_suite(parameters: InputParameters) -> ExpectationSuite:
                 description="the largest net amount of a day should be in range",
                 remedy="Look at the day's largest lines; check unit and sign of the amount in staging.",
             ),
+        ],
+    )
+
+
+# What a kind of lines is, what its share tells, and what to do about it.
+_KINDS = {
+    "identical_lines": (
+        "lines that repeat another one in every column",
+        "Look for a load that ran twice, and deliver the lines once.",
+    ),
+    "returned_lines": (
+        "returns",
+        "Compare a few lines with the source system: check sign and unit of net_amount and units, and is_return.",
+    ),
+    "uncategorised_lines": (
+        "lines without a category",
+        "Compare product_id in transactions and products: deliver all products, and write their keys alike in both.",
+    ),
+    "cancelled_lines": (
+        "lines of cancelled orders",
+        "Compare a few orders with the source system: check order_status.",
+    ),
+}
+
+
+def build_input_shares_suite(parameters: InputParameters) -> ExpectationSuite:
+    """Build the suite of `checks.input_shares`: one row per day of the run's window and kind of lines."""
+    rules = [_has_rows("input_shares_empty", "Check the run's first and last as-of date: the window has no day.")]
+    for kind, (lines, remedy) in _KINDS.items():
+        limits: ShareLimits = getattr(parameters, kind)
+        judged = (Column("kind") == kind) & (Column("unusual_lines") > parameters.few_lines.maximum)
+        rules += [
             _within(
-                "units_negative",
-                "min_units",
-                parameters.units,
-                description="units must not be negative",
-                remedy="Check how staging turns returns into units.",
+                f"{kind}_jumped",
+                "unusual_share",
+                limits.possible,
+                is_acceptable=True,
+                row_condition=judged,
+                description=f"the share of {lines} must not jump",
+                remedy=remedy,
             ),
             _within(
-                "order_shared",
-                "shared_orders",
-                parameters.shared_orders,
-                description="an order must belong to one customer",
-                remedy="Make order_id unique over stores and systems in staging.",
+                f"{kind}_more",
+                "unusual_share",
+                limits.usual,
+                severity="warning",
+                row_condition=judged,
+                description=f"the share of {lines} should be about as usual",
+                remedy=remedy,
+            ),
+            _within(
+                f"{kind}_many",
+                "first_share",
+                limits.first,
+                is_acceptable=True,
+                row_condition=judged,
+                description=f"{lines} must not be most of a day's lines",
+                remedy=remedy,
+            ),
+        ]
+    return ExpectationSuite(name="inputs.input_shares", expectations=rules)
+
+
+def build_input_past_suite(parameters: InputParameters) -> ExpectationSuite:
+    """Build the suite of `checks.input_past`: one row."""
+    return ExpectationSuite(
+        name="inputs.input_past",
+        expectations=[
+            _has_rows("input_past_empty", "Build the table again: it always has one row.", exactly=1),
+            *_measured("kept_ratio"),
+            _within(
+                "past_lines_changed",
+                "kept_ratio",
+                parameters.kept_ratio,
+                is_acceptable=True,
+                row_condition=Column("changed_lines") > parameters.few_lines.maximum,
+                description="published days must be delivered with about as many lines as before",
+                remedy="Deliver the lines of all days, each once; older days stay in the file.",
+            ),
+        ],
+    )
+
+
+def build_input_signs_suite(parameters: InputParameters) -> ExpectationSuite:
+    """Build the suite of `checks.input_signs`: one row per amount that must not be negative."""
+    return ExpectationSuite(
+        name="inputs.input_signs",
+        expectations=[
+            _has_rows("input_signs_empty", "Build the table again: it always has four rows.", exactly=4),
+            *_measured("negative_share"),
+            _within(
+                "amounts_negative",
+                "negative_share",
+                parameters.negative_share,
+                is_acceptable=True,
+                description="units, discounts, coupons and costs of sales must be positive",
+                remedy="If the source writes discounts and coupons as negative amounts, set vars: files_discount_sign: "
+                "negative (a system of your own turns them round in staging); costs are turned round at the source. "
+                "Negative units are a return, but is_return says that it is a sale.",
+            ),
+            _within(
+                "amount_negative",
+                "negative_lines",
+                parameters.negative_lines,
+                severity="warning",
+                description="no sale should have negative units, or a negative discount, coupon or cost",
+                remedy="Look at these lines in conformed.transactions, and correct them at the source.",
+            ),
+        ],
+    )
+
+
+def build_input_customers_suite(parameters: InputParameters) -> ExpectationSuite:
+    """Build the suite of `checks.input_customers`: one row per day that the customers are compared with."""
+    unusual = parameters.departures_times_usual.maximum
+
+    def departed(code: str, kind: str, limits: Range, **arguments: Any) -> gxe.Expectation:
+        judged = Column(f"{kind}_times_usual") > unusual
+        return _within(code, f"{kind}_share", limits, row_condition=judged, **arguments)
+
+    return ExpectationSuite(
+        name="inputs.input_customers",
+        expectations=[
+            _has_rows("input_customers_empty", "Build the table again: it always has a row."),
+            *_measured("vanished_share", "vanished_times_usual", "closed_share", "closed_times_usual"),
+            departed(
+                "customers_vanished",
+                "vanished",
+                parameters.vanished_share,
+                is_acceptable=True,
+                description="customers who were known before must still be in the customer feed",
+                remedy="Deliver all customers; who is a customer no longer stays in the feed, with a closed_date.",
+            ),
+            departed(
+                "customers_missing",
+                "vanished",
+                parameters.vanished_share_usual,
+                severity="warning",
+                description="hardly any customer who was known before should be missing in the customer feed",
+                remedy="Ask the feed's owner where they are; who is a customer no longer stays, with a closed_date.",
+            ),
+            departed(
+                "customers_closed",
+                "closed",
+                parameters.closed_share,
+                is_acceptable=True,
+                description="not many customers must be closed at a time",
+                remedy="Look at closed_date in the customer feed.",
             ),
         ],
     )
@@ -210,7 +368,7 @@ def build_input_problems_suite(parameters: InputParameters) -> ExpectationSuite:
         name="inputs.input_problems",
         expectations=[
             _has_rows("input_problems_empty", "Build the table again: it always has one row.", exactly=1),
-            *_measured(*remedies, "unknown_customer"),
+            *_measured(*remedies, "unknown_customer", "order_of_another_customer", "cancelled_order"),
             *(
                 _within(
                     column,
@@ -225,6 +383,7 @@ def build_input_problems_suite(parameters: InputParameters) -> ExpectationSuite:
                 "unknown_customers_many",
                 "unknown_customer_share",
                 parameters.unknown_customer_share,
+                is_acceptable=True,
                 description="few lines may have a customer who is not in the customer feed",
                 remedy="Load the current customer feed and run again." + _see(unknown),
             ),
@@ -235,6 +394,22 @@ def build_input_problems_suite(parameters: InputParameters) -> ExpectationSuite:
                 severity="warning",
                 description="every line should have a customer from the customer feed",
                 remedy="Check whether the customer feed is complete." + _see(unknown),
+            ),
+            _within(
+                "orders_shared",
+                "order_of_another_customer_share",
+                parameters.order_of_another_customer_share,
+                is_acceptable=True,
+                description="few lines may be in an order of another customer",
+                remedy="Make order_id unique over stores, systems and years in the source or in staging.",
+            ),
+            _within(
+                "order_shared",
+                "order_of_another_customer",
+                parameters.orders_of_another_customer,
+                severity="warning",
+                description="all lines of an order should have one customer",
+                remedy="Look at rejected_transactions: the order's first customer keeps it, other lines are left out.",
             ),
         ],
     )
@@ -380,6 +555,7 @@ def build_segment_sizes_suite(parameters: MartParameters) -> ExpectationSuite:
                 "segment_share_jumped",
                 "share_change",
                 parameters.share_change_possible,
+                is_acceptable=True,
                 description="a segment's share must not jump from one day to the next",
                 remedy="Compare the features of the two days; if rules changed on purpose, raise the limit.",
             ),
@@ -438,6 +614,7 @@ def build_last_segment_sizes_suite(parameters: MartParameters, segments: Segment
                     limits,
                     subject=subject,
                     row_condition=(Column("segmentation") == segmentation) & Column("segment").is_in(names),
+                    is_acceptable=True,
                     description="a segment's share must be within its limits",
                     remedy="Look at the segment's rule; if the share is right, give it limits of its own.",
                 )
@@ -455,6 +632,7 @@ def build_last_segment_sizes_suite(parameters: MartParameters, segments: Segment
                 "segment_emptied",
                 "emptied_customers",
                 parameters.emptied_customers,
+                is_acceptable=True,
                 description="a segment must not lose all its customers in a day",
                 remedy="Compare the features of the two days; often a column is suddenly null.",
             ),
@@ -590,9 +768,14 @@ def _rule(
     remedy: str,
     severity: Severity = "error",
     subject: str = "",
+    is_acceptable: bool = False,
     **arguments: Any,
 ) -> gxe.Expectation:
-    """Build one expectation; `subject` tells rules of the same code apart."""
+    """Build one expectation.
+
+    `subject` tells rules of the same code apart. `is_acceptable` is for rules that ask whether data are plausible: what
+    is odd on purpose can be let through. It is not for what makes numbers wrong, such as keys that are there twice.
+    """
     return kind(
         severity=_GX_SEVERITIES[severity],
         meta={
@@ -602,6 +785,7 @@ def _rule(
             "reason": reason,
             "remedy": remedy,
             "subject": subject,
+            "is_acceptable": is_acceptable,
         },
         **arguments,
     )

@@ -1,7 +1,7 @@
 """The backfill flow: build a period, in chunks, and release it.
 
-python -m flows.backfill --first DATE [--last DATE] [--vars YAML]
-python -m flows.backfill --restate --first DATE [--last DATE] --reason TEXT [--vars YAML]
+python -m flows.backfill --first DATE [--last DATE] [--vars YAML] [--accept CODE ... --reason TEXT]
+python -m flows.backfill --restate --first DATE [--last DATE] --reason TEXT [--vars YAML] [--accept CODE ...]
 """
 
 import argparse
@@ -10,6 +10,7 @@ from datetime import date
 
 from prefect import flow
 
+from flows.steps.acceptance import acceptance
 from flows.steps.api import call_flow
 from flows.steps.command import run_command
 from flows.steps.errors import RunStopped
@@ -21,7 +22,13 @@ from flows.steps.window import resolve_backfill, resolve_restatement
 
 @flow(name="backfill", log_prints=False, persist_result=False)
 def backfill(
-    first: date, last: date | None = None, restate: bool = False, reason: str | None = None, vars: str | None = None
+    first: date,
+    last: date | None = None,
+    restate: bool = False,
+    reason: str | None = None,
+    vars: str | None = None,
+    accept: list[str] | None = None,
+    accept_reason: str | None = None,
 ) -> str:
     """Build, check and release the days from `first` on; returns the release.
 
@@ -31,9 +38,15 @@ def backfill(
         restate: rewrite days that are published. Days after `last` follow from it and are built again too.
         reason: why they are rewritten; ops_restatements shows it.
         vars: dbt vars that differ from dbt_project.yml, as YAML.
+        accept: codes of checks that do not stop this run if they fail; only those that ask whether data are plausible.
+        accept_reason: why; ops_runs and the report show it.
     """
+    accepted = acceptance(accept, accept_reason)
     if reason and not restate:
-        raise RunStopped("A reason is for published days that are rewritten: say --restate too, or leave it out.")
+        raise RunStopped(
+            "A reason is for published days that are rewritten, and for checks that are let through: say --restate or "
+            "--accept CODE too, or leave it out."
+        )
     if restate and not (reason and reason.strip()):
         raise RunStopped('Say why published days are rewritten: --reason "..."; ops_restatements will show it.')
 
@@ -46,7 +59,7 @@ def backfill(
         restatement = Restatement(project.warehouse, reason.strip(), first, last or window.last)
         return Job(window, "restate", restatement)
 
-    return run_flow("restate" if restate else "backfill", vars, find)
+    return run_flow("restate" if restate else "backfill", vars, find, accepted)
 
 
 def main() -> int:
@@ -55,10 +68,19 @@ def main() -> int:
     parser.add_argument("--first", type=date.fromisoformat, metavar="DATE", required=True, help="first day to build")
     parser.add_argument("--last", type=date.fromisoformat, metavar="DATE", help="last day to build")
     parser.add_argument("--restate", action="store_true", help="rewrite published days")
-    parser.add_argument("--reason", metavar="TEXT", help="why published days are rewritten")
+    parser.add_argument(
+        "--reason", metavar="TEXT", help="why published days are rewritten, or why a check is let through"
+    )
+    parser.add_argument(
+        "--accept", metavar="CODE", action="append", help="a check that does not stop this run; can be given repeatedly"
+    )
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, such as '{sources: [files], files_folder: data}'")
-    arguments = parser.parse_args()
-    return run_command(lambda: call_flow(backfill, **vars(arguments)))
+    given = vars(parser.parse_args())
+    # One reason is for both.
+    parameters = given | {"accept_reason": given["reason"] if given["accept"] else None}
+    if given["accept"] and not given["restate"]:
+        parameters["reason"] = None
+    return run_command(lambda: call_flow(backfill, **parameters))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,8 @@ class Run:
     rule_versions: str | None = None
     days_built: int | None = None
     customers: int | None = None
+    accepted_checks: str | None = None
+    accepted_reason: str | None = None
 
     @property
     def may_have_built(self) -> bool:

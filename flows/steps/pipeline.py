@@ -10,6 +10,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.states import State
 
+from flows.steps.acceptance import Acceptance
 from flows.steps.console import DataConsole
 from flows.steps.erasure import Erasure, forget_erased
 from flows.steps.errors import RunStopped, first_line
@@ -113,7 +114,9 @@ def _tidy(project: Project) -> None:
     try_to_remove(Path(f"{project.warehouse}.tmp"))
 
 
-def run_flow(kind: Kind, vars: str | None, find: Callable[[Project], Job | str]) -> str:
+def run_flow(
+    kind: Kind, vars: str | None, find: Callable[[Project], Job | str], accepted: Acceptance | None = None
+) -> str:
     """Find out what there is to do and do it, alone; returns a line for the person who started it.
 
     A run that stops before it has a window is written down as well: a schedule that fails every day must be seen.
@@ -122,6 +125,7 @@ def run_flow(kind: Kind, vars: str | None, find: Callable[[Project], Job | str])
         kind: what kind of run it is until that is known.
         vars: dbt vars that differ from dbt_project.yml, as YAML.
         find: gives what there is to do, or says that there is nothing.
+        accepted: the checks that do not stop it.
 
     Raises:
         RunStopped: a step failed, or there is no window; what readers see is as it was.
@@ -141,7 +145,7 @@ def run_flow(kind: Kind, vars: str | None, find: Callable[[Project], Job | str])
             # Of one that is kept out the log of runs does not tell: another is under way, and nothing is wrong.
             log_stop(project, kind, started_at, str(error) or first_line(error), in_log_of_runs=is_alone)
             raise
-        return job if isinstance(job, str) else run_window(project, job.window, job.kind, job.rewrite)
+        return job if isinstance(job, str) else run_window(project, job.window, job.kind, job.rewrite, accepted)
 
 
 def _bring_up_to_date(project: Project) -> None:
@@ -161,7 +165,13 @@ def _check_places(project: Project) -> None:
         )
 
 
-def run_window(project: Project, window: Window, kind: Kind, rewrite: Rewrite | None = None) -> str:
+def run_window(
+    project: Project,
+    window: Window,
+    kind: Kind,
+    rewrite: Rewrite | None = None,
+    accepted: Acceptance | None = None,
+) -> str:
     """Build, check and release a window of days, for whoever has the lock; returns a line for people.
 
     Raises:
@@ -170,7 +180,7 @@ def run_window(project: Project, window: Window, kind: Kind, rewrite: Rewrite | 
     published = project.warehouse
     if rewrite:
         project = replace(project, warehouse=rewrite.copy)
-    run = Run(project, window, kind, report=CONSOLE.print, rewrite=rewrite)
+    run = Run(project, window, kind, report=CONSOLE.print, rewrite=rewrite, accepted=accepted or Acceptance())
     doing = "Releasing" if kind == "release" else "Building"
     CONSOLE.print(f"{doing} {window}, sources {', '.join(project.vars['sources'])}")
     try:
@@ -199,9 +209,10 @@ def run_window(project: Project, window: Window, kind: Kind, rewrite: Rewrite | 
         run.end("interrupted", f"Stopped from outside ({type(error).__name__}).")
         raise
     # The release stands, whatever goes wrong from here on.
+    reason = run.accepted.reason
     for what, tell in (
         ("Owners could not be told of alerts", lambda: tell_owners(run, release)),
-        ("No summary", lambda: print_summary(CONSOLE, release, project.serving, run.results, run.seconds)),
+        ("No summary", lambda: print_summary(CONSOLE, release, project.serving, run.results, run.seconds, reason)),
         ("Prefect has no summary", lambda: _leave_artifact(run, release)),
     ):
         try:
@@ -215,7 +226,7 @@ def run_window(project: Project, window: Window, kind: Kind, rewrite: Rewrite | 
 def _leave_artifact(run: Run, release: Path) -> None:
     create_markdown_artifact(
         key=f"{run.kind}-summary",
-        markdown=markdown_summary(release, run.results, run.seconds),
+        markdown=markdown_summary(release, run.results, run.seconds, run.accepted.reason),
         description=str(run.window),
     )
 

@@ -19,6 +19,7 @@ from expectations.runner import CheckResult, Gate, describe, failures
 from flows.rules.definitions import Definition, parse, segments_of
 from flows.rules.macros import RuleError
 from flows.steps import dbt, operations_log, release
+from flows.steps.acceptance import Acceptance
 from flows.steps.databases import mart_names
 from flows.steps.erasure import Erasure, forget_erased
 from flows.steps.errors import RunStopped, first_line
@@ -43,6 +44,7 @@ class Run:
         window: the days it builds.
         kind: daily, catch-up, backfill, restate, erase, or release, which releases what is there once more.
         report: called with every line of progress.
+        accepted: the checks that do not stop it.
         rewrite: what it changes of the published history, if anything; the project is then on a copy of the warehouse.
         seconds: time spent, by step.
         results: what the checks found so far.
@@ -55,6 +57,7 @@ class Run:
     kind: Kind
     report: Callable[[str], None] = print
     rewrite: Rewrite | None = None
+    accepted: Acceptance = field(default_factory=Acceptance)
     seconds: dict[str, float] = field(default_factory=dict)
     results: list[CheckResult] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -199,6 +202,9 @@ class Run:
         """
         with self.step("mart checks"):
             self._judge(self.gate.run("marts", segments=segments_of(self.definitions)))
+        for code in self.accepted.codes:
+            if code not in self.let_through:
+                self.report(f"--accept {code} was not needed: the check did not fail.")
 
     def publish(self) -> Path:
         """Release the marts and write the run down; returns the release's folder."""
@@ -301,6 +307,8 @@ class Run:
                 rule_versions=json.dumps(self.rule_versions) if self.rule_versions else None,
                 days_built=self.window.days,
                 customers=rows["dim_customers"] if rows else None,
+                accepted_checks=json.dumps(self.let_through) if self.let_through else None,
+                accepted_reason=self.accepted.reason if self.let_through else None,
             ),
         )
 
@@ -355,6 +363,11 @@ class Run:
         return self.rewrite.published if self.rewrite else self.project.warehouse
 
     @property
+    def let_through(self) -> list[str]:
+        """The codes of the checks that failed and were accepted so far."""
+        return sorted(result.code for result in self.results if result.was_accepted)
+
+    @property
     def duration(self) -> float:
         """Seconds since the run began."""
         return time.monotonic() - self._begun
@@ -393,7 +406,7 @@ class Run:
         if self._gate is None:
             is_number = self.project.vars["customer_id_type"] == "bigint"
             inputs = InputParameters(customer_id_is_number=is_number)
-            self._gate = Gate(self.project.warehouse, Parameters(inputs=inputs))
+            self._gate = Gate(self.project.warehouse, Parameters(inputs=inputs), self.accepted.codes)
         return self._gate
 
     def chunk_days(self) -> int:
@@ -417,10 +430,12 @@ class Run:
         for result in results:
             if result.status == "passed":
                 continue
-            fields = ("suite", "code", "mart", "status", "severity", "observed", "expected")
+            fields = ("suite", "code", "mart", "status", "severity", "observed", "expected", "was_accepted")
             self.events.write("check_not_passed", **{name: getattr(result, name) for name in fields})
             if result.severity == "warning":
                 self.report(f"warning: {describe(result)}")
+            elif result.was_accepted:
+                self.report(f"accepted: {describe(result)}")
         failed = failures(results)
         if failed:
             raise RunStopped("\n".join(describe(result) for result in failed))

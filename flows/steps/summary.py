@@ -60,6 +60,7 @@ def print_summary(
     serving: Path,
     results: Sequence[CheckResult],
     seconds: Mapping[str, float],
+    accepted_reason: str | None = None,
 ) -> None:
     """Print segments, moves, checks, times and places of a release."""
     sizes = Table(title="Segments", title_justify="left")
@@ -77,8 +78,10 @@ def print_summary(
     moves = ", ".join(f"{name} {count:,}" for name, count in moves_of_last_month(release).items())
     console.print(f"Moves in the last 30 days: {moves}")
     passed = sum(result.status == "passed" for result in results)
-    warned = [result for result in results if result.status != "passed"]
-    console.print(f"Checks: {passed} passed, {len(warned)} warnings")
+    accepted = [result.code for result in results if result.was_accepted]
+    console.print(f"Checks: {passed} passed, {len(results) - passed - len(accepted)} warnings")
+    if accepted:
+        console.print(f"Accepted: {', '.join(accepted)}: {accepted_reason}", markup=False)
     console.print("Seconds: " + ", ".join(f"{step} {spent:.1f}" for step, spent in seconds.items()))
     current = shown(serving / "current")
     console.print(f"Release:   {shown(release)}", soft_wrap=True)
@@ -87,7 +90,12 @@ def print_summary(
     console.print(f"Data docs: {current / 'data_docs' / 'index.html'}", soft_wrap=True)
 
 
-def markdown_summary(release: Path, results: Sequence[CheckResult], seconds: Mapping[str, float]) -> str:
+def markdown_summary(
+    release: Path,
+    results: Sequence[CheckResult],
+    seconds: Mapping[str, float],
+    accepted_reason: str | None = None,
+) -> str:
     """The same summary as Markdown, for the artifact that Prefect shows."""
     lines = ["| segmentation | segment | customers | 30 days |", "|---|---|---:|---:|"]
     for segmentation, segment, customers, earlier in segment_changes(release):
@@ -95,6 +103,7 @@ def markdown_summary(release: Path, results: Sequence[CheckResult], seconds: Map
         lines.append(f"| {markdown(segmentation)} | {markdown(segment)} | {customers:,} | {change} |")
     moves = ", ".join(f"{markdown(name)} {count:,}" for name, count in moves_of_last_month(release).items())
     passed = sum(result.status == "passed" for result in results)
+    accepted = [result.code for result in results if result.was_accepted]
     return "\n".join(
         [
             f"## {release.name}",
@@ -104,6 +113,7 @@ def markdown_summary(release: Path, results: Sequence[CheckResult], seconds: Map
             "",
             f"Checks: {passed} of {len(results)} passed",
             "",
+            *([f"Accepted: {', '.join(accepted)}: {accepted_reason}", ""] if accepted else []),
             "Seconds: " + ", ".join(f"{step} {spent:.1f}" for step, spent in seconds.items()),
         ]
     )

@@ -29,6 +29,7 @@ def _wanted(variables: Mapping[str, Any], root: Path) -> Iterator[tuple[str, str
         lambda value: isinstance(value, list) and bool(value) and set(value) <= set(systems),
     )
     yield "customer_id_type", "bigint or varchar", lambda value: value in ("bigint", "varchar")
+    yield "files_discount_sign", "as_delivered or negative", lambda value: value in ("as_delivered", "negative")
     yield "timezone", "a time zone such as Europe/Berlin", lambda value: bool(ZoneInfo(value))
     yield "earliest_order_date", "a date, YYYY-MM-DD", lambda value: bool(date.fromisoformat(str(value)))
     yield "history_start", "a date, YYYY-MM-DD", lambda value: bool(date.fromisoformat(str(value)))

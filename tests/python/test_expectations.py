@@ -35,20 +35,45 @@ select
     cast(date '2018-01-01' + cast(number as integer) as date) as order_date,
     number = 2 as is_closed_day,
     if(number = 2, 0, 4000) as lines,
-    if(number = 2, 0, 900) as orders,
     if(number = 2, null, -3.5::double) as min_net_amount,
     if(number = 2, null, 99.5::double) as max_net_amount,
-    if(number = 2, null, 0) as min_units,
-    if(number = 2, null, 12) as max_units,
     false as is_missing_day,
-    0 as shared_orders,
     if(number = 2, null, 1.02::double) as volume_ratio
 from range(3) as days (number);
+
+create table checks.input_shares as
+select
+    cast(date '2018-01-01' + cast(number as integer) as date) as order_date,
+    kind,
+    4000 as lines,
+    0.02::double as share,
+    0.01::double as usual_share,
+    0.01::double as unusual_share,
+    null::double as first_share,
+    40::double as unusual_lines
+from range(3) as days (number)
+cross join (
+    values ('identical_lines'), ('returned_lines'), ('uncategorised_lines'), ('cancelled_lines')
+) as kinds (kind);
+
+create table checks.input_past as
+select 90000 as kept_lines, 90010 as delivered_lines, 10::double as changed_lines, 1.0001::double as kept_ratio;
+
+create table checks.input_signs as
+select amount, 3000 as lines, 0 as negative_lines, 0::double as negative_share
+from (values ('units'), ('discount_amount'), ('coupon_amount'), ('cost_amount')) as amounts (amount);
+
+create table checks.input_customers as
+select
+    date '2017-12-31' as known_on, 3 as days, 1000 as known_customers, 0::double as usual_departures,
+    1 as vanished_customers, 0.001::double as vanished_share, 1::double as vanished_times_usual,
+    0 as closed_customers, 0::double as closed_share, 0::double as closed_times_usual;
 
 create table checks.input_problems as
 select
     0 as invalid_customer_id, 0 as invalid_order_id, 0 as invalid_ordered_at, 0 as invalid_net_amount,
-    0 as unknown_customer, 0::double as unknown_customer_share;
+    0 as unknown_customer, 0::double as unknown_customer_share, 0 as order_of_another_customer,
+    0::double as order_of_another_customer_share, 7 as cancelled_order;
 
 create table checks.source_files as
 select 'shop' as source_system, 'transactions' as table_name, 'transactions.csv' as file, 9000 as records,
@@ -142,8 +167,77 @@ BROKEN = [
     ),
     ("inputs", "update checks.input_days set min_net_amount = -1000.5", set(), {"net_amount_too_low"}),
     ("inputs", "update checks.input_days set max_net_amount = 9950", set(), {"net_amount_too_high"}),
-    ("inputs", "update checks.input_days set min_units = -1", {"units_negative"}, set()),
-    ("inputs", "update checks.input_days set shared_orders = 2", {"order_shared"}, set()),
+    ("inputs", "delete from checks.input_shares", {"input_shares_empty"}, set()),
+    *(
+        (
+            "inputs",
+            f"update checks.input_shares set {column} = {value}, unusual_lines = 6 where kind = '{kind}'",
+            {f"{kind}_{code}" for code in codes_of_errors},
+            {f"{kind}_{code}" for code in codes_of_warnings},
+        )
+        for kind, jump, more, most in (
+            ("identical_lines", 0.11, 0.04, 0.41),
+            ("returned_lines", 0.31, 0.11, 0.51),
+            ("uncategorised_lines", 0.21, 0.06, 0.51),
+            ("cancelled_lines", 0.21, 0.06, 0.51),
+        )
+        for column, value, codes_of_errors, codes_of_warnings in (
+            ("unusual_share", jump, ["jumped"], ["more"]),
+            ("unusual_share", more, [], ["more"]),
+            ("first_share", most, ["many"], []),
+        )
+    ),
+    # Of a few lines nothing is said.
+    (
+        "inputs",
+        "update checks.input_shares set unusual_share = 1, first_share = 1, unusual_lines = 5",
+        set(),
+        set(),
+    ),
+    ("inputs", "delete from checks.input_past", {"input_past_empty"}, set()),
+    ("inputs", "update checks.input_past set kept_ratio = null", {"kept_ratio_not_measured"}, set()),
+    ("inputs", "update checks.input_past set kept_ratio = 2", {"past_lines_changed"}, set()),
+    ("inputs", "update checks.input_past set kept_ratio = 0.8", {"past_lines_changed"}, set()),
+    ("inputs", "update checks.input_past set kept_ratio = 2, changed_lines = 5", set(), set()),
+    ("inputs", "delete from checks.input_signs where amount = 'cost_amount'", {"input_signs_empty"}, set()),
+    ("inputs", "update checks.input_signs set negative_share = null", {"negative_share_not_measured"}, set()),
+    (
+        "inputs",
+        "update checks.input_signs set negative_lines = 2, negative_share = 0.001 where amount = 'discount_amount'",
+        set(),
+        {"amount_negative"},
+    ),
+    (
+        "inputs",
+        "update checks.input_signs set negative_lines = 200, negative_share = 0.06 where amount = 'coupon_amount'",
+        {"amounts_negative"},
+        {"amount_negative"},
+    ),
+    ("inputs", "delete from checks.input_customers", {"input_customers_empty"}, set()),
+    *(
+        ("inputs", f"update checks.input_customers set {column} = null", {f"{column}_not_measured"}, set())
+        for column in ("vanished_share", "vanished_times_usual", "closed_share", "closed_times_usual")
+    ),
+    (
+        "inputs",
+        "update checks.input_customers set vanished_share = 0.25, vanished_times_usual = 250",
+        {"customers_vanished"},
+        {"customers_missing"},
+    ),
+    (
+        "inputs",
+        "update checks.input_customers set vanished_share = 0.003, vanished_times_usual = 4",
+        set(),
+        {"customers_missing"},
+    ),
+    # As many as on other days, or a few of a few.
+    ("inputs", "update checks.input_customers set vanished_share = 0.25, vanished_times_usual = 3", set(), set()),
+    (
+        "inputs",
+        "update checks.input_customers set closed_share = 0.06, closed_times_usual = 60",
+        {"customers_closed"},
+        set(),
+    ),
     ("inputs", "delete from checks.input_problems", {"input_problems_empty"}, set()),
     (
         "inputs",
@@ -163,13 +257,16 @@ BROKEN = [
     (
         "inputs",
         "update checks.input_problems set invalid_customer_id = null, invalid_order_id = null,"
-        " invalid_ordered_at = null, invalid_net_amount = null, unknown_customer = null",
+        " invalid_ordered_at = null, invalid_net_amount = null, unknown_customer = null,"
+        " order_of_another_customer = null, cancelled_order = null",
         {
             "invalid_customer_id_not_measured",
             "invalid_order_id_not_measured",
             "invalid_ordered_at_not_measured",
             "invalid_net_amount_not_measured",
             "unknown_customer_not_measured",
+            "order_of_another_customer_not_measured",
+            "cancelled_order_not_measured",
         },
         set(),
     ),
@@ -216,6 +313,19 @@ BROKEN = [
         {"values_unreadable"},
         {"value_unreadable"},
     ),
+    (
+        "inputs",
+        "update checks.input_problems set order_of_another_customer = 9, order_of_another_customer_share = 0.001",
+        set(),
+        {"order_shared"},
+    ),
+    (
+        "inputs",
+        "update checks.input_problems set order_of_another_customer = 900, order_of_another_customer_share = 0.1",
+        {"orders_shared"},
+        {"order_shared"},
+    ),
+    ("inputs", "update checks.input_problems set cancelled_order = 900", set(), set()),
     ("inputs", "delete from checks.input_freshness", {"input_freshness_empty"}, set()),
     ("inputs", "update checks.input_freshness set newest_at = null", {"newest_at_not_measured"}, set()),
     ("inputs", "update checks.input_freshness set days_behind = null", {"days_behind_not_measured"}, set()),
@@ -575,7 +685,7 @@ def test_docs_show_both_gates_and_load_nothing(gate: Gate, warehouse: Path, tmp_
         assert text in index
     assert "&#10007;" in (folder / "marts_orphans.html").read_text(encoding="utf-8")
     pages = list(folder.rglob("*.html"))
-    assert len(pages) == 13
+    assert len(pages) == 19
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert not re.search(r"<script|<link|\bsrc=|url\(|@import", text), page.name

@@ -9,51 +9,9 @@ closed_days as (
 
 ),
 
-orders as (
+input_lines as (
 
-    select
-        order_date,
-        order_id,
-        min(net_amount) as min_net_amount,
-        max(net_amount) as max_net_amount,
-        -- Those of returns may be negative.
-        min(case when not is_return then units end) as min_units,
-        max(case when not is_return then units end) as max_units,
-        count(*) as lines
-    from {{ ref('transactions') }}
-    where order_date between {{ first_date() }} and {{ last_date() }}
-    group by
-        order_date,
-        order_id
-
-),
-
-days as (
-
-    select
-        order_date,
-        sum(lines) as lines,
-        count(*) as orders,
-        min(min_net_amount) as min_net_amount,
-        max(max_net_amount) as max_net_amount,
-        min(min_units) as min_units,
-        max(max_units) as max_units
-    from orders
-    group by order_date
-
-),
-
--- Orders with lines of a customer who is not the one of their first line.
-shared_orders as (
-
-    select
-        order_date,
-        count(distinct order_id) as orders
-    from {{ ref('rejected_transactions') }}
-    where
-        problem = 'order_of_another_customer'
-        and order_date between {{ first_date() }} and {{ last_date() }}
-    group by order_date
+    select * from {{ ref('input_lines') }}
 
 ),
 
@@ -90,23 +48,17 @@ usual as (
 select
     run_days.as_of_date as order_date,
     closed_days.calendar_date is not null as is_closed_day,
-    cast(coalesce(days.lines, 0) as bigint) as lines,
-    cast(coalesce(days.orders, 0) as bigint) as orders,
-    cast(days.min_net_amount as double) as min_net_amount,
-    cast(days.max_net_amount as double) as max_net_amount,
-    cast(days.min_units as double) as min_units,
-    cast(days.max_units as double) as max_units,
-    days.lines is null and closed_days.calendar_date is null as is_missing_day,
-    cast(coalesce(shared_orders.orders, 0) as bigint) as shared_orders,
+    cast(coalesce(input_lines.lines, 0) as bigint) as lines,
+    cast(input_lines.min_net_amount as double) as min_net_amount,
+    cast(input_lines.max_net_amount as double) as max_net_amount,
+    input_lines.lines is null and closed_days.calendar_date is null as is_missing_day,
     case
         when closed_days.calendar_date is null
-            then cast(coalesce(days.lines, 0) as double) / nullif(usual.lines, 0)
+            then cast(coalesce(input_lines.lines, 0) as double) / nullif(usual.lines, 0)
     end as volume_ratio
 from run_days
-left join days
-    on run_days.as_of_date = days.order_date
-left join shared_orders
-    on run_days.as_of_date = shared_orders.order_date
+left join input_lines
+    on run_days.as_of_date = input_lines.order_date
 left join closed_days
     on run_days.as_of_date = closed_days.calendar_date
 left join usual

@@ -15,5 +15,6 @@ select
     status,
     severity,
     observed,
-    expected
+    expected,
+    coalesce(was_accepted, false) as was_accepted
 from checks

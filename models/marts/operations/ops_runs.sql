@@ -23,5 +23,7 @@ select
     seconds_by_step,
     rule_versions,
     days_built,
-    customers
+    customers,
+    accepted_checks,
+    accepted_reason
 from runs

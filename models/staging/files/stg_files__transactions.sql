@@ -25,8 +25,8 @@ typed as (
         -- amounts
         coalesce(units, 1) as units,
         net_amount,
-        discount_amount,
-        coupon_amount,
+        {{ as_positive('discount_amount', var('files_discount_sign')) }} as discount_amount,
+        {{ as_positive('coupon_amount', var('files_discount_sign')) }} as coupon_amount,
         cost_amount
     from transactions
 
