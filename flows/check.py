@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, as for flows.daily")
     arguments = parser.parse_args()
     try:
-        found, _ = parse(variables=Project.with_vars(arguments.vars).overrides)
+        found, _ = parse(variables=Project.with_vars(arguments.vars).checked().overrides)
     except RunStopped as stopped:
         print(f"Stopped: {stopped}", file=sys.stderr)
         return 1

@@ -13,6 +13,7 @@ from pathlib import Path
 from flows.steps.errors import RunStopped
 from flows.steps.lock import LOCK_CONFLICT, held_open, lock_descriptors
 from flows.steps.project import ROOT, Project
+from flows.steps.settings import plain
 from flows.steps.window import Window
 
 # The part of the project that has to hold before the inputs can be judged.
@@ -39,7 +40,7 @@ def dbt_arguments(command: str, project: Project, select: Sequence[str] = (), ex
     """The arguments of a dbt call that the flows make."""
     arguments = [command, "--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
     if project.overrides:
-        arguments += ["--vars", json.dumps(project.overrides, sort_keys=True)]
+        arguments += ["--vars", json.dumps(plain(project.overrides), sort_keys=True)]
     if command in ("build", "test"):
         arguments += ["--exclude-resource-type", "unit_test", "--fail-fast"]
         # A test waits until all that it reads is built, and is left out only with all of it.
