@@ -603,7 +603,7 @@ def _build_all(facts: Facts) -> str:
     try:
         first = history_start(facts.project, source_days(facts.project, facts.now))
     except RunStopped:
-        first = facts.project.vars["history_start"]
+        first = facts.project.vars["history_start"] or "YYYY-MM-DD"
     return f"python -m flows.backfill --first {first}"
 
 

@@ -146,8 +146,8 @@
     {%- set day = cut_points.frozen_on | string -%}
     {%- if not is_iso_date(day) -%}
         {{ exceptions.raise_compiler_error(where ~ ": cut_points: frozen_on is '" ~ day ~ "', which is no day of the calendar; write it as YYYY-MM-DD.") }}
-    {%- elif day < first_kept_day() -%}
-        {{ exceptions.raise_compiler_error(where ~ ': cut points cannot be frozen on ' ~ day ~ ', before the history begins (' ~ first_kept_day() ~ ').') }}
+    {%- elif day < first_kept_day(otherwise='') -%}
+        {{ exceptions.raise_compiler_error(where ~ ': cut points cannot be frozen on ' ~ day ~ ', before the history begins (' ~ first_kept_day(otherwise='') ~ ').') }}
     {%- endif -%}
     {{ return(day) }}
 {% endmacro %}

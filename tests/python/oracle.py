@@ -148,7 +148,7 @@ def share(part: int, whole: int) -> Fraction | None:
     return Fraction(part, whole) if whole else None
 
 
-def features_of_day(facts: Facts, day: date, history_start: date) -> Features:
+def features_of_day(facts: Facts, day: date) -> Features:
     """Every feature of every customer known at the end of a day."""
     products = {product.product_id: product for product in facts.products}
     lines: dict[int, list[Line]] = {customer.customer_id: [] for customer in facts.customers}
@@ -160,9 +160,7 @@ def features_of_day(facts: Facts, day: date, history_start: date) -> Features:
     for customer in facts.customers:
         contacts = [row.contact_date for row in facts.contacts if row.customer_id == customer.customer_id]
         responses = [row.response_date for row in facts.responses if row.customer_id == customer.customer_id]
-        row = _features_of_customer(
-            customer, lines[customer.customer_id], products, contacts, responses, day, history_start
-        )
+        row = _features_of_customer(customer, lines[customer.customer_id], products, contacts, responses, day)
         if row is not None:
             features[customer.customer_id] = row
     _add_scores(features)
@@ -176,11 +174,11 @@ def _features_of_customer(
     contacts: Sequence[date],
     responses: Sequence[date],
     day: date,
-    history_start: date,
 ) -> Row | None:
     order_days = sorted({line.ordered_at.date() for line in lines if line.ordered_at})
-    first_seen = min([customer.first_seen_date or history_start, *order_days])
-    if first_seen > day or (customer.closed_date is not None and customer.closed_date <= day):
+    # Of whom no source says since when they are known, the first order does; without any they are not known yet.
+    first_seen = min([*filter(None, [customer.first_seen_date]), *order_days], default=None)
+    if first_seen is None or first_seen > day or (customer.closed_date is not None and customer.closed_date <= day):
         return None
     past_responses = [response for response in responses if response <= day]
 
@@ -384,13 +382,11 @@ class History:
 
     Attributes:
         segmentations: whose history is kept.
-        history_start: the first day of it.
         days: what was published, by day.
         effective: the segment that counts, by segmentation, day and customer.
     """
 
     segmentations: Sequence[Segmentation]
-    history_start: date
     days: dict[date, PublishedDay] = field(default_factory=dict)
     effective: dict[str, dict[date, dict[int, str]]] = field(default_factory=dict)
 
@@ -398,7 +394,7 @@ class History:
         """Publish the days from first to last on these facts, forgetting what was said of first and later."""
         self.days = {day: published for day, published in self.days.items() if day < first}
         for day in days_between(first, last):
-            features = features_of_day(facts, day, self.history_start)
+            features = features_of_day(facts, day)
             rules_say = {each.name: segments_of_day(features, each) for each in self.segmentations}
             self.days[day] = PublishedDay(features, rules_say)
         self.settle()
@@ -406,7 +402,7 @@ class History:
     def until(self, last: date) -> "History":
         """The same history, up to and including a day."""
         days = {day: published for day, published in self.days.items() if day <= last}
-        history = History(self.segmentations, self.history_start, days)
+        history = History(self.segmentations, days)
         history.settle()
         return history
 
