@@ -21,10 +21,19 @@ def main() -> int:
     )
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, as for flows.daily")
     arguments = parser.parse_args()
+    wrong, found = [], []
     try:
-        found, _ = parse(variables=Project.with_vars(arguments.vars).checked().overrides)
+        project = Project.with_vars(arguments.vars)
+        # Rules are looked at whatever settings say: all that is wrong is told at once.
+        for look in (project.checked, lambda: found.extend(parse(variables=project.overrides)[0])):
+            try:
+                look()
+            except RunStopped as stopped:
+                wrong.append(str(stopped))
     except RunStopped as stopped:
-        print(f"Stopped: {stopped}", file=sys.stderr)
+        wrong.append(str(stopped))
+    if wrong:
+        print("Stopped: " + "\n".join(wrong), file=sys.stderr)
         return 1
     definitions = {definition["name"]: definition for definition in found}
     unreachable, fixed = unreachable_segments(definitions), fixed_clauses(definitions)

@@ -19,10 +19,12 @@
     {%- if not node -%}
         {{ exceptions.raise_compiler_error(where ~ ": vars: segmentations names it, but there is no model "
             ~ "models/segmentations/" ~ name ~ ".sql. Add it, or take the name out.") }}
+        {{ return(none) }}
     {%- endif -%}
     {%- set meta = segmentation_meta(name) -%}
     {%- if not meta -%}
         {{ exceptions.raise_compiler_error(where ~ ": its YAML has no config: meta: segmentation with its rules.") }}
+        {{ return(none) }}
     {%- endif -%}
     {%- do refuse_unknown_keys(meta, [
         'label', 'owner', 'status', 'challenger_of', 'confirm_days', 'cut_points', 'protected_reasons', 'segments',
@@ -45,11 +47,11 @@
     {%- set frozen_on = frozen_date(meta, where) -%}
     {%- set builds_on = segmentations_below(name) -%}
     {%- set all_features = features or known_features() -%}
-    {%- set features = features_allowed(all_features, meta, frozen_on, where) -%}
+    {%- set features = features_allowed(all_features, meta, frozen_on, where) or all_features -%}
 
     {%- set clauses = [] -%}
     {%- set segments = [] -%}
-    {%- for segment in meta.segments -%}
+    {%- for segment in segments_in(meta) -%}
         {%- set here = where ~ ', segment ' ~ (segment.name or loop.index) -%}
         {%- do refuse_unknown_keys(segment, [
             'name', 'label', 'description', 'rule', 'immediate', 'persona', 'persona_claims', 'owner', 'strategy',
@@ -70,7 +72,8 @@
             {{ exceptions.raise_compiler_error(here ~ ": strategy says approach, offer and channels by name, not '" ~ segment.strategy ~ "'.") }}
         {%- endif -%}
         {%- do refuse_other_than_text(segment, ['label', 'description', 'persona', 'owner'], here) -%}
-        {%- do refuse_unknown_keys(segment.get('strategy', {}), ['approach', 'offer', 'channels'], here ~ ', strategy') -%}
+        {%- set strategy = segment.get('strategy', {}) if segment.get('strategy', {}) is mapping else {} -%}
+        {%- do refuse_unknown_keys(strategy, ['approach', 'offer', 'channels'], here ~ ', strategy') -%}
         {%- set rule = parse_rule(segment.rule, features, clauses, here) if 'rule' in segment else none -%}
         {%- do segments.append({
             'name': segment.name,
@@ -85,7 +88,7 @@
             'persona': segment.get('persona'),
             'persona_claims': parse_persona_claims(segment.get('persona_claims', {}), all_features, here),
             'owner': segment.get('owner', meta.owner),
-            'strategy': segment.get('strategy', {}),
+            'strategy': strategy,
         }) -%}
     {%- endfor -%}
     {%- if clauses | length > 62 -%}
@@ -142,6 +145,7 @@
     {%- endif -%}
     {%- if cut_points is not mapping or (cut_points | list) != ['frozen_on'] -%}
         {{ exceptions.raise_compiler_error(where ~ ": cut_points says on which day they are frozen, `cut_points: {frozen_on: 2017-06-30}`, not '" ~ cut_points ~ "'.") }}
+        {{ return(none) }}
     {%- endif -%}
     {%- set day = cut_points.frozen_on | string -%}
     {%- if not is_iso_date(day) -%}

@@ -192,3 +192,73 @@ def test_check_takes_vars_and_no_argument_that_it_does_not_know(
     assert "there is no variable 'segmentation'" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         checked("--root", "elsewhere")
+
+
+def test_b8_all_mistakes_of_all_files_are_told_at_once(checkout: Path) -> None:
+    """One mistake a run was told, of three in three files."""
+    folder = checkout / "models" / "segmentations"
+    edited(folder / "seg_lifecycle.yml", "rule: days_since_last_order > 90", "rule: days_since_last_ordr > 90")
+    edited(folder / "seg_lifecycle.yml", "- name: churned", "- labl: Gone\n              name: Churned")
+    edited(folder / "seg_deals.yml", "confirm_days: 7", "confirm_days: x")
+    edited(folder / "seg_value.yml", "confirm_days: 3", "confirm_days: 0\n          ownr: x")
+    with pytest.raises(RuleError) as raised:
+        parse(root=checkout)
+    assert str(raised.value).splitlines() == [
+        "Segmentation seg_lifecycle, segment Churned: 'labl' means nothing here. Did you mean 'label'?",
+        "Segmentation seg_lifecycle, segment Churned: a segment's name is lower case letters, digits and _, beginning "
+        "with a letter.",
+        "Segmentation seg_lifecycle, segment Churned, clause 'days_since_last_ordr > 90': there is no feature "
+        "'days_since_last_ordr'. Did you mean 'days_since_last_order'?",
+        "Segmentation seg_value: 'ownr' means nothing here. Did you mean 'owner'?",
+        "Segmentation seg_value: confirm_days is '0'; it is a whole number of days, from 1 to 366.",
+        "Segmentation seg_deals: confirm_days is 'x'; it is a whole number of days, from 1 to 366.",
+    ]
+
+
+def test_b8_clauses_of_one_rule_are_all_told(checkout: Path) -> None:
+    rule = "rule: {any: [orders_30 > 1, {all: 5}, {not: {some: [orders_30d > x]}}, orders_30d > x]}"
+    edited(checkout / "models/segmentations/seg_lifecycle.yml", "rule: days_since_last_order > 90", rule)
+    with pytest.raises(RuleError) as raised:
+        parse(root=checkout)
+    told = [line.removeprefix("Segmentation seg_lifecycle, segment churned") for line in str(raised.value).splitlines()]
+    beginnings = (", clause 'orders_30 > 1': there", ": 'all' takes", ": a rule is a", ", clause 'orders_30d > x': ")
+    assert len(told) == len(beginnings)
+    assert all(line.startswith(beginning) for line, beginning in zip(told, beginnings, strict=True)), told
+
+
+def test_b8_files_that_are_no_yaml_are_all_told(checkout: Path) -> None:
+    for name in ("seg_one", "seg_two"):
+        (checkout / "models" / "segmentations" / f"{name}.yml").write_text("models: [")
+    (checkout / "models" / "segmentations" / "seg_three.yml").write_text(SEGMENTATION.replace("seg_new", "seg_value"))
+    with pytest.raises(RuleError) as raised:
+        segmentations_of(checkout)
+    for told in ("seg_one.yml is not YAML", "seg_two.yml is not YAML", "Segmentation seg_value: it is defined twice"):
+        assert told in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "&a {all: [*a]}",
+        "{in_segment: seg_lifecycle.loyal}",
+        "{all: {}}",
+        "5",
+        "{any: [5, null, [], {}, {all: [], any: []}]}",
+    ],
+)
+def test_b8_rule_that_is_no_rule_ends_soon_and_says_so(checkout: Path, rule: str) -> None:
+    edited(checkout / "models/segmentations/seg_lifecycle.yml", "rule: days_since_last_order > 90", f"rule: {rule}")
+    with pytest.raises(RuleError, match="Segmentation seg_lifecycle") as raised:
+        parse(root=checkout)
+    assert len(str(raised.value).splitlines()) <= 5
+
+
+def test_b8_settings_and_rules_are_told_together(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["flows.check", "--vars", "{segmentations: [seg_value], lapsed_days: -5}"])
+    assert check.main() == 1
+    told = capsys.readouterr().err
+    assert "lapsed_days is -5" in told
+    assert "Segmentation seg_deals: its history is not kept" in told
+    assert "Segmentation seg_household: its history is not kept" in told
