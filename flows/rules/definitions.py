@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from expectations.parameters import MartParameters
+from expectations.parameters import Range
 from flows.rules.macros import RuleError, feature_columns, macros
 from flows.steps.project import ROOT
 
@@ -42,7 +42,6 @@ def parse(
         mistakes += known.mistakes_of(known.check_segmentations)
     if metas is None and not mistakes:
         mistakes = known.mistakes_of(*(lambda name=name: known.check_model(name) for name in names))
-        mistakes += _wrong_limits(known.definitions())
     if mistakes:
         raise RuleError("\n".join(dict.fromkeys(mistakes)))
     return known.definitions(), known
@@ -53,18 +52,14 @@ def segments_of(definitions: Iterable[Definition]) -> dict[str, list[str]]:
     return {definition["name"]: [each["name"] for each in definition["segments"]] for definition in definitions}
 
 
-def _wrong_limits(definitions: list[Definition]) -> list[str]:
-    """Segments whose share is limited and that are not there: the checks would stop a run that was built by then."""
-    segments = segments_of(definitions)
-    wrong = []
-    for unknown in MartParameters().unknown_segments(segments):
-        segmentation, segment = unknown.split("/")
-        wrong.append(
-            f"Segmentation {segmentation}: for_segment in expectations/parameters.py limits the share of {segment}, "
-            f"which is none of its segments ({', '.join(segments[segmentation])}). Write the new name there, or remove "
-            "the limit."
-        )
-    return wrong
+def share_limits(definitions: Iterable[Definition]) -> dict[str, Range]:
+    """The limits that segments have of their own, by `<segmentation>/<segment>`."""
+    return {
+        f"{definition['name']}/{segment['name']}": Range(**segment["share"])
+        for definition in definitions
+        for segment in definition["segments"]
+        if segment["share"]
+    }
 
 
 def metas_of_release(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:

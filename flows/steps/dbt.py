@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,9 @@ INPUTS = ("path:seeds", "path:models/staging", "path:models/conformed", "path:mo
 # Models that keep days, and what they are made of. Everything else is about the last day.
 KEEPS_DAYS = "config.materialized:incremental"
 EVERY_DAY = (f"+{KEEPS_DAYS}",)
+
+# The first line of what dbt tells of a node that failed.
+BEGINS_A_NODE = re.compile(r"(Failure|Error) in (model|test|seed|snapshot|unit_test|operation) ")
 
 Report = Callable[[str], None]
 
@@ -175,10 +179,20 @@ def read_event(line: str) -> tuple[Node | None, str | None]:
 
 
 def readable_errors(errors: Sequence[str]) -> str:
-    """Dbt's error messages without colours, call stacks, counts and paths of compiled code."""
-    kept = []
+    """Dbt's error messages without colours, call stacks, counts and paths of compiled code.
+
+    What failed by itself comes first: other nodes were interrupted because of it.
+    """
+    told: list[list[str]] = [[]]
     for error in errors:
-        for line in error.replace("\x1b[31m", "").replace("\x1b[0m", "").replace("\x1b[33m", "").splitlines():
+        plain_text = error.replace("\x1b[31m", "").replace("\x1b[0m", "").replace("\x1b[33m", "")
+        if BEGINS_A_NODE.match(plain_text.strip()) and not plain_text.startswith(" "):
+            told.append([])
+        told[-1] += plain_text.splitlines()
+    before, *nodes = told
+    kept: list[str] = []
+    for lines in (before, *sorted(nodes, key=_was_interrupted)):
+        for line in lines:
             text = line.strip()
             noise = (
                 not text
@@ -191,3 +205,7 @@ def readable_errors(errors: Sequence[str]) -> str:
             if not noise and text not in kept:
                 kept.append(text)
     return "\n".join(kept)
+
+
+def _was_interrupted(lines: Sequence[str]) -> bool:
+    return any("INTERRUPT Error" in line for line in lines)

@@ -1,7 +1,7 @@
 {#- A segmentation as its YAML defines it, parsed and checked:
     {name, label, description, owner, status, challenger_of, confirm_days,
     frozen_on, builds_on, rule_version, clauses, segments: [{name, label, position,
-    rule, rule_json, rule_text, is_default, is_immediate, description, persona,
+    rule, rule_json, rule_text, is_default, is_immediate, share, description, persona,
     persona_claims, owner, strategy}]}. Known while `execute` is true; mistakes raise.
     Many models of a run ask for it: it is read once and kept with the graph, which
     one call of dbt has one of. -#}
@@ -54,7 +54,8 @@
     {%- for segment in segments_in(meta) -%}
         {%- set here = where ~ ', segment ' ~ (segment.name or loop.index) -%}
         {%- do refuse_unknown_keys(segment, [
-            'name', 'label', 'description', 'rule', 'immediate', 'persona', 'persona_claims', 'owner', 'strategy',
+            'name', 'label', 'description', 'rule', 'share', 'immediate', 'persona', 'persona_claims', 'owner',
+            'strategy',
         ], here) -%}
         {%- if not modules.re.fullmatch('[a-z][a-z0-9_]{0,62}', segment.name) -%}
             {{ exceptions.raise_compiler_error(here ~ ": a segment's name is lower case letters, digits and _, beginning with a letter.") }}
@@ -81,6 +82,7 @@
             'position': loop.index,
             'is_default': rule is none,
             'is_immediate': segment.get('immediate', false),
+            'share': share_limits(segment.get('share'), here),
             'rule': rule,
             'rule_json': tojson(segment.rule) if rule else none,
             'rule_text': rule_text(rule, clauses) if rule else 'everybody else',
@@ -120,6 +122,27 @@
         'clauses': clauses,
         'segments': segments,
     }) }}
+{% endmacro %}
+
+{#- The limits of a segment's share of the customers, {minimum, maximum, reason}; none where
+    it has no limits of its own. -#}
+{% macro share_limits(share, where) %}
+    {%- if share is none or share is undefined -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- set wanted = where ~ ': share limits the share of the customers, `share: {minimum: 0, maximum: 0.5, reason: ...}`: shares are from 0 to 1, the '
+        ~ "lower one first, and the reason is text; not '" ~ share ~ "'." -%}
+    {%- if share is not mapping -%}
+        {{ exceptions.raise_compiler_error(wanted) }}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- do refuse_unknown_keys(share, ['minimum', 'maximum', 'reason'], where ~ ', share') -%}
+    {%- set least, most = share.get('minimum', 0), share.get('maximum', 1) -%}
+    {%- if least is not number or most is not number or least is boolean or most is boolean or not 0 <= least <= most <= 1
+        or share.get('reason') is not string or not share.reason | trim -%}
+        {{ exceptions.raise_compiler_error(wanted) }}
+    {%- endif -%}
+    {{ return({'minimum': least, 'maximum': most, 'reason': share.reason}) }}
 {% endmacro %}
 
 {#- Raises where a mapping of the YAML has a key that nothing reads. -#}

@@ -10,7 +10,7 @@ import pytest
 from shop import edited
 
 from flows import check
-from flows.rules.definitions import parse
+from flows.rules.definitions import parse, share_limits
 from flows.rules.macros import RuleError, segmentations_of
 from flows.steps.project import ROOT
 
@@ -50,9 +50,9 @@ def test_the_projects_own_checkout_is_fine(checkout: Path) -> None:
         ("dbt_project.yml", "seg_deals, ", "seg_deals, seg_deals, ", "Segmentation seg_deals: vars: segmentations in"),
         (
             "models/segmentations/seg_value.yml",
-            "- name: champions",
-            "- name: stars",
-            "Segmentation seg_value: for_segment in expectations/parameters.py limits the share of champions, which",
+            "share: {maximum: 0.5,",
+            "share: {maximum: 5,",
+            "Segmentation seg_value, segment champions: share limits the share of the customers, `share: {minimum: 0,",
         ),
         ("dbt_project.yml", NAMES, "segmentations: null", "vars: segmentations in dbt_project.yml is a list of names"),
     ],
@@ -262,3 +262,16 @@ def test_b8_settings_and_rules_are_told_together(
     assert "lapsed_days is -5" in told
     assert "Segmentation seg_deals: its history is not kept" in told
     assert "Segmentation seg_household: its history is not kept" in told
+
+
+def test_b2_limits_of_shares_go_with_the_segment_that_they_are_about(checkout: Path) -> None:
+    """The demo's limit of seg_value/champions once stopped whoever called their own segments otherwise."""
+    assert share_limits(parse(root=checkout)[0])["seg_value/champions"].maximum == 0.5
+    own = "share: {maximum: 0.5, reason: x}"
+    edited(
+        checkout / "models/segmentations/seg_deals.yml", "- name: coupon_users", f"- {own}\n              name: mine"
+    )
+    (checkout / "models/segmentations/seg_value.yml").write_text(
+        SEGMENTATION.replace("seg_new", "seg_value").replace("orders_30d > 1", "net_sales_365d >= p80")
+    )
+    assert list(share_limits(parse(root=checkout)[0])) == ["seg_deals/mine"]

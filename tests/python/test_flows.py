@@ -367,6 +367,30 @@ def test_dbt_messages_are_told_without_decoration() -> None:
     )
 
 
+def test_b2_test_that_failed_is_told_before_what_was_interrupted_because_of_it() -> None:
+    interrupted = [
+        "\x1b[31mFailure in model fct_x (models/marts/fct_x.sql)\x1b[0m",
+        "  Runtime Error in model fct_x (models/marts/fct_x.sql)\n  INTERRUPT Error: Interrupted!",
+    ]
+    failed = [
+        "\x1b[31mFailure in test assert_y (tests/marts/assert_y.sql)\x1b[0m",
+        "  Got 1 result, configured to fail if != 0",
+    ]
+    other = ["3 of 3 FAIL 1 assert_y", "CANCEL query model.tessera.fct_x"]
+    for errors in ([*other, *interrupted, *failed], [*other, *failed, *interrupted, *failed]):
+        told = readable_errors(errors).splitlines()
+        assert told[:2] == [
+            "Failure in test assert_y (tests/marts/assert_y.sql)",
+            "Got 1 result, configured to fail if != 0",
+        ]
+        assert told[2:] == [
+            "Failure in model fct_x (models/marts/fct_x.sql)",
+            "Runtime Error in model fct_x (models/marts/fct_x.sql)",
+            "INTERRUPT Error: Interrupted!",
+        ]
+    assert readable_errors(["Runtime Error\n  cannot start"]) == "Runtime Error\ncannot start"
+
+
 def test_deployments_point_to_flows_and_run_one_at_a_time() -> None:
     for deployment in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]:
         path, name = deployment["entrypoint"].split(":")
