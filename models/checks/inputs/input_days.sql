@@ -86,8 +86,9 @@ select
     days.lines is null and closed_days.calendar_date is null as is_missing_day,
     cast(coalesce(days.shared_orders, 0) as bigint) as shared_orders,
     case
+        -- A day without lines is missing, and told as that alone.
         when closed_days.calendar_date is null
-            then cast(coalesce(days.lines, 0) as double) / nullif(usual.lines, 0)
+            then cast(days.lines as double) / nullif(usual.lines, 0)
     end as volume_ratio
 from run_days
 left join days
