@@ -114,7 +114,7 @@ class Marts:
 
         def on(day: date, name: str) -> duckdb.DuckDBPyRelation:
             held = spells.filter(f"valid_from <= date '{day}' and date '{day}' < valid_to and segment <> '{LEFT}'")
-            return held.project(f"customer_id, segment as {name}")
+            return held.project(f"customer_id, segment as {name}").set_alias(name)
 
         both = on(begin, "began").join(on(self.as_of, "ended"), "customer_id", how="outer")
         ends = both.project(f"coalesce(began, '{NEW}') as from_segment, coalesce(ended, '{LEFT}') as to_segment")

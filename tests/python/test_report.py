@@ -1187,7 +1187,8 @@ def test_b9_flows_of_spells_are_those_of_the_months(tmp_path: Path) -> None:
             """
             create schema marts;
             create table marts.fct_segment_daily as
-            select unnest([date '2024-03-01', date '2024-05-02']) as as_of_date, 's' as segmentation, 'a' as segment, 1 as customers, 0 as net_sales_30d;
+            select unnest([date '2024-03-01', date '2024-05-02']) as as_of_date, 's' as segmentation,
+                'a' as segment, 1 as customers, 0 as net_sales_30d;
             create table marts.fct_segment_spells (
                 customer_id int, segmentation varchar, segment varchar, valid_from date, valid_to date
             );
