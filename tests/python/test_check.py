@@ -6,12 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 from shop import edited
 
 from flows import check
 from flows.rules.definitions import parse, share_limits
-from flows.rules.macros import RuleError, segmentations_of
+from flows.rules.macros import RuleError, macros, segmentations_of
 from flows.steps.project import ROOT
 
 
@@ -275,3 +276,34 @@ def test_b2_limits_of_shares_go_with_the_segment_that_they_are_about(checkout: P
         SEGMENTATION.replace("seg_new", "seg_value").replace("orders_30d > 1", "net_sales_365d >= p80")
     )
     assert list(share_limits(parse(root=checkout)[0])) == ["seg_deals/mine"]
+
+
+def test_b2_cells_are_tested_where_the_rules_are_about_cells() -> None:
+    """A seg_value of one's own, with money in it, once failed on the demo's 25 cells."""
+    connection = duckdb.connect()
+    connection.execute(
+        "create table customer_features as select date '2024-04-09' as as_of_date, range as customer_id, "
+        "1 + range % 5 as recency_score, 1 + range // 5 as frequency_score from range(25)"
+    )
+    columns = ["recency_score", "frequency_score"]
+
+    def broken(rule: str, segment: str) -> list[tuple]:
+        meta = {
+            "owner": "crm@example.com",
+            "segments": [
+                {"name": "a", "description": "-", "rule": rule},
+                {"name": "b", "description": "-", "rule": "frequency_score > 2"},
+                {"name": "nobodys", "description": "-"},
+            ],
+        }
+        known = macros(models={"seg_value": meta}, variables={"first_date": "2024-04-09", "last_date": "2024-04-09"})
+        connection.execute(
+            f"create or replace table seg_value as select *, {segment} as segment from customer_features "
+            "union all select *, 'a' from customer_features where customer_id = 7"
+        )
+        return connection.execute(known.broken_cells("seg_value", "seg_value", columns, "nobodys")).fetchall()
+
+    assert broken("recency_score = 5", "'a'") == []
+    assert broken("recency_score = 5", "'b'") == [(3, 2, 2, 0)]
+    assert len(broken("recency_score = 5", "'nobodys'")) == 25
+    assert broken("net_sales_365d > 5", "'nobodys'") == []
