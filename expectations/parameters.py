@@ -250,14 +250,9 @@ class MartParameters:
     )
     """Share of every segment on the last day; a warning outside."""
 
-    for_segment: Mapping[str, Range] = field(
-        default_factory=lambda: {
-            "seg_value/champions": Range(
-                0.0, 0.5, "Only a fifth of the customers can have recency score 5; more means broken scores."
-            ),
-        }
-    )
-    """Share of single segments on the last day, by `<segmentation>/<segment>`; an error outside."""
+    for_segment: Mapping[str, Range] = field(default_factory=dict)
+    """Share of single segments on the last day, by `<segmentation>/<segment>`; an error outside. Segmentations declare
+    them in their YAML, under `share`."""
 
     share_change_possible: Range = Range(
         None,

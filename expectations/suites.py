@@ -183,6 +183,9 @@ def build_input_days_suite(parameters: InputParameters) -> ExpectationSuite:
                 "volume_ratio",
                 parameters.volume_usual,
                 severity="warning",
+                # An implausible day is told as that alone.
+                row_condition=(Column("volume_ratio") >= parameters.volume_plausible.minimum)
+                & (Column("volume_ratio") <= parameters.volume_plausible.maximum),
                 description="lines of a day over their usual number should be near 1",
                 remedy="Ask the source's owner whether the day was really that quiet or busy.",
             ),

@@ -23,12 +23,20 @@ def main() -> int:
     )
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, as for flows.daily")
     arguments = parser.parse_args()
+    wrong, found = [], []
     try:
         project = Project.with_vars(arguments.vars)
-        found, _ = parse(variables=project.overrides)
-        undelivered = list(undelivered_sentences(found, project))
+        # Rules are looked at whatever settings say: all that is wrong is told at once.
+        for look in (project.checked, lambda: found.extend(parse(variables=project.overrides)[0])):
+            try:
+                look()
+            except RunStopped as stopped:
+                wrong.append(str(stopped))
+        undelivered = [] if wrong else list(undelivered_sentences(found, project))
     except RunStopped as stopped:
-        print(f"Stopped: {stopped}", file=sys.stderr)
+        wrong.append(str(stopped))
+    if wrong:
+        print("Stopped: " + "\n".join(wrong), file=sys.stderr)
         return 1
     definitions = {definition["name"]: definition for definition in found}
     unreachable, fixed = unreachable_segments(definitions), fixed_clauses(definitions)

@@ -24,7 +24,11 @@ def main() -> int:
     )
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, as for flows.daily")
     arguments = parser.parse_args()
-    return run_command(lambda: explanation_of(arguments.customer, arguments.as_of, Project.with_vars(arguments.vars)))
+
+    def said() -> str:
+        return explanation_of(arguments.customer, arguments.as_of, Project.with_vars(arguments.vars).checked())
+
+    return run_command(said)
 
 
 def explanation_of(customer: str, as_of: date | None = None, project: Project | None = None) -> str:

@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, as for flows.daily")
     arguments = parser.parse_args()
     try:
-        plan = make_plan(Project.with_vars(arguments.vars), arguments.max_change, arguments.history)
+        plan = make_plan(Project.with_vars(arguments.vars).checked(), arguments.max_change, arguments.history)
     except RunStopped as stopped:
         print(f"\nStopped: {stopped}", file=sys.stderr)
         return 1

@@ -10,6 +10,8 @@ import pandas as pd
 
 NEW, LEFT = "(new)", "(left)"
 MONTH = 30
+# A month that has fewer days than these is shown together with the one before it.
+YOUNG_MONTH = 7
 OUTSIDE = {NEW: "Newly known", LEFT: "No longer known"}
 
 
@@ -99,6 +101,34 @@ class Marts:
     def moves(self, period: str, after: date) -> pd.DataFrame:
         """Rows of fct_segment_migrations of periods that start after a day, staying included."""
         return self.table("fct_segment_migrations", f"period = '{period}' and period_start > date '{after}'")
+
+    def flows_begin(self, segmentation: str | None = None) -> date:
+        """The day at whose end the flows begin that are shown: the end of a month, but not before the history.
+
+        At the end of the day before a history all customers would be newly known.
+        """
+        rows = self.daily if segmentation is None else self.daily[self.daily["segmentation"] == segmentation]
+        begin = self.as_of.replace(day=1) - timedelta(days=1)
+        if self.as_of.day < YOUNG_MONTH:
+            begin = begin.replace(day=1) - timedelta(days=1)
+        return max(begin, rows["day"].min())
+
+    def flows(self, segmentation: str, begin: date) -> pd.DataFrame:
+        """Customers by from_segment and to_segment, from the end of a day to the end of the last; who stayed, too."""
+        if begin + timedelta(days=1) == self.as_of.replace(day=1):
+            start = f"period_start = date '{begin + timedelta(days=1)}'"
+            return self.table(
+                "fct_segment_migrations", f"period = 'month' and {start} and segmentation = '{segmentation}'"
+            )
+        spells = self.connection.table("marts.fct_segment_spells").filter(f"segmentation = '{segmentation}'")
+
+        def on(day: date, name: str) -> duckdb.DuckDBPyRelation:
+            held = spells.filter(f"valid_from <= date '{day}' and date '{day}' < valid_to and segment <> '{LEFT}'")
+            return held.project(f"customer_id, segment as {name}").set_alias(name)
+
+        both = on(begin, "began").join(on(self.as_of, "ended"), "customer_id", how="outer")
+        ends = both.project(f"coalesce(began, '{NEW}') as from_segment, coalesce(ended, '{LEFT}') as to_segment")
+        return ends.aggregate("from_segment, to_segment, count(*) as customers", "from_segment, to_segment").df()
 
     def days_before(self, days: int) -> date:
         """The day so many days before the one that the release shows, but not before the history."""

@@ -16,7 +16,7 @@ class Earlier:
     """What the release is compared with.
 
     Attributes:
-        as_of: the day of the release before, or one a month ago where there is none.
+        as_of: the day of the release before, or the one at whose end the flows begin where there is none.
         is_release: whether it is one.
     """
 
@@ -74,7 +74,7 @@ def _earlier(marts: Marts, previous_as_of: date | None) -> Earlier:
     # A day that is released again, or one before an earlier backfill, has nothing to be compared with but its own past.
     if previous_as_of and marts.daily["day"].min() <= previous_as_of < marts.as_of:
         return Earlier(previous_as_of, True)
-    return Earlier(marts.days_before(MONTH), False)
+    return Earlier(marts.flows_begin(), False)
 
 
 def _tiles(marts: Marts) -> list[tuple[str, str]]:

@@ -178,18 +178,15 @@ def _path(steps: list[str]) -> str:
 def _migration(
     marts: Marts, name: str, label: str, order: list[str], labels: dict[str, str], palette: dict[str, str]
 ) -> dict[str, object] | None:
-    months = marts.table("fct_segment_migrations", f"period = 'month' and segmentation = '{name}'")
-    if months.empty:
+    before, last = marts.flows_begin(name), marts.as_of
+    rows = marts.flows(name, before) if before < last else pd.DataFrame()
+    if rows.empty:
         return None
-    start = pd.to_datetime(months["period_start"]).max()
-    rows = months[pd.to_datetime(months["period_start"]) == start]
     flows = {
         (row.from_segment, row.to_segment): int(row.customers) for row in rows.itertuples() if int(row.customers) > 0
     }
     moved = sum(customers for (a, b), customers in flows.items() if a != b)
     unmoved = sum(customers for (a, b), customers in flows.items() if a == b)
-    before = (start - pd.Timedelta(days=1)).date()
-    last = min((start + pd.offsets.MonthEnd(0)).date(), marts.as_of)
     days = words.span(before, last)
     text = (
         f"{label}: from where to where, {days}. {unmoved:,} are where they were, {moved:,} are elsewhere, joined or "

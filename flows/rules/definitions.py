@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from expectations.parameters import MartParameters
+from expectations.parameters import Range
 from flows.rules.macros import RuleError, feature_columns, macros
 from flows.steps.project import ROOT
 
@@ -30,16 +30,20 @@ def parse(
         settings: what else the macros are to know (see flows.rules.macros.macros).
 
     Raises:
-        RuleError: a definition does not hold to the rule language.
+        RuleError: definitions do not hold to the rule language; the message has every mistake, a line each.
     """
     variables = dict(variables or {}) | ({} if metas is None else {"segmentations": list(metas)})
     known = macros(models=metas, variables=variables, root=root, **settings)
+    listed = known.variables["segmentations"]
+    names = listed if isinstance(listed, list) else []
+    mistakes = known.mistakes_of(*(lambda name=name: known.definition_of(name) for name in names))
     if metas is None:
-        # What a build looks at before its first table.
-        known.check_segmentations()
-        for definition in known.definitions():
-            known.check_model(definition["name"])
-        _check_limits(known.definitions())
+        # What a build looks at before its first table; of models, where their rules can be read.
+        mistakes += known.mistakes_of(known.check_segmentations)
+    if metas is None and not mistakes:
+        mistakes = known.mistakes_of(*(lambda name=name: known.check_model(name) for name in names))
+    if mistakes:
+        raise RuleError("\n".join(dict.fromkeys(mistakes)))
     return known.definitions(), known
 
 
@@ -48,16 +52,14 @@ def segments_of(definitions: Iterable[Definition]) -> dict[str, list[str]]:
     return {definition["name"]: [each["name"] for each in definition["segments"]] for definition in definitions}
 
 
-def _check_limits(definitions: list[Definition]) -> None:
-    """Raise where a segment whose share is limited is not there: the checks would stop a run that was built by then."""
-    segments = segments_of(definitions)
-    if unknown := MartParameters().unknown_segments(segments):
-        segmentation, segment = unknown[0].split("/")
-        raise RuleError(
-            f"Segmentation {segmentation}: for_segment in expectations/parameters.py limits the share of {segment}, "
-            f"which is none of its segments ({', '.join(segments[segmentation])}). Write the new name there, or remove "
-            "the limit."
-        )
+def share_limits(definitions: Iterable[Definition]) -> dict[str, Range]:
+    """The limits that segments have of their own, by `<segmentation>/<segment>`."""
+    return {
+        f"{definition['name']}/{segment['name']}": Range(**segment["share"])
+        for definition in definitions
+        for segment in definition["segments"]
+        if segment["share"]
+    }
 
 
 def metas_of_release(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:

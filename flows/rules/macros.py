@@ -47,10 +47,11 @@ def macros(
     adapter: Mapping[str, Callable] | None = None,
     **extra: Any,
 ) -> Any:
-    """All macros of the project as attributes, for DuckDB.
+    """All macros of the project as attributes, for DuckDB, and the vars they see as ``variables``.
 
-    Three more: ``render(path)`` is the SQL of a model that builds its table anew, ``segmentation_sql(name)`` that of a
-    segmentation, and ``check_model(name)`` raises where the file of a segmentation does not build what its YAML says.
+    Four more: ``render(path)`` is the SQL of a model that builds its table anew, ``segmentation_sql(name)`` that of a
+    segmentation, ``check_model(name)`` raises where the file of a segmentation does not build what its YAML says, and
+    ``mistakes_of(*actions)`` lists everything that actions would raise, where they alone raise the first.
 
     Args:
         variables: vars in place of those of dbt_project.yml.
@@ -66,13 +67,15 @@ def macros(
     environment = _environment()
     model = SimpleNamespace(name=None)
     functions: dict[str, Callable] = {}
+    # What was raised so far, where all of it is asked for.
+    mistakes = _Mistakes()
 
     def dispatch(name: str, _package: str) -> Callable:
         return functions.get(f"duckdb__{name}") or functions[f"default__{name}"]
 
     environment.globals |= {
         "return": _give_back,
-        "exceptions": SimpleNamespace(raise_compiler_error=_raise),
+        "exceptions": SimpleNamespace(raise_compiler_error=mistakes.tell),
         "modules": SimpleNamespace(re=re, datetime=datetime),
         "var": known.__getitem__,
         "env_var": lambda _name, default: default,
@@ -93,7 +96,8 @@ def macros(
         source = path.read_text()
         module = jinja2.Template.from_code(environment, _compiled(source), environment.globals)
         for name in MACRO.findall(source):
-            functions[name] = _catching(lambda module=module, name=name: getattr(module.module, f"own__{name}"))
+            found = lambda module=module, name=name: getattr(module.module, f"own__{name}")  # noqa: E731
+            functions[name] = _catching(found, mistakes)
     environment.globals |= functions
 
     def render(path: str) -> str:
@@ -112,7 +116,8 @@ def macros(
         model.name = name
         return functions["segmentation"](functions["segments_asked_for"](functions["definition_of"](name)))
 
-    return SimpleNamespace(**functions, render=render, segmentation_sql=segmentation_sql, check_model=check_model)
+    own = {"render": render, "segmentation_sql": segmentation_sql, "check_model": check_model}
+    return SimpleNamespace(**functions, **own, mistakes_of=mistakes.of, variables=known)
 
 
 def graph_nodes(root: Path = ROOT, models: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
@@ -148,7 +153,11 @@ def customer_columns(root: Path = ROOT) -> dict[str, Any]:
 
 
 def _columns_of(name: str, file: Path) -> dict[str, Any]:
-    (described,) = (model for model in yaml.safe_load(file.read_text())["models"] if model["name"] == name)
+    try:
+        content = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        raise RuleError(f"{file.name} is not YAML: {error}") from error
+    (described,) = (model for model in content["models"] if model["name"] == name)
     return {
         column["name"]: _Node(
             name=column["name"],
@@ -163,25 +172,28 @@ def segmentations_of(root: Path = ROOT) -> dict[str, tuple[str, dict[str, Any]]]
     """The description and definition of every segmentation in the YAML files of a checkout, by name.
 
     Raises:
-        RuleError: a file is no YAML, or two files define the same name.
+        RuleError: files are no YAML, or define the same name; all of them are named.
     """
     found: dict[str, tuple[str, dict[str, Any]]] = {}
+    wrong = []
     for path in sorted((root / "models" / "segmentations").glob("*.yml")):
         try:
             content = yaml.load(path.read_text(), _StrictLoader)
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise RuleError(f"{path.relative_to(root)} is not YAML: {error}") from error
+            wrong.append(f"{path.relative_to(root)} is not YAML: {error}")
+            continue
         for model in _listed(content, "models"):
             meta = _within(_within(model, "config"), "meta").get("segmentation")
             if meta is None:
                 continue
             if not isinstance(model.get("name"), str):
-                raise RuleError(f"{path.relative_to(root)}: a model with a segmentation has no name.")
-            if model["name"] in found:
-                raise RuleError(
-                    f"Segmentation {model['name']}: it is defined twice, again in {path.relative_to(root)}."
-                )
-            found[model["name"]] = (model.get("description", ""), meta)
+                wrong.append(f"{path.relative_to(root)}: a model with a segmentation has no name.")
+            elif model["name"] in found:
+                wrong.append(f"Segmentation {model['name']}: it is defined twice, again in {path.relative_to(root)}.")
+            else:
+                found[model["name"]] = (model.get("description", ""), meta)
+    if wrong:
+        raise RuleError("\n".join(wrong))
     return found
 
 
@@ -235,19 +247,53 @@ def _date_trunc(part: str, date: str) -> str:
     return f"date_trunc('{part}', {date})"
 
 
-def _raise(message: str) -> NoReturn:
-    raise RuleError(message)
+class _Mistakes:
+    """What macros raise: the first mistake ends them, or all are written down where all are asked for."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.all_are_asked_for = False
+
+    def tell(self, message: str) -> str:
+        """What exceptions.raise_compiler_error does; the macro goes on where all mistakes are asked for."""
+        if not self.all_are_asked_for:
+            raise RuleError(message)
+        self.told.append(message)
+        return ""
+
+    def of(self, *actions: Callable[[], Any]) -> list[str]:
+        """Everything that actions raise, each sentence once."""
+        self.told, self.all_are_asked_for = [], True
+        try:
+            for action in actions:
+                try:
+                    action()
+                except RuleError as error:
+                    self.told.append(str(error))
+                except Exception:
+                    # It could not go on after a mistake.
+                    if not self.told:
+                        raise
+        finally:
+            self.all_are_asked_for = False
+        return list(dict.fromkeys(self.told))
 
 
 def _give_back(value: Any) -> NoReturn:
     raise _Return(value)
 
 
-def _catching(find: Callable[[], Callable]) -> Callable:
+def _catching(find: Callable[[], Callable], mistakes: _Mistakes) -> Callable:
     def call(*args: Any, **kwargs: Any) -> Any:
+        told_before = len(mistakes.told)
         try:
             return find()(*args, **kwargs)
         except _Return as returned:
             return returned.value
+        except Exception:
+            # A macro that went on after a mistake and could not end gives nothing; its callers look at the rest.
+            if mistakes.all_are_asked_for and len(mistakes.told) > told_before:
+                return None
+            raise
 
     return call

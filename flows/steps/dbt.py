@@ -15,6 +15,7 @@ from flows.steps.errors import RunStopped, without_values
 from flows.steps.lock import LOCK_CONFLICT, held_open, lock_descriptors
 from flows.steps.places import try_to_remove
 from flows.steps.project import ROOT, Project
+from flows.steps.settings import plain
 from flows.steps.window import Window
 
 # The part of the project that has to hold before the inputs can be judged.
@@ -24,8 +25,8 @@ INPUTS = ("path:seeds", "path:models/staging", "path:models/conformed", "path:mo
 KEEPS_DAYS = "config.materialized:incremental"
 EVERY_DAY = (f"+{KEEPS_DAYS}",)
 
-# What DuckDB quotes of a CSV file that it cannot read: a customer's values.
-QUOTED_LINE = re.compile(r"Original Line:.*?(?=\n\s*(?:Expected Number|Value with|Invalid unicode|Possible )|\Z)", re.S)
+# The first line of what dbt tells of a node that failed.
+BEGINS_A_NODE = re.compile(r"(Failure|Error) in (model|test|seed|snapshot|unit_test|operation) ")
 
 Report = Callable[[str], None]
 
@@ -44,7 +45,7 @@ def dbt_arguments(command: str, project: Project, select: Sequence[str] = (), ex
     """The arguments of a dbt call that the flows make."""
     arguments = [command, "--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
     if project.overrides:
-        arguments += ["--vars", json.dumps(project.overrides, sort_keys=True)]
+        arguments += ["--vars", json.dumps(plain(project.overrides), sort_keys=True)]
     if command in ("build", "test"):
         arguments += ["--exclude-resource-type", "unit_test", "--fail-fast"]
         # A test waits until all that it reads is built, and is left out only with all of it.
@@ -181,16 +182,20 @@ def read_event(line: str) -> tuple[Node | None, str | None]:
 
 
 def readable_errors(errors: Sequence[str]) -> str:
-    """Dbt's error messages without colours, call stacks, counts, paths of compiled code and lines of source files."""
-    kept = []
+    """Dbt's error messages without colours, call stacks, counts and paths of compiled code.
+
+    What failed by itself comes first: other nodes were interrupted because of it.
+    """
+    told: list[list[str]] = [[]]
     for error in errors:
-        for line in (
-            QUOTED_LINE.sub("", error)
-            .replace("\x1b[31m", "")
-            .replace("\x1b[0m", "")
-            .replace("\x1b[33m", "")
-            .splitlines()
-        ):
+        plain_text = without_values(error).replace("\x1b[31m", "").replace("\x1b[0m", "").replace("\x1b[33m", "")
+        if BEGINS_A_NODE.match(plain_text.strip()) and not plain_text.startswith(" "):
+            told.append([])
+        told[-1] += plain_text.splitlines()
+    before, *nodes = told
+    kept: list[str] = []
+    for lines in (before, *sorted(nodes, key=_was_interrupted)):
+        for line in lines:
             text = line.strip()
             noise = (
                 not text
@@ -203,3 +208,7 @@ def readable_errors(errors: Sequence[str]) -> str:
             if not noise and text not in kept:
                 kept.append(text)
     return "\n".join(kept)
+
+
+def _was_interrupted(lines: Sequence[str]) -> bool:
+    return any("INTERRUPT Error" in line for line in lines)

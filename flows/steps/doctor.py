@@ -33,8 +33,8 @@ from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release, day_of, list_releases
 from flows.steps.rewrite import FOLDER, REWRITES, how_to_restate_back, restated_since
 from flows.steps.run_log import read_events
+from flows.steps.settings import invalid_environment, invalid_settings
 from flows.steps.source_files import source_tables, unread_files, wrong_files
-from flows.steps.variables import invalid_variables
 from flows.steps.warehouse_format import OtherFormat, check_format
 from flows.steps.window import (
     ONE_DAY,
@@ -484,7 +484,7 @@ def check_configuration(facts: Facts) -> Iterator[Finding]:
             is_fine = False
             found = f"{path.relative_to(facts.root)} is not YAML: {' '.join(str(error).split())}"
             yield _problem("configuration", "yaml_invalid", found, "Repair the file.")
-    for found in invalid_variables(facts.project.vars, facts.root):
+    for found in (*invalid_environment(os.environ), *invalid_settings(facts.project.vars, facts.root)):
         is_fine = False
         yield _problem("configuration", "variable_invalid", found, "Set it in dbt_project.yml, or with --vars.")
     # Rules that lie in broken YAML, or are not listed rightly, have been told already.
@@ -634,7 +634,7 @@ def _build_all(facts: Facts) -> str:
     try:
         first = history_start(facts.project, source_days(facts.project, facts.now))
     except RunStopped:
-        first = facts.project.vars["history_start"]
+        first = facts.project.vars["history_start"] or "YYYY-MM-DD"
     return f"python -m flows.backfill --first {first}"
 
 

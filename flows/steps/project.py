@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from flows.steps.errors import RunStopped
-from flows.steps.variables import invalid_variables
+from flows.steps.settings import invalid_environment, invalid_settings, plain
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,8 +54,8 @@ class Project:
 
     @cached_property
     def vars(self) -> dict[str, Any]:
-        """The dbt vars in force."""
-        return yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"] | self.overrides
+        """The dbt vars in force; dates are text."""
+        return plain(yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"] | self.overrides)
 
     @cached_property
     def code_version(self) -> str:
@@ -69,7 +69,7 @@ class Project:
         """The project with overrides given as YAML, such as ``{sources: [files], files_folder: my_data}``.
 
         Raises:
-            RunStopped: the text is no YAML mapping, or names a var that does not exist.
+            RunStopped: the text is no YAML mapping.
         """
         try:
             overrides = yaml.safe_load(text) if text else {}
@@ -77,20 +77,20 @@ class Project:
             raise RunStopped(f"--vars is not YAML: {error}") from error
         if not isinstance(overrides, dict):
             raise RunStopped(f"--vars must be a mapping such as '{{sources: [files]}}', not {text!r}.")
-        known = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
-        for name in overrides:
-            if name not in known:
-                raise RunStopped(f"--vars: there is no variable '{name}'. There are: {', '.join(sorted(known))}.")
-        return cls(overrides=overrides)
+        return cls(overrides=plain(overrides))
 
     def checked(self) -> "Project":
         """The project, for a run that is about to begin.
 
         Raises:
-            RunStopped: a variable is not what it must be, or the warehouse is called what no database can be.
+            RunStopped: variables of dbt_project.yml or of the environment are not what they must be, or the warehouse
+                is called what no database can be. All of them are named.
         """
-        for wrong in invalid_variables(self.vars, ROOT):
-            raise RunStopped(f"{wrong} Set it in dbt_project.yml, or with --vars.")
+        wrong = [*invalid_environment(os.environ), *invalid_settings(self.vars, ROOT)]
+        if wrong:
+            raise RunStopped(
+                "\n".join(wrong) + "\nSet vars in dbt_project.yml, or with --vars. Nothing has been touched."
+            )
         name = self.warehouse.stem
         taken = (*TAKEN_NAMES, *(f"raw_{system}" for system in self.vars["sources"]))
         if name.lower() in taken or not re.fullmatch(r"[\w -]+", name):

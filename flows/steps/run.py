@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from expectations.parameters import InputParameters, Parameters
+from expectations.parameters import InputParameters, MartParameters, Parameters
 from expectations.runner import CheckResult, Gate, describe, failures
-from flows.rules.definitions import Definition, parse, segments_of
+from flows.rules.definitions import Definition, parse, segments_of, share_limits
 from flows.rules.macros import RuleError
 from flows.steps import dbt, operations_log, release
 from flows.steps.acceptance import Acceptance
@@ -406,7 +406,8 @@ class Run:
         if self._gate is None:
             is_number = self.project.vars["customer_id_type"] == "bigint"
             inputs = InputParameters(customer_id_is_number=is_number)
-            self._gate = Gate(self.project.warehouse, Parameters(inputs=inputs), self.accepted.codes)
+            marts = MartParameters(for_segment=share_limits(self.definitions))
+            self._gate = Gate(self.project.warehouse, Parameters(inputs, marts), self.accepted.codes)
         return self._gate
 
     def chunk_days(self) -> int:

@@ -18,6 +18,9 @@ from flows.steps.source_files import check_files, source_tables
 
 ONE_DAY = timedelta(days=1)
 
+# So long after the first order features of 90 days are whole, and lapsed customers can be told from new ones.
+TRUSTED_AFTER = timedelta(days=90)
+
 
 @dataclass(frozen=True)
 class Window:
@@ -203,8 +206,7 @@ def source_days(project: Project, now: datetime) -> SourceDays:
 def history_start(project: Project, days: SourceDays) -> date:
     """The first day whose segments are kept: that of the published history, and before there is one the first possible.
 
-    Customers of whom no source says since when are known since that day: a line that comes late must not move it for
-    all of them, nor a delivery that lacks the oldest days.
+    A line that comes late must not move it, nor a delivery that lacks the oldest days.
 
     Raises:
         RunStopped: the release that readers see, or the warehouse, cannot be read.
@@ -213,8 +215,42 @@ def history_start(project: Project, days: SourceDays) -> date:
 
 
 def _first_possible(project: Project, days: SourceDays) -> date:
-    """The first day that history may have: vars: history_start, or the first transaction's day if later."""
-    return max(date.fromisoformat(str(project.vars["history_start"])), days.first)
+    """The first day that history may have: vars: history_start, or the first transaction's day if later.
+
+    Without one it is the first day whose features can be trusted, or the first of all if that is not there yet.
+    """
+    if given := project.vars["history_start"]:
+        return max(date.fromisoformat(given), days.first)
+    trusted = days.first + TRUSTED_AFTER
+    return trusted if trusted <= days.newest else days.first
+
+
+def beginning(project: Project, days: SourceDays) -> str:
+    """Where a history that is not published yet begins, and why, as a sentence."""
+    start, first = _first_possible(project, days), f"the first order, {days.first}"
+    if project.vars["history_start"]:
+        why = "as vars: history_start says" if start > days.first else "with the first order"
+    elif start > days.first:
+        why = f"{TRUSTED_AFTER.days} days after {first}, when features can be trusted (vars: history_start is null)"
+    else:
+        why = (
+            f"with the first order: there are fewer than {TRUSTED_AFTER.days} days after it, so features are still "
+            "filling up (vars: history_start is null)"
+        )
+    return f"History begins on {start}, {why}."
+
+
+def _no_day(project: Project, days: SourceDays, start: date) -> str:
+    """That the sources have no day for the history, as a sentence with what to do."""
+    if start > days.first:
+        return (
+            f"The sources end on {days.newest}, before the history begins, {start} (vars: history_start). Set it to an "
+            f"earlier day, or to null: then it begins {TRUSTED_AFTER.days} days after the first order, {days.first}."
+        )
+    return (
+        f"The sources have no complete day yet: they begin on {days.first}, and the newest complete day is "
+        f"{days.newest} (vars: newest_day_is_complete). Run again when there is one."
+    )
 
 
 def _first_published(project: Project) -> date | None:
@@ -264,6 +300,10 @@ def resolve_window(
             f"warning: Readers see no release in {project.serving}, but days up to {published} were released: it was "
             "lost, or TESSERA_SERVING names another place. They stay as the warehouse has them."
         )
+    if not published:
+        if days.newest < start:
+            raise RunStopped(_no_day(project, days, start))
+        report(beginning(project, days))
     if as_of and as_of < start:
         raise RunStopped(f"{as_of} lies before the history begins, {start} (vars: history_start).")
     if as_of and published and as_of <= published:
@@ -277,8 +317,6 @@ def resolve_window(
             "If a file was cut off or replaced by an older one, deliver it again."
         )
     last = as_of or days.newest
-    if last < start:
-        raise RunStopped(f"{last} lies before the history begins, {start} (vars: history_start).")
     if last > days.newest:
         raise RunStopped(f"The sources are complete up to {days.newest} only, so {last} cannot be built yet.")
     first = published + ONE_DAY if published else start
@@ -337,7 +375,7 @@ def resolve_restatement(project: Project, first: date, last: date | None, now: d
             reach the last published day.
     """
     days = source_days(project, now or datetime.now(UTC))
-    start = _first_possible(project, days)
+    start = min(_first_possible(project, days), history_start(project, days))
     published = last_published(project)
     if published is None or max(first, last or first) > published:
         end = f"published up to {published}" if published else "not published yet"

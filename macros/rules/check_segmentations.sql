@@ -1,10 +1,11 @@
 {#- Holds every segmentation to the rule language before a run touches any table:
-    the first mistake stops the run with segmentation, segment and clause. And the columns
+    a mistake stops the run with segmentation, segment and clause. And the columns
     of dim_customers, whose contract dbt would look at after the history was written. -#}
 {% macro check_segmentations() %}
     {%- if execute -%}
         {%- if var('segmentations') is not iterable or var('segmentations') is string or var('segmentations') is mapping -%}
             {{ exceptions.raise_compiler_error("vars: segmentations in dbt_project.yml is a list of names, not '" ~ var('segmentations') ~ "'.") }}
+            {{ return(none) }}
         {%- endif -%}
         {%- for name in var('segmentations') if (var('segmentations') | list).count(name) > 1 -%}
             {{ exceptions.raise_compiler_error('Segmentation ' ~ name ~ ': vars: segmentations in dbt_project.yml names it twice.') }}

@@ -1,7 +1,7 @@
 {#- A segmentation as its YAML defines it, parsed and checked:
     {name, label, description, owner, status, challenger_of, confirm_days,
     frozen_on, builds_on, rule_version, clauses, segments: [{name, label, position,
-    rule, rule_json, rule_text, is_default, is_immediate, description, persona,
+    rule, rule_json, rule_text, is_default, is_immediate, share, description, persona,
     persona_claims, owner, strategy}]}. Known while `execute` is true; mistakes raise.
     Many models of a run ask for it: it is read once and kept with the graph, which
     one call of dbt has one of. -#}
@@ -19,10 +19,12 @@
     {%- if not node -%}
         {{ exceptions.raise_compiler_error(where ~ ": vars: segmentations names it, but there is no model "
             ~ "models/segmentations/" ~ name ~ ".sql. Add it, or take the name out.") }}
+        {{ return(none) }}
     {%- endif -%}
     {%- set meta = segmentation_meta(name) -%}
     {%- if not meta -%}
         {{ exceptions.raise_compiler_error(where ~ ": its YAML has no config: meta: segmentation with its rules.") }}
+        {{ return(none) }}
     {%- endif -%}
     {%- do refuse_unknown_keys(meta, [
         'label', 'owner', 'status', 'challenger_of', 'confirm_days', 'cut_points', 'protected_reasons', 'segments',
@@ -45,14 +47,15 @@
     {%- set frozen_on = frozen_date(meta, where) -%}
     {%- set builds_on = segmentations_below(name) -%}
     {%- set all_features = features or known_features() -%}
-    {%- set features = features_allowed(all_features, meta, frozen_on, where) -%}
+    {%- set features = features_allowed(all_features, meta, frozen_on, where) or all_features -%}
 
     {%- set clauses = [] -%}
     {%- set segments = [] -%}
-    {%- for segment in meta.segments -%}
+    {%- for segment in segments_in(meta) -%}
         {%- set here = where ~ ', segment ' ~ (segment.name or loop.index) -%}
         {%- do refuse_unknown_keys(segment, [
-            'name', 'label', 'description', 'rule', 'immediate', 'persona', 'persona_claims', 'owner', 'strategy',
+            'name', 'label', 'description', 'rule', 'share', 'immediate', 'persona', 'persona_claims', 'owner',
+            'strategy',
         ], here) -%}
         {%- if not modules.re.fullmatch('[a-z][a-z0-9_]{0,62}', segment.name) -%}
             {{ exceptions.raise_compiler_error(here ~ ": a segment's name is lower case letters, digits and _, beginning with a letter.") }}
@@ -70,7 +73,8 @@
             {{ exceptions.raise_compiler_error(here ~ ": strategy says approach, offer and channels by name, not '" ~ segment.strategy ~ "'.") }}
         {%- endif -%}
         {%- do refuse_other_than_text(segment, ['label', 'description', 'persona', 'owner'], here) -%}
-        {%- do refuse_unknown_keys(segment.get('strategy', {}), ['approach', 'offer', 'channels'], here ~ ', strategy') -%}
+        {%- set strategy = segment.get('strategy', {}) if segment.get('strategy', {}) is mapping else {} -%}
+        {%- do refuse_unknown_keys(strategy, ['approach', 'offer', 'channels'], here ~ ', strategy') -%}
         {%- set rule = parse_rule(segment.rule, features, clauses, here) if 'rule' in segment else none -%}
         {%- do segments.append({
             'name': segment.name,
@@ -78,6 +82,7 @@
             'position': loop.index,
             'is_default': rule is none,
             'is_immediate': segment.get('immediate', false),
+            'share': share_limits(segment.get('share'), here),
             'rule': rule,
             'rule_json': tojson(segment.rule) if rule else none,
             'rule_text': rule_text(rule, clauses) if rule else 'everybody else',
@@ -85,7 +90,7 @@
             'persona': segment.get('persona'),
             'persona_claims': parse_persona_claims(segment.get('persona_claims', {}), all_features, here),
             'owner': segment.get('owner', meta.owner),
-            'strategy': segment.get('strategy', {}),
+            'strategy': strategy,
         }) -%}
     {%- endfor -%}
     {%- if clauses | length > 62 -%}
@@ -119,6 +124,27 @@
     }) }}
 {% endmacro %}
 
+{#- The limits of a segment's share of the customers, {minimum, maximum, reason}; none where
+    it has no limits of its own. -#}
+{% macro share_limits(share, where) %}
+    {%- if share is none or share is undefined -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- set wanted = where ~ ': share limits the share of the customers, `share: {minimum: 0, maximum: 0.5, reason: ...}`: shares are from 0 to 1, the '
+        ~ "lower one first, and the reason is text; not '" ~ share ~ "'." -%}
+    {%- if share is not mapping -%}
+        {{ exceptions.raise_compiler_error(wanted) }}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- do refuse_unknown_keys(share, ['minimum', 'maximum', 'reason'], where ~ ', share') -%}
+    {%- set least, most = share.get('minimum', 0), share.get('maximum', 1) -%}
+    {%- if least is not number or most is not number or least is boolean or most is boolean or not 0 <= least <= most <= 1
+        or share.get('reason') is not string or not share.reason | trim -%}
+        {{ exceptions.raise_compiler_error(wanted) }}
+    {%- endif -%}
+    {{ return({'minimum': least, 'maximum': most, 'reason': share.reason}) }}
+{% endmacro %}
+
 {#- Raises where a mapping of the YAML has a key that nothing reads. -#}
 {% macro refuse_unknown_keys(mapping, known, where) %}
     {%- for key in mapping if key not in known -%}
@@ -142,12 +168,13 @@
     {%- endif -%}
     {%- if cut_points is not mapping or (cut_points | list) != ['frozen_on'] -%}
         {{ exceptions.raise_compiler_error(where ~ ": cut_points says on which day they are frozen, `cut_points: {frozen_on: 2017-06-30}`, not '" ~ cut_points ~ "'.") }}
+        {{ return(none) }}
     {%- endif -%}
     {%- set day = cut_points.frozen_on | string -%}
     {%- if not is_iso_date(day) -%}
         {{ exceptions.raise_compiler_error(where ~ ": cut_points: frozen_on is '" ~ day ~ "', which is no day of the calendar; write it as YYYY-MM-DD.") }}
-    {%- elif day < first_kept_day() -%}
-        {{ exceptions.raise_compiler_error(where ~ ': cut points cannot be frozen on ' ~ day ~ ', before the history begins (' ~ first_kept_day() ~ ').') }}
+    {%- elif day < first_kept_day(otherwise='') -%}
+        {{ exceptions.raise_compiler_error(where ~ ': cut points cannot be frozen on ' ~ day ~ ', before the history begins (' ~ first_kept_day(otherwise='') ~ ').') }}
     {%- endif -%}
     {{ return(day) }}
 {% endmacro %}

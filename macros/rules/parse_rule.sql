@@ -4,6 +4,7 @@
 {% macro parse_rule(rule, features, clauses, where, depth=0) %}
     {%- if depth > 20 -%}
         {{ exceptions.raise_compiler_error(where ~ ": its rule is nested more than 20 deep. Write it flatter, or split the segment.") }}
+        {{ return({'all': []}) }}
     {%- endif -%}
     {%- set is_segment = rule is mapping and (rule | list) == ['in_segment'] -%}
     {%- if rule is string or is_segment -%}
@@ -11,6 +12,7 @@
         {%- if clause.error -%}
             {%- set text = 'in_segment: ' ~ rule.in_segment if is_segment else rule -%}
             {{ exceptions.raise_compiler_error(where ~ ", clause '" ~ text ~ "': " ~ clause.error ~ ('' if clause.error.endswith('?') else '.')) }}
+            {{ return({'all': []}) }}
         {%- endif -%}
         {%- set texts = clauses | map(attribute='text') | list -%}
         {%- if clause.text not in texts -%}
@@ -21,6 +23,7 @@
         {%- set key = (rule | list)[0] -%}
         {%- if rule[key] is not iterable or rule[key] is string or rule[key] is mapping or not rule[key] -%}
             {{ exceptions.raise_compiler_error(where ~ ": '" ~ key ~ "' takes a list of at least one clause.") }}
+            {{ return({'all': []}) }}
         {%- endif -%}
         {%- set parts = [] -%}
         {%- for part in rule[key] -%}
@@ -34,4 +37,5 @@
     {%- set meant = " Did you mean '" ~ nearest_name(keys[0], ['all', 'any', 'not', 'in_segment']) ~ "'?"
         if keys | length == 1 and keys[0] not in ['all', 'any', 'not', 'in_segment'] else '' -%}
     {{ exceptions.raise_compiler_error(where ~ ": a rule is a clause, in_segment, or one of all, any and not with clauses in it, not '" ~ rule ~ "'." ~ meant) }}
+    {{ return({'all': []}) }}
 {% endmacro %}

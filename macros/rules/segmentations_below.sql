@@ -4,6 +4,7 @@
     {%- if name in path -%}
         {{ exceptions.raise_compiler_error('Segmentation ' ~ name ~ ': its rules lead back to itself by in_segment: '
             ~ ((path + [name]) | join(' -> ')) ~ '. Take one of these in_segment clauses out.') }}
+        {{ return([]) }}
     {%- endif -%}
     {%- set below = [] -%}
     {%- for other in segments_named_in(segments_in(segmentation_meta(name)) | map(attribute='rule') | select('defined') | list) -%}

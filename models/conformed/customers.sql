@@ -13,7 +13,7 @@ dated as (
     select
         source_system,
         customer_id,
-        coalesce(first_seen_date, {{ history_start() }}) as first_seen_date,
+        first_seen_date,
         closed_date,
         customer_type,
         age_band,

@@ -100,7 +100,7 @@ changed_customers as (
     where
         stored.customer_id is null
         or customers.closed_date is distinct from stored.closed_date
-        or least(customers.first_seen_date, stored.first_order_date) <> stored.first_seen_date
+        or least(customers.first_seen_date, stored.first_order_date) is distinct from stored.first_seen_date
         or coalesce(contacted_now.contacts_365d, 0) <> coalesce(stored.contacts_365d, 0)
         or coalesce(responded_now.responses_365d, 0) <> coalesce(stored.responses_365d, 0)
         or responded_now.last_response_date is distinct from stored.last_response_date

@@ -388,7 +388,10 @@ def test_definition_that_goes_wrong_with_others(definition: dict[str, Any], erro
     other = with_rule("orders_365d > 5")
     other["segments"][0] = {**other["segments"][0], "name": "loyal"}
     with pytest.raises(RuleError) as raised:
-        macros(models={"seg_x": definition, "seg_y": other, "seg_z": {"segments": 5}}).definition_of("seg_x")
+        macros(
+            models={"seg_x": definition, "seg_y": other, "seg_z": {"segments": 5}},
+            variables={"history_start": "2017-04-01"},
+        ).definition_of("seg_x")
     assert error in str(raised.value)
 
 

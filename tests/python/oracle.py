@@ -193,7 +193,7 @@ def first_days(lines: Iterable[Line]) -> dict[str | None, date]:
     return days
 
 
-def features_of_day(facts: Facts, day: date, history_start: date) -> Features:
+def features_of_day(facts: Facts, day: date) -> Features:
     """Every feature of every customer known at the end of a day."""
     products = {product.product_id: product for product in facts.products}
     lines: dict[int, list[Line]] = {customer.customer_id: [] for customer in facts.customers}
@@ -205,9 +205,7 @@ def features_of_day(facts: Facts, day: date, history_start: date) -> Features:
     for customer in facts.customers:
         contacts = [row.contact_date for row in facts.contacts if row.customer_id == customer.customer_id]
         responses = [row.response_date for row in facts.responses if row.customer_id == customer.customer_id]
-        row = _features_of_customer(
-            customer, lines[customer.customer_id], products, contacts, responses, day, history_start
-        )
+        row = _features_of_customer(customer, lines[customer.customer_id], products, contacts, responses, day)
         if row is not None:
             row |= {feature: None for feature, is_known in delivered.items() if not is_known}
             features[customer.customer_id] = row
@@ -242,13 +240,13 @@ def _features_of_customer(
     contacts: Sequence[date],
     responses: Sequence[date],
     day: date,
-    history_start: date,
 ) -> Row | None:
     orders = first_days(line for line in lines if not is_return(line))
     returns = first_days(line for line in lines if is_return(line))
     order_days = sorted(set(orders.values()))
-    first_seen = min([customer.first_seen_date or history_start, *order_days])
-    if first_seen > day or (customer.closed_date is not None and customer.closed_date <= day):
+    # Of whom no source says since when they are known, the first order does; without any they are not known yet.
+    first_seen = min([*filter(None, [customer.first_seen_date]), *order_days], default=None)
+    if first_seen is None or first_seen > day or (customer.closed_date is not None and customer.closed_date <= day):
         return None
     past_responses = [response for response in responses if response <= day]
 
@@ -454,13 +452,11 @@ class History:
 
     Attributes:
         segmentations: whose history is kept.
-        history_start: the first day of it.
         days: what was published, by day.
         effective: the segment that counts, by segmentation, day and customer.
     """
 
     segmentations: Sequence[Segmentation]
-    history_start: date
     days: dict[date, PublishedDay] = field(default_factory=dict)
     effective: dict[str, dict[date, dict[int, str]]] = field(default_factory=dict)
 
@@ -468,7 +464,7 @@ class History:
         """Publish the days from first to last on these facts, forgetting what was said of first and later."""
         self.days = {day: published for day, published in self.days.items() if day < first}
         for day in days_between(first, last):
-            features = features_of_day(facts, day, self.history_start)
+            features = features_of_day(facts, day)
             rules_say = {each.name: segments_of_day(features, each) for each in self.segmentations}
             self.days[day] = PublishedDay(features, rules_say)
         self.settle()
@@ -476,7 +472,7 @@ class History:
     def until(self, last: date) -> "History":
         """The same history, up to and including a day."""
         days = {day: published for day, published in self.days.items() if day <= last}
-        history = History(self.segmentations, self.history_start, days)
+        history = History(self.segmentations, days)
         history.settle()
         return history
 

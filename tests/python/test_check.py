@@ -6,12 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 from shop import edited
 
 from flows import check
-from flows.rules.definitions import parse
-from flows.rules.macros import RuleError, segmentations_of
+from flows.rules.definitions import parse, share_limits
+from flows.rules.macros import RuleError, macros, segmentations_of
 from flows.steps.project import ROOT
 
 
@@ -75,9 +76,9 @@ def test_the_projects_own_checkout_is_fine(checkout: Path) -> None:
         ("dbt_project.yml", "seg_deals, ", "seg_deals, seg_deals, ", "Segmentation seg_deals: vars: segmentations in"),
         (
             "models/segmentations/seg_value.yml",
-            "- name: champions",
-            "- name: stars",
-            "Segmentation seg_value: for_segment in expectations/parameters.py limits the share of champions, which",
+            "share: {maximum: 0.5,",
+            "share: {maximum: 5,",
+            "Segmentation seg_value, segment champions: share limits the share of the customers, `share: {minimum: 0,",
         ),
         ("dbt_project.yml", NAMES, "segmentations: null", "vars: segmentations in dbt_project.yml is a list of names"),
     ],
@@ -217,3 +218,117 @@ def test_check_takes_vars_and_no_argument_that_it_does_not_know(
     assert "there is no variable 'segmentation'" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         checked("--root", "elsewhere")
+
+
+def test_b8_all_mistakes_of_all_files_are_told_at_once(checkout: Path) -> None:
+    """One mistake a run was told, of three in three files."""
+    folder = checkout / "models" / "segmentations"
+    edited(folder / "seg_lifecycle.yml", "rule: days_since_last_order > 90", "rule: days_since_last_ordr > 90")
+    edited(folder / "seg_lifecycle.yml", "- name: churned", "- labl: Gone\n              name: Churned")
+    edited(folder / "seg_deals.yml", "confirm_days: 7", "confirm_days: x")
+    edited(folder / "seg_value.yml", "confirm_days: 3", "confirm_days: 0\n          ownr: x")
+    with pytest.raises(RuleError) as raised:
+        parse(root=checkout)
+    assert str(raised.value).splitlines() == [
+        "Segmentation seg_lifecycle, segment Churned: 'labl' means nothing here. Did you mean 'label'?",
+        "Segmentation seg_lifecycle, segment Churned: a segment's name is lower case letters, digits and _, beginning "
+        "with a letter.",
+        "Segmentation seg_lifecycle, segment Churned, clause 'days_since_last_ordr > 90': there is no feature "
+        "'days_since_last_ordr'. Did you mean 'days_since_last_order'?",
+        "Segmentation seg_value: 'ownr' means nothing here. Did you mean 'owner'?",
+        "Segmentation seg_value: confirm_days is '0'; it is a whole number of days, from 1 to 366.",
+        "Segmentation seg_deals: confirm_days is 'x'; it is a whole number of days, from 1 to 366.",
+    ]
+
+
+def test_b8_clauses_of_one_rule_are_all_told(checkout: Path) -> None:
+    rule = "rule: {any: [orders_30 > 1, {all: 5}, {not: {some: [orders_30d > x]}}, orders_30d > x]}"
+    edited(checkout / "models/segmentations/seg_lifecycle.yml", "rule: days_since_last_order > 90", rule)
+    with pytest.raises(RuleError) as raised:
+        parse(root=checkout)
+    told = [line.removeprefix("Segmentation seg_lifecycle, segment churned") for line in str(raised.value).splitlines()]
+    beginnings = (", clause 'orders_30 > 1': there", ": 'all' takes", ": a rule is a", ", clause 'orders_30d > x': ")
+    assert len(told) == len(beginnings)
+    assert all(line.startswith(beginning) for line, beginning in zip(told, beginnings, strict=True)), told
+
+
+def test_b8_files_that_are_no_yaml_are_all_told(checkout: Path) -> None:
+    for name in ("seg_one", "seg_two"):
+        (checkout / "models" / "segmentations" / f"{name}.yml").write_text("models: [")
+    (checkout / "models" / "segmentations" / "seg_three.yml").write_text(SEGMENTATION.replace("seg_new", "seg_value"))
+    with pytest.raises(RuleError) as raised:
+        segmentations_of(checkout)
+    for told in ("seg_one.yml is not YAML", "seg_two.yml is not YAML", "Segmentation seg_value: it is defined twice"):
+        assert told in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "&a {all: [*a]}",
+        "{in_segment: seg_lifecycle.loyal}",
+        "{all: {}}",
+        "5",
+        "{any: [5, null, [], {}, {all: [], any: []}]}",
+    ],
+)
+def test_b8_rule_that_is_no_rule_ends_soon_and_says_so(checkout: Path, rule: str) -> None:
+    edited(checkout / "models/segmentations/seg_lifecycle.yml", "rule: days_since_last_order > 90", f"rule: {rule}")
+    with pytest.raises(RuleError, match="Segmentation seg_lifecycle") as raised:
+        parse(root=checkout)
+    assert len(str(raised.value).splitlines()) <= 5
+
+
+def test_b8_settings_and_rules_are_told_together(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["flows.check", "--vars", "{segmentations: [seg_value], lapsed_days: -5}"])
+    assert check.main() == 1
+    told = capsys.readouterr().err
+    assert "lapsed_days is -5" in told
+    assert "Segmentation seg_deals: its history is not kept" in told
+    assert "Segmentation seg_household: its history is not kept" in told
+
+
+def test_b2_limits_of_shares_go_with_the_segment_that_they_are_about(checkout: Path) -> None:
+    """The demo's limit of seg_value/champions once stopped whoever called their own segments otherwise."""
+    assert share_limits(parse(root=checkout)[0])["seg_value/champions"].maximum == 0.5
+    own = "share: {maximum: 0.5, reason: x}"
+    edited(
+        checkout / "models/segmentations/seg_deals.yml", "- name: coupon_users", f"- {own}\n              name: mine"
+    )
+    (checkout / "models/segmentations/seg_value.yml").write_text(
+        SEGMENTATION.replace("seg_new", "seg_value").replace("orders_30d > 1", "net_sales_365d >= p80")
+    )
+    assert list(share_limits(parse(root=checkout)[0])) == ["seg_deals/mine"]
+
+
+def test_b2_cells_are_tested_where_the_rules_are_about_cells() -> None:
+    """A seg_value of one's own, with money in it, once failed on the demo's 25 cells."""
+    connection = duckdb.connect()
+    connection.execute(
+        "create table customer_features as select date '2024-04-09' as as_of_date, range as customer_id, "
+        "1 + range % 5 as recency_score, 1 + range // 5 as frequency_score from range(25)"
+    )
+    columns = ["recency_score", "frequency_score"]
+
+    def broken(rule: str, segment: str) -> list[tuple]:
+        meta = {
+            "owner": "crm@example.com",
+            "segments": [
+                {"name": "a", "description": "-", "rule": rule},
+                {"name": "b", "description": "-", "rule": "frequency_score > 2"},
+                {"name": "nobodys", "description": "-"},
+            ],
+        }
+        known = macros(models={"seg_value": meta}, variables={"first_date": "2024-04-09", "last_date": "2024-04-09"})
+        connection.execute(
+            f"create or replace table seg_value as select *, {segment} as segment from customer_features "
+            "union all select *, 'a' from customer_features where customer_id = 7"
+        )
+        return connection.execute(known.broken_cells("seg_value", "seg_value", columns, "nobodys")).fetchall()
+
+    assert broken("recency_score = 5", "'a'") == []
+    assert broken("recency_score = 5", "'b'") == [(3, 2, 2, 0)]
+    assert len(broken("recency_score = 5", "'nobodys'")) == 25
+    assert broken("net_sales_365d > 5", "'nobodys'") == []

@@ -244,31 +244,6 @@ def test_warehouse_that_was_lost_stops_runs_and_can_be_built_again(shop: Shop) -
     assert shop.fingerprint() == before
 
 
-@pytest.mark.parametrize(
-    ("variables", "message"),
-    [
-        ("{history_start: foo}", "vars: history_start is 'foo', but must be a date"),
-        ("{sources: []}", r"vars: sources is \[\], but must be a list of completejourney or files"),
-        ("{sources: completejourney}", "vars: sources is 'completejourney', but must be a list"),
-        ("{timezone: Mars}", "vars: timezone is 'Mars', but must be a time zone"),
-        ("{timezone: null}", "vars: timezone is None"),
-        ("{releases_kept: abc}", "vars: releases_kept is 'abc', but must be a whole number above 0"),
-        ("{release_grace_minutes: -5}", "vars: release_grace_minutes is -5"),
-        ("{late_days: abc}", "vars: late_days is 'abc'"),
-        ("{sources_late_after_days: 0}", "vars: sources_late_after_days is 0, but must be a whole number above 0"),
-        (
-            "{tests_kept_days: 104}",
-            "vars: tests_kept_days is 104, but must be a whole number, at least alert",
-        ),
-        ("{tested_days: x}", "vars: tested_days is 'x', but must be run or all"),
-        ("{incremental_features: maybe}", "vars: incremental_features is 'maybe', but must be true or false"),
-    ],
-)
-def test_variable_that_is_wrong_stops_a_run_before_anything(variables: str, message: str) -> None:
-    with pytest.raises(RunStopped, match=message):
-        Project.with_vars(variables).checked()
-
-
 def test_release_that_does_not_say_what_it_is_stops_a_run(shop: Shop) -> None:
     (current_release(shop.serving) / "manifest.json").write_text('{"as_of')
     with pytest.raises(RunStopped, match=r"manifest\.json is damaged.*make doctor"):
@@ -308,7 +283,7 @@ def test_histories_of_different_sources_do_not_mix(shop: Shop) -> None:
 
 def test_unknown_variable_and_source_are_named() -> None:
     with pytest.raises(RunStopped, match="there is no variable 'source'"):
-        Project.with_vars("{source: [files]}")
+        Project.with_vars("{source: [files]}").checked()
     with pytest.raises(RunStopped, match="must be a mapping"):
         Project.with_vars("files")
     with pytest.raises(RunStopped, match="vars: sources names 'crm'"):
@@ -390,6 +365,30 @@ def test_dbt_messages_are_told_without_decoration() -> None:
     assert readable_errors(["\x1b[31mFailure in model a\x1b[0m", "  > called by macro b", "Done. PASS=1"]) == (
         "Failure in model a"
     )
+
+
+def test_b2_test_that_failed_is_told_before_what_was_interrupted_because_of_it() -> None:
+    interrupted = [
+        "\x1b[31mFailure in model fct_x (models/marts/fct_x.sql)\x1b[0m",
+        "  Runtime Error in model fct_x (models/marts/fct_x.sql)\n  INTERRUPT Error: Interrupted!",
+    ]
+    failed = [
+        "\x1b[31mFailure in test assert_y (tests/marts/assert_y.sql)\x1b[0m",
+        "  Got 1 result, configured to fail if != 0",
+    ]
+    other = ["3 of 3 FAIL 1 assert_y", "CANCEL query model.tessera.fct_x"]
+    for errors in ([*other, *interrupted, *failed], [*other, *failed, *interrupted, *failed]):
+        told = readable_errors(errors).splitlines()
+        assert told[:2] == [
+            "Failure in test assert_y (tests/marts/assert_y.sql)",
+            "Got 1 result, configured to fail if != 0",
+        ]
+        assert told[2:] == [
+            "Failure in model fct_x (models/marts/fct_x.sql)",
+            "Runtime Error in model fct_x (models/marts/fct_x.sql)",
+            "INTERRUPT Error: Interrupted!",
+        ]
+    assert readable_errors(["Runtime Error\n  cannot start"]) == "Runtime Error\ncannot start"
 
 
 def test_deployments_point_to_flows_and_run_one_at_a_time() -> None:

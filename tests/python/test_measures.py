@@ -66,7 +66,7 @@ def change(facts: Facts, published: date, random: Random, gone: list) -> Facts:
 def test_what_is_carried_on_is_what_everybody_would_be_measured_at(outline: Outline) -> None:
     random = Random(outline.seed)
     facts = make_facts(outline)
-    carrying, measuring = (Warehouse(history_start=str(HISTORY_START), incremental_features=on) for on in (True, False))
+    carrying, measuring = (Warehouse(incremental_features=on) for on in (True, False))
     columns = ", ".join([*KEYS, *carrying.macros.measure_columns()])
     published: date | None = None
     gone: list = []
@@ -80,7 +80,7 @@ def test_what_is_carried_on_is_what_everybody_would_be_measured_at(outline: Outl
             warehouse.run(facts, first, last)
         expected = {day: rows for day, rows in expected.items() if day < first}
         days = [first + number * ONE_DAY for number in range((last - first).days + 1)]
-        expected |= {day: features_of_day(facts, day, HISTORY_START) for day in days}
+        expected |= {day: features_of_day(facts, day) for day in days}
         published = last
 
         names = columns.split(", ")
@@ -103,7 +103,7 @@ def test_what_is_carried_on_is_what_everybody_would_be_measured_at(outline: Outl
 
 def test_old_features_are_deleted_by_whole_months() -> None:
     facts = make_facts(Outline(customers=8, days=60, seed=1))
-    warehouse = Warehouse(history_start=str(HISTORY_START), features_kept_days=20)
+    warehouse = Warehouse(features_kept_days=20)
     first = date(2024, 2, 1)
     warehouse.run(facts, HISTORY_START, first - ONE_DAY)
     everything = warehouse.rows("select * from customer_measures_history where as_of_date >= '2024-01-01' order by all")
@@ -121,7 +121,7 @@ def test_old_features_are_deleted_by_whole_months() -> None:
 @pytest.mark.parametrize("reason", ["a gap", "another way of measuring", "none"])
 def test_a_run_that_finds_nothing_to_carry_on_begins_with_a_key_frame(reason: str) -> None:
     facts = make_facts(Outline(customers=8, days=60, seed=1))
-    warehouse = Warehouse(history_start=str(HISTORY_START))
+    warehouse = Warehouse()
     warehouse.run(facts, HISTORY_START, HISTORY_START)
     if reason == "another way of measuring":
         warehouse.connection.execute("update measured_days set measures_version = 'older'")
@@ -132,7 +132,7 @@ def test_a_run_that_finds_nothing_to_carry_on_begins_with_a_key_frame(reason: st
     begins = HISTORY_START if reason == "none" else day
     assert warehouse.rows(f"select key_frame from measured_days where as_of_date = '{day}'") == [{"key_frame": begins}]
     told = warehouse.rows(f"select customer_id, orders_365d from customer_measures where as_of_date = '{day}'")
-    expected = features_of_day(facts, day, HISTORY_START).values()
+    expected = features_of_day(facts, day).values()
     assert {row["customer_id"]: row["orders_365d"] for row in told} == {
         row["customer_id"]: row["orders_365d"] for row in expected
     }
@@ -143,7 +143,7 @@ def test_rows_in_force_that_are_lost_are_made_again(days_later: int) -> None:
     facts = make_facts(Outline(customers=12, days=60, seed=1))
     last = HISTORY_START + 10 * ONE_DAY
     day = last + days_later * ONE_DAY
-    warehouse, control = (Warehouse(history_start=str(HISTORY_START)) for _ in range(2))
+    warehouse, control = (Warehouse() for _ in range(2))
     for each in (warehouse, control):
         each.run(facts, HISTORY_START, last)
     # As in a warehouse that was built before there was such a table.
@@ -166,7 +166,7 @@ def test_a_feature_more_begins_with_everybody(again: int, beside: str) -> None:
     """Building days again, as restating does, it once stopped the run: the log got a column when rows had gone."""
     facts = make_facts(Outline(customers=12, days=60, seed=1))
     days = [HISTORY_START + number * ONE_DAY for number in (10, 11, 12)]
-    warehouse, control = (Warehouse(history_start=str(HISTORY_START)) for _ in range(2))
+    warehouse, control = (Warehouse() for _ in range(2))
     for each in (warehouse, control):
         each.run(facts, HISTORY_START, days[0] + again * ONE_DAY)
     # As in a warehouse that was built before there was this feature.
@@ -249,3 +249,39 @@ def test_a9_what_no_source_delivers_is_null_for_everybody() -> None:
     told = warehouse.rows(f"select {', '.join(rests_on_nothing)} from customer_measures")
     assert told
     assert all(value is None for row in told for value in row.values())
+
+
+def test_b7_customers_without_a_date_are_known_since_their_first_order() -> None:
+    """Next month's buyers once were prospects since the first day of the history."""
+    today = HISTORY_START + 10 * ONE_DAY
+    customers = (Customer(1), Customer(2), Customer(3), Customer(4, first_seen_date=today))
+
+    def line(customer: int, day: date) -> Line:
+        return Line(customer, f"{customer}-{day}", datetime.combine(day, time(12)), Decimal("5.00"))
+
+    facts = Facts(
+        customers=customers,
+        transactions=(line(1, HISTORY_START - ONE_DAY), line(2, today), line(2, today + 3 * ONE_DAY)),
+    )
+    last = today + 5 * ONE_DAY
+    at_once, daily = Warehouse(), Warehouse()
+    at_once.run(facts, HISTORY_START, last)
+    day = HISTORY_START
+    while day <= last:
+        # Of later days a daily run knows nothing.
+        past = tuple(each for each in facts.transactions if each.ordered_at.date() <= day)
+        daily.run(replace(facts, transactions=past), day, day)
+        day += ONE_DAY
+    query = "select as_of_date, customer_id, first_seen_date from customer_measures_history order by all"
+    known = at_once.rows(query)
+    assert known == daily.rows(query)
+    by_day = {day: {row["customer_id"] for row in known if row["as_of_date"] == day} for day in (HISTORY_START, today)}
+    assert by_day == {HISTORY_START: {1}, today: {1, 2, 4}}
+    assert {row["first_seen_date"] for row in known if row["customer_id"] == 2} == {today}
+
+    # A date that is delivered later counts from the next run on, and so does a late order before it.
+    dated = tuple(replace(each, first_seen_date=HISTORY_START) for each in customers)
+    daily.run(replace(facts, customers=dated), last + ONE_DAY, last + ONE_DAY)
+    told = daily.rows(f"select customer_id, first_seen_date from customer_measures where as_of_date > '{last}'")
+    assert {row["customer_id"] for row in told} == {1, 2, 3, 4}
+    assert {row["first_seen_date"] for row in told} == {HISTORY_START - ONE_DAY, HISTORY_START}

@@ -192,7 +192,7 @@ def assert_marts(models: Models, history: History) -> None:
 @given(outlines)
 def test_a_backfill_gives_the_features_and_segments_of_every_day(models: Models, outline: Outline) -> None:
     facts = make_facts(outline)
-    history = History(SEGMENTATIONS, HISTORY_START)
+    history = History(SEGMENTATIONS)
     history.run(facts, HISTORY_START, outline.last)
 
     models.forget_everything()
@@ -245,7 +245,7 @@ def test_any_schedule_of_runs_gives_the_same_history(models: Models, outline: Ou
     facts = make_facts(outline)
     schedule = make_schedule(outline, Random(outline.seed))
     note(f"schedule: {schedule}")
-    in_one_run = History(SEGMENTATIONS, HISTORY_START)
+    in_one_run = History(SEGMENTATIONS)
     in_one_run.run(facts, HISTORY_START, outline.last)
 
     models.forget_everything()
@@ -274,7 +274,7 @@ def test_late_rows_leave_published_history_alone_and_count_from_the_next_run_on(
         (middle - 5 * ONE_DAY, outline.last, kinds[1::2]),
     ]
     facts = make_facts(outline)
-    history = History(SEGMENTATIONS, HISTORY_START)
+    history = History(SEGMENTATIONS)
     models.forget_everything()
     for first, last, amendments in runs:
         note(f"{amendments}, then {first} to {last}")
@@ -292,7 +292,7 @@ def test_the_oracle_knows_every_feature() -> None:
     contract = yaml.safe_load((ROOT / "models" / "features" / "_features.yml").read_text())["models"]
     (columns,) = (model["columns"] for model in contract if model["name"] == "customer_features")
     facts = make_facts(Outline(customers=8, days=40, seed=1))
-    row = next(iter(features_of_day(facts, HISTORY_START, HISTORY_START).values()))
+    row = next(iter(features_of_day(facts, HISTORY_START).values()))
     assert sorted(row) == sorted(column["name"] for column in columns)
 
 
@@ -300,7 +300,7 @@ def test_the_worlds_reach_every_segment_and_every_kind_of_move() -> None:
     reached, kinds = set(), set()
     for seed in range(3):
         outline = Outline(customers=40, days=60, seed=seed)
-        history = History(SEGMENTATIONS, HISTORY_START)
+        history = History(SEGMENTATIONS)
         history.run(make_facts(outline), HISTORY_START, outline.last)
         moves = history.confirmed_moves()
         reached |= {(move["segmentation"], move["segment"]) for move in moves}
@@ -320,7 +320,7 @@ def test_every_amendment_changes_some_feature(kind: str) -> None:
     facts = make_facts(Outline(customers=40, days=40, seed=6))
     amended = amend(facts, kind, HISTORY_START, Random(1))
     day = HISTORY_START + ONE_DAY
-    assert features_of_day(facts, day, HISTORY_START) != features_of_day(amended, day, HISTORY_START)
+    assert features_of_day(facts, day) != features_of_day(amended, day)
 
 
 def test_quantile_disc_is_the_smallest_value_with_the_share() -> None:
@@ -380,7 +380,7 @@ def test_a_move_counts_on_the_last_of_its_days() -> None:
         HISTORY_START + number * ONE_DAY: PublishedDay({}, {"seg": {1: segment} if segment else {}})
         for number, segment in enumerate(said)
     }
-    history = History([Segmentation("seg", 3, ())], HISTORY_START, days)
+    history = History([Segmentation("seg", 3, ())], days)
     history.settle()
     counts = [history.effective["seg"][day].get(1) for day in days]
     assert counts == ["a", "a", "a", "a", "a", "a", "b", "b", None, "a", "a"]

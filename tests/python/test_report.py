@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import duckdb
+import pandas as pd
 import pytest
 from conftest import PUBLISHED, Shop, rows
 
@@ -480,14 +481,23 @@ def test_sizes_over_time_have_a_table_of_months(paper: Paper) -> None:
 def test_moves_are_those_of_the_marts(paper: Paper) -> None:
     """Who is in one segment at both ends of a month may have been elsewhere in between: nobody is said to stay."""
     start = PUBLISHED.replace(day=1)
+    ((begin,),) = paper.sql("select min(as_of_date) from marts.fct_segment_daily")
+    is_young = begin >= start
     for name in segmentations(paper):
-        flows = {
-            (a, b): customers
-            for a, b, customers in paper.sql(
-                "select from_segment, to_segment, customers from marts.fct_segment_migrations where period = 'month' "
-                f"and period_start = date '{start}' and segmentation = '{name}' and customers > 0"
-            )
-        }
+        migrations = (
+            "select from_segment, to_segment, customers from marts.fct_segment_migrations where period = 'month' "
+            f"and period_start = date '{start}' and segmentation = '{name}' and customers > 0"
+        )
+        # In the month in which history begins everybody was newly known; so it begins with its first day.
+        spells = (
+            "with days as (select customer_id, "
+            f"coalesce(max(case when valid_from <= date '{begin}' and date '{begin}' < valid_to then segment end), "
+            f"'(new)') as a, coalesce(max(case when valid_from <= {DAY} and {DAY} < valid_to then segment end), "
+            f"'(left)') as b from marts.fct_segment_spells where segmentation = '{name}' group by customer_id) "
+            "select a, b, count(*) as customers from days where (a, b) <> ('(new)', '(left)') group by all"
+        )
+        query = spells if is_young else migrations
+        flows = {(a, b): customers for a, b, customers in paper.sql(query)}
         labels = dict(paper.sql(f"select segment, label from {SHOWN} where segmentation = '{name}' order by position"))
         labels |= {"(new)": "Newly known", "(left)": "No longer known"}
         shown = {
@@ -509,16 +519,20 @@ def test_moves_are_those_of_the_marts(paper: Paper) -> None:
         moved = sum(n for (a, b), n in flows.items() if a != b)
         assert f"{unmoved:,} are where they were, {moved:,} are elsewhere" in picture.attributes["aria-label"]
         for side in ("from", "to"):
-            sides = [n for (n,) in paper.sql(
-                f"select sum(customers) from marts.fct_segment_migrations where period = 'month' and segmentation = "
-                f"'{name}' and period_start = date '{start}' group by {side}_segment having sum(customers) > 0"
-            )]  # fmt: skip
+            place = ["from", "to"].index(side)
+            sides = [
+                sum(n for ends, n in flows.items() if ends[place] == segment)
+                for segment in {ends[place] for ends in flows}
+            ]
             ends = {"from": "end", "to": "start"}[side]
             bars = [text.find(tag="tspan")[0].text for text in picture.find(tag="text")
                     if text.attributes.get("text-anchor") == ends and text.find(tag="tspan")]  # fmt: skip
             assert sorted(bars) == sorted(f"{n:,}" for n in sides)
         heads = [head.text for head in paper.page.one(name).find(tag="h3")]
-        assert "From where to where, 31 March to 9 April 2024" in heads
+        span = words.span(begin if is_young else start - timedelta(days=1), PUBLISHED)
+        assert f"From where to where, {span}" in heads
+        if is_young:
+            assert flows.get(("(new)", "loyal"), 0) < sum(flows.values()) / 2
         assert "stayed" not in paper.page.one(name).text
 
 
@@ -1164,6 +1178,73 @@ def test_it_compares_with_the_release_before_it_where_there_is_one(release: Path
     assert f"What changed since the last release, {words.day(yesterday)}" in after
     first = page.write(release / "tessera.duckdb", tmp_path, "r", previous_as_of=None).read_text()
     assert "since the last release" not in first
+
+
+def test_b9_a_first_report_shows_nobody_as_newly_known_who_was_there_before(release: Path, tmp_path: Path) -> None:
+    page_of = read(page.write(release / "tessera.duckdb", tmp_path, "r", previous_as_of=None))
+    marts = Marts(release / "tessera.duckdb")
+    known = int(marts.sizes_on("seg_lifecycle", marts.flows_begin()).sum())
+    flows = marts.flows("seg_lifecycle", marts.flows_begin())
+    assert int(flows.loc[flows["from_segment"] != "(new)", "customers"].sum()) == known
+    span = words.span(marts.flows_begin(), PUBLISHED)
+    heads = [head.text for head in page_of.find(tag="h3")]
+    assert f"From where to where, {span}" in heads
+    # Text and flows are of one period.
+    assert f"What changed since {words.day(marts.flows_begin())}" in (tmp_path / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("as_of", "first", "begin"),
+    [
+        (date(2017, 12, 31), date(2017, 4, 1), date(2017, 11, 30)),
+        (date(2017, 12, 7), date(2017, 4, 1), date(2017, 11, 30)),
+        # The first of a month has flows of one day; the month before is shown with it.
+        (date(2017, 12, 1), date(2017, 4, 1), date(2017, 10, 31)),
+        (date(2017, 12, 1), date(2017, 11, 20), date(2017, 11, 20)),
+        (date(2017, 12, 9), date(2017, 12, 1), date(2017, 12, 1)),
+        (date(2018, 1, 1), date(2017, 4, 1), date(2017, 11, 30)),
+        (date(2017, 12, 1), date(2017, 12, 1), date(2017, 12, 1)),
+    ],
+)
+def test_b9_flows_begin_with_a_month_or_with_the_history(tmp_path: Path, as_of: date, first: date, begin: date) -> None:
+    marts = Marts(tmp_path / "marts.duckdb")
+    days = {"segmentation": ["seg_x", "seg_x", "seg_y"], "day": [first, as_of, as_of]}
+    marts.__dict__["daily"] = pd.DataFrame(days)
+    assert marts.flows_begin() == marts.flows_begin("seg_x") == begin
+    # One that is run since today has moved nobody.
+    assert marts.flows_begin("seg_y") == as_of
+
+
+def test_b9_flows_of_spells_are_those_of_the_months(tmp_path: Path) -> None:
+    file, day = tmp_path / "tessera.duckdb", date(2024, 5, 2)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(
+            """
+            create schema marts;
+            create table marts.fct_segment_daily as
+            select unnest([date '2024-03-01', date '2024-05-02']) as as_of_date, 's' as segmentation,
+                'a' as segment, 1 as customers, 0 as net_sales_30d;
+            create table marts.fct_segment_spells (
+                customer_id int, segmentation varchar, segment varchar, valid_from date, valid_to date
+            );
+            insert into marts.fct_segment_spells values
+                (1, 's', 'a', '2024-03-01', '9999-12-31'),
+                (2, 's', 'a', '2024-03-01', '2024-05-01'), (2, 's', 'b', '2024-05-01', '9999-12-31'),
+                (3, 's', 'b', '2024-04-20', '9999-12-31'),
+                (4, 's', 'b', '2024-03-01', '2024-04-10'),
+                (5, 's', 'a', '2024-04-02', '2024-04-12'),
+                (1, 't', 'x', '2024-03-01', '9999-12-31')
+            """
+        )
+    marts = Marts(file)
+    assert (marts.as_of, marts.flows_begin("s")) == (day, date(2024, 3, 31))
+    flows = marts.flows("s", marts.flows_begin("s"))
+    assert sorted(flows.itertuples(index=False, name=None)) == [
+        ("(new)", "b", 1),
+        ("a", "a", 1),
+        ("a", "b", 1),
+        ("b", "(left)", 1),
+    ]
 
 
 def test_what_changed_is_counted_from_the_moves(release: Path) -> None:

@@ -1,0 +1,364 @@
+"""The settings of a company: what every variable of dbt_project.yml, and of the environment, may be.
+
+A new variable is one field of Settings. Its type, bounds and description are what people are told when it is wrong.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+
+# A hundred years: more is a slip of the finger, and calendars end.
+CENTURY = 36_500
+DECADE = 3_660
+MOST = 10**12
+
+NEAREST = " Did you mean "
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """The folder of the project, with the names in it that settings may give."""
+
+    root: Path
+
+    @cached_property
+    def systems(self) -> list[str]:
+        """The source systems."""
+        return sorted(path.name for path in (self.root / "models" / "staging").iterdir() if path.is_dir())
+
+    @cached_property
+    def segmentations(self) -> list[str]:
+        """The models of segmentations."""
+        return sorted(path.stem for path in (self.root / "models" / "segmentations").glob("*.sql"))
+
+    @cached_property
+    def number_features(self) -> list[str]:
+        """The features that are numbers, with the ages of dates; none where their file is no YAML, as dbt will say."""
+        try:
+            content = yaml.safe_load((self.root / "models" / "features" / "_features.yml").read_text())
+        except yaml.YAMLError:
+            return []
+        columns = next(model["columns"] for model in content["models"] if model["name"] == "customer_features")
+        types = {column["name"]: column["data_type"].lower() for column in columns}
+        del types["customer_id"], types["as_of_date"]
+        numbers = {name for name, kind in types.items() if kind not in ("varchar", "string", "text", "date", "boolean")}
+        ages = {f"days_since_{name.removesuffix('_date')}" for name, kind in types.items() if kind == "date"}
+        return sorted(numbers | ages)
+
+
+@dataclass(frozen=True)
+class Must:
+    """What a value must be, in words."""
+
+    words: str
+
+
+def whole(least: int, most: int, null: str | None = None) -> Any:
+    """A whole number with its bounds; null says what null means, where it may be that."""
+    kind = Annotated[int, Field(strict=True, ge=least, le=most)]
+    words = f"a whole number from {least} to {most}"
+    return Annotated[kind | None, Must(f"{words}, or null {null}")] if null else Annotated[kind, Must(words)]
+
+
+def number(least: float, most: float) -> Any:
+    """A number with its bounds."""
+    kind = Annotated[float, Field(strict=True, ge=least, le=most, allow_inf_nan=False)]
+    return Annotated[kind, Must(f"a number from {least:g} to {most:g}")]
+
+
+def named(kind: str, plural: str, several: bool = True, null: str | None = None) -> Any:
+    """Names of what is in the checkout, each once: a list of them, or one where several is false.
+
+    Args:
+        kind: the attribute of Checkout that has them.
+        plural: what they are, for people.
+        several: whether it is a list.
+        null: what null means, where it may be that.
+    """
+    words = f"a list of {plural}, each once" if several else f"one of the {plural}, or null {null}"
+
+    def known(value: Any, info: ValidationInfo) -> Any:
+        there = getattr(info.context, kind)
+        for name in value if several else [value]:
+            if there and name is not None and name not in there:
+                raise ValueError(f"{words}; there is no {name!r}{did_you_mean(name, there)}")
+        if several and len(set(value)) < len(value):
+            raise PydanticCustomError("twice", "a name stands twice")
+        return value
+
+    base = Annotated[list[str], Field(strict=True, min_length=1)] if several else str | None
+    return Annotated[base, AfterValidator(known), Must(words)]
+
+
+def _is_day(value: Any) -> Any:
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", str(value)):
+        raise PydanticCustomError("not_a_day", "not YYYY-MM-DD")
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError as error:
+        raise PydanticCustomError("not_a_day", "not in the calendar") from error
+
+
+def _is_time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ValueError, LookupError, OSError) as error:
+        raise PydanticCustomError("no_time_zone", "no time zone") from error
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_is_day), Must("a date, YYYY-MM-DD")]
+Flag = Annotated[bool, Field(strict=True), Must("true or false")]
+Text = Annotated[str, Field(strict=True, pattern=r"\S")]
+Folder = Annotated[Text, Must("the path of a folder")]
+TimeZone = Annotated[Text, AfterValidator(_is_time_zone), Must("a time zone such as Europe/Berlin")]
+
+
+def day_or(null: str) -> Any:
+    """A date, or null and what that means."""
+    return Annotated[Day | None, Must(f"a date, YYYY-MM-DD, or null {null}")]
+
+
+class Settings(BaseModel):
+    """The variables of dbt_project.yml; `<system>_folder` of each source system is added to them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # --- Whose customers
+    sources: named("systems", "source systems, the folders of models/staging") = Field(
+        description="the source systems that are read"
+    )
+    customer_id_type: Annotated[Literal["bigint", "varchar"], Must("bigint or varchar")] = Field(
+        description="the type of a customer's key"
+    )
+    files_discount_sign: Annotated[Literal["as_delivered", "negative"], Must("as_delivered or negative")] = Field(
+        description="the sign of discounts and coupons in the files"
+    )
+    cancelled_order_statuses: Annotated[list[Text], Field(strict=True), Must("a list of values of order_status")] = (
+        Field(description="the values of order_status that cancel an order")
+    )
+
+    # --- Time
+    timezone: TimeZone = Field(description="the business time zone")
+    history_start: day_or("for 90 days after the first order") = Field(
+        description="the first day whose segments are kept"
+    )
+    earliest_order_date: Day = Field(description="the day before which no order can be")
+    first_date: Day = Field(description="the first day that a bare dbt build builds")
+    last_date: Day = Field(description="the last day that a bare dbt build builds")
+    newest_day_is_complete: Flag = Field(description="whether the newest day of the sources is complete")
+    sources_late_after_days: whole(1, CENTURY, null="for never") = Field(
+        description="the age of the newest complete day at which the sources are late"
+    )
+    late_days: whole(1, CENTURY, null="for all days") = Field(description="how far back late rows are looked for")
+
+    # --- Features
+    incremental_features: Flag = Field(description="whether unchanged customers are carried on")
+    features_kept_days: whole(1, CENTURY, null="for ever") = Field(description="how long features are kept")
+
+    # --- Segmentations
+    segmentations: named("segmentations", "models in models/segmentations") = Field(
+        description="the segmentations whose history is kept"
+    )
+
+    # --- Value
+    value_holdout_days: whole(1, DECADE) = Field(description="the last days that expected sales are tested on")
+    cross_sell_segmentation: named(
+        "segmentations", "models in models/segmentations", several=False, null="for none"
+    ) = Field(description="the segmentation that says who is like whom")
+    cross_sell_excluded_categories: Annotated[list[Text], Field(strict=True), Must("a list of categories")] = Field(
+        description="the categories that nobody is offered"
+    )
+    cross_sell_minimum_buyers: whole(1, MOST) = Field(description="the fewest buyers of a category that is offered")
+
+    # --- Profiles
+    typical_customer_alike: whole(1, MOST) = Field(description="the smallest group whose attributes may be shown")
+
+    # --- Drift and alerts
+    drift_features: named("number_features", "features that are numbers") = Field(
+        description="the features watched in every segment"
+    )
+    drift_baseline_date: day_or("for the first day of each rule version") = Field(
+        description="the day whose distributions are the baseline"
+    )
+    drift_every_days: whole(1, 366) = Field(description="how often distributions are looked at")
+    alert_minimum_customers: whole(1, MOST) = Field(description="the smallest segment that is judged")
+    alert_minimum_psi: number(0, 1000) = Field(description="the smallest population stability index of an alert")
+    alert_minimum_change: number(0, 1000) = Field(description="the smallest relative change of an alert")
+    alert_minimum_score: number(0, 1000) = Field(description="the smallest robust score of an alert")
+    alert_compared_weeks: whole(1, 52) = Field(description="the weeks that a day is compared with")
+    alert_usual_days: whole(7, DECADE) = Field(description="the days that say which deviations are usual")
+    alert_minimum_weeks: Annotated[
+        int, Field(strict=True, ge=1), Must("a whole number, at least 1 and at most alert_usual_days / 7")
+    ] = Field(description="the weeks that must be there for a comparison")
+    alert_response_days: whole(1, DECADE) = Field(description="how soon after its contact a response counts")
+    alert_response_window_days: whole(1, DECADE) = Field(description="the days whose response rates are compared")
+    outgrown_days: whole(1, CENTURY) = Field(description="how long ago the segments were that today's are held against")
+    outgrown_rand_index: number(-1, 1) = Field(description="the adjusted Rand index below which they are outgrown")
+    alert_false_discovery_rate: Annotated[
+        float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False), Must("a number between 0 and 1, neither of them")
+    ] = Field(description="the share of false alarms among the alerts of a day")
+    alert_resolve_days: whole(1, DECADE) = Field(description="the judged days after which an alert is resolved")
+    tests_kept_days: Annotated[
+        Annotated[int, Field(strict=True, ge=1, le=CENTURY)] | None,
+        Must(
+            "a whole number, at least alert_usual_days + 7 * alert_compared_weeks + 7 "
+            f"and at most {CENTURY}, or null for ever"
+        ),
+    ] = Field(description="how long tests that found nothing are kept")
+
+    # --- Lifecycle
+    regular_orders: whole(2, 1_000_000) = Field(description="the orders that make a customer a regular one")
+    lapsed_days: whole(1, CENTURY) = Field(description="the days without an order after which a customer has lapsed")
+    follow_up_days: Annotated[
+        list[Annotated[int, Field(strict=True, ge=1, le=CENTURY)]],
+        Field(strict=True, min_length=1),
+        Must(f"a list of whole numbers from 1 to {CENTURY}, each once"),
+    ] = Field(description="the days after which customers are compared")
+
+    # --- Tests
+    tested_days: Annotated[Literal["run", "all"], Must("run or all")] = Field(
+        description="the days of the history that data tests look at"
+    )
+
+    # --- Operations
+    releases_kept: whole(1, 100_000) = Field(description="how many releases stay")
+    release_grace_minutes: whole(0, 60 * 24 * CENTURY) = Field(description="how long a replaced release stays")
+    logs_kept_days: whole(1, CENTURY, null="for ever") = Field(description="how long logs are kept")
+    runs_kept_days: whole(1, CENTURY, null="for ever") = Field(description="how long runs are remembered")
+    chunk_customer_days: whole(1, MOST) = Field(description="about how many customer days a backfill builds at a time")
+
+    @field_validator("last_date")
+    @classmethod
+    def _ends_after_it_begins(cls, value: date, info: ValidationInfo) -> date:
+        if value < info.data.get("first_date", value):
+            raise ValueError("a date, first_date or later")
+        return value
+
+    @field_validator("alert_minimum_weeks")
+    @classmethod
+    def _weeks_can_be_there(cls, value: int, info: ValidationInfo) -> int:
+        if value > info.data.get("alert_usual_days", MOST) / 7:
+            raise PydanticCustomError("too_many_weeks", "more than there can be")
+        return value
+
+    @field_validator("tests_kept_days")
+    @classmethod
+    def _what_is_compared_is_kept(cls, value: int | None, info: ValidationInfo) -> int | None:
+        needed = [info.data.get(name) for name in ("alert_usual_days", "alert_compared_weeks")]
+        if value is not None and None not in needed and value < needed[0] + 7 * needed[1] + 7:
+            raise PydanticCustomError("too_few_days", "fewer than alerts are compared with")
+        return value
+
+    @field_validator("follow_up_days")
+    @classmethod
+    def _each_once(cls, value: list[int]) -> list[int]:
+        if len(set(value)) < len(value):
+            raise PydanticCustomError("twice", "a number stands twice")
+        return value
+
+
+class Environment(BaseModel):
+    """The environment variables that decide about a run."""
+
+    TESSERA_WAREHOUSE: Annotated[Text | None, Must("the path of a DuckDB file")] = Field(
+        None, description="the warehouse"
+    )
+    TESSERA_SERVING: Annotated[Text | None, Must("the path of a folder")] = Field(None, description="the releases")
+    TESSERA_LOGS: Annotated[Text | None, Must("the path of a folder")] = Field(None, description="the logs of runs")
+    TESSERA_MEMORY: Annotated[
+        Annotated[str, Field(pattern=r"(?i)^\s*([1-9][0-9]*(\.[0-9]+)?|0?\.[0-9]*[1-9])\s*[KMGT](i?B)?\s*$")] | None,
+        Must("a number with a unit, such as 2GB"),
+    ] = Field(None, description="the memory that DuckDB may take")
+    TESSERA_TESTED_DAYS: Annotated[Literal["run", "all"] | None, Must("run or all")] = Field(
+        None, description="the days of the history that data tests look at"
+    )
+
+
+def settings_of(root: Path) -> tuple[type[Settings], Checkout]:
+    """The settings that a checkout has: the folder of each of its source systems is one, too."""
+    checkout = Checkout(root)
+    folders = {f"{system}_folder": (Folder, Field(description=f"where {system} lies")) for system in checkout.systems}
+    return create_model("SettingsOfCheckout", __base__=Settings, **folders), checkout
+
+
+def invalid_settings(variables: Mapping[str, Any], root: Path) -> Iterator[str]:
+    """All that is wrong with the variables of a checkout, a sentence each, in the order of their names here."""
+    model, checkout = settings_of(root)
+    yield from _wrong(model, lambda: model.model_validate(dict(variables), context=checkout), "vars: ")
+
+
+def invalid_environment(environment: Mapping[str, str]) -> Iterator[str]:
+    """All that is wrong with the environment variables that decide about a run, a sentence each."""
+    given = {name: environment[name] for name in Environment.model_fields if name in environment}
+    yield from _wrong(Environment, lambda: Environment.model_validate(given), "environment: ")
+
+
+def _wrong(model: type[BaseModel], validate: Callable[[], object], where: str) -> Iterator[str]:
+    try:
+        validate()
+    except ValidationError as errors:
+        told = set()
+        for error in errors.errors(include_url=False):
+            name = error["loc"][0]
+            # Of a list each value is told by itself.
+            if name not in told:
+                told.add(name)
+                yield where + _sentence(model, name, error)
+
+
+def _sentence(model: type[BaseModel], name: str, error: Mapping[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return f"there is no variable {name!r}.{did_you_mean(name, model.model_fields)}"
+    field = model.model_fields[name]
+    must = next(found.words for found in field.metadata if isinstance(found, Must))
+    if error["type"] == "missing":
+        return f"{name} is missing. It must be {must} ({field.description})."
+    meant = ""
+    if error["type"] == "value_error":
+        must, _, meant = str(error["ctx"]["error"]).partition(NEAREST)
+    at = "".join(f"[{place}]" for place in error["loc"][1:] if isinstance(place, int))
+    return (
+        f"{name}{at} is {_shown(error['input'])}, but must be {must} ({field.description}).{meant and NEAREST + meant}"
+    )
+
+
+def _shown(value: Any) -> str:
+    words = {None: "null", True: "true", False: "false"}
+    text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def did_you_mean(name: object, names: Iterable[str]) -> str:
+    """A question with the name most like one that is not there; empty where there are no names."""
+    nearest = get_close_matches(str(name), names, n=1, cutoff=0)
+    return f"{NEAREST}{nearest[0]!r}?" if nearest else ""
+
+
+def plain(value: Any) -> Any:
+    """A value as YAML gives it, with dates as text, at whatever depth: what JSON and dbt can take."""
+    if isinstance(value, Mapping):
+        return {plain(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return str(value) if isinstance(value, date) else value
