@@ -94,13 +94,13 @@ def _blank(piece: bytes, ends: np.ndarray, newline: bytes) -> int:
 
 def _count_slowly(content: mmap.mmap, start: int, columns: int, newline: bytes, delimiter: bytes, quote: bytes) -> int:
     mark, separator = re.escape(quote), re.escape(delimiter)
-    quoted = mark + rb"(?:[^" + mark + rb"]|" + mark + mark + rb")*+(?:" + mark + rb"|\Z)"
-    plain = rb"[^" + separator + rb"\r\n]*+"
-    value = rb"(?:" + quoted + rb" *+(?=[" + separator + rb"\r\n]|\Z)|" + plain + rb")"
-    # After a delimiter, blanks may stand before the quote.
-    later = rb"(?: *+" + quoted + rb" *+(?=[" + separator + rb"\r\n]|\Z)|" + plain + rb")"
+    # One blank may stand before a quote that opens, as the reader has it, and any number after one that closes.
+    quoted = (
+        b" ?" + mark + b"(?:[^" + mark + b"]|" + mark + mark + b")*+" + mark + b" *+(?=[" + separator + rb"\r\n]|\Z)"
+    )
+    value = b"(?:" + quoted + b"|[^" + separator + rb"\r\n]*+)"
     end = rb"(?:\r?\n|\Z)" if newline == b"\n" else rb"(?:\r|\Z)"
-    record = re.compile(value + rb"(?:" + separator + later + rb")*+" + end)
+    record = re.compile(value + b"(?:" + separator + value + b")*+" + end)
     counted = 0
     for found in record.finditer(content, start):
         text = found.group()

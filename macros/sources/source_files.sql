@@ -50,7 +50,7 @@
         {#- No file has a unit separator, so a line is one column. Later lines are not looked at. #}
         from read_csv(
             {{ quoted(literal_glob(file)) }}, columns = {'line': 'varchar'}, header = false, auto_detect = false,
-            delim = chr(31), quote = '', escape = '', comment = '', skip = 0, nullstr = '', strict_mode = true,
+            delim = chr(31), quote = '', escape = '', comment = '', skip = 0, nullstr = '', strict_mode = false,
             null_padding = false, ignore_errors = true,
             encoding = {{ quoted((dialect or {}).get('encoding', 'utf-8')) }}
         )
