@@ -417,17 +417,14 @@ def _written(data_type: str) -> str:
 
 def _first_line_not_utf8(file: Path) -> int | None:
     """The number of the first line that is not UTF-8, if there is one."""
+    line = 1
     with file.open("rb") as handle:
-        line, rest = 1, b""
-        while chunk := handle.read(16 * 1024 * 1024):
-            # A chunk ends with a line, so that no character is cut.
-            cut = chunk.rfind(b"\n") + 1
-            text, rest = (rest + chunk[:cut], chunk[cut:]) if cut else (b"", rest + chunk)
-            if (place := _not_utf8(text)) is not None:
-                return line + text.count(b"\n", 0, place)
-            line += text.count(b"\n")
-        place = _not_utf8(rest)
-        return None if place is None else line + rest.count(b"\n", 0, place)
+        # Whole lines, so that no character is cut.
+        while lines := handle.read(16 * 1024 * 1024) + handle.readline():
+            if (place := _not_utf8(lines)) is not None:
+                return line + lines.count(b"\n", 0, place)
+            line += lines.count(b"\n")
+    return None
 
 
 def _not_utf8(text: bytes) -> int | None:
