@@ -122,8 +122,10 @@ def test_a1_every_row_of_any_table_is_found_again_or_the_file_is_refused(
     columns = [name for name in names if name in {column["name"] for column in found.meta["columns"]}]
     expected = [tuple(row[names.index(name)] or None for name in columns) for row in rows]
     shown = ", ".join("first_seen_date__as_delivered" if name == "first_seen_date" else name for name in columns)
+    # A blank is no date; keys are told below.
+    told = {"customer_id": _key, "first_seen_date": lambda value: value if value and value.strip(" ") else None}
     keyed = [
-        tuple(_key(value) if name == "customer_id" else value for name, value in zip(columns, row, strict=True))
+        tuple(told.get(name, str)(value) if value else None for name, value in zip(columns, row, strict=True))
         for row in expected
     ]
     assert sorted(rows_of(found, shown), key=repr) == sorted(keyed, key=repr)
@@ -365,6 +367,46 @@ def test_a5_unreadable_values_are_counted_with_their_shape(tmp_path: Path) -> No
         ("responses", "response_date"): [*half, "99.99.9999"],
         ("products", "is_private_label"): [*half, "aa"],
     }
+
+
+@pytest.mark.parametrize("late_days", [None, 60])
+def test_a1_records_rows_read_kept_and_rejected_are_held_against_each_other(late_days: int | None) -> None:
+    def table(name: str, **meta: str) -> SimpleNamespace:
+        return SimpleNamespace(
+            unique_id=name, source_name="files", name=name, config=SimpleNamespace(meta={"required": True} | meta)
+        )
+
+    rendered = macros(
+        {"sources": ["files"], "late_days": late_days},
+        models={},
+        graph={"sources": {"t": table("transactions", becomes="transactions"), "c": table("coupons")}, "nodes": {}},
+        source=lambda _system, name: f"operations_{name}",
+        env_var=lambda name, _default: {"TESSERA_RUN_ID": "now"}[name],
+    )
+    with duckdb.connect() as connection:
+        connection.execute(
+            """
+            create table operations_source_files as
+            select * from (values ('now', 'files', 'transactions', 'transactions.csv', 12),
+                ('before', 'files', 'transactions', 'transactions.csv', 99))
+                as logged (run_id, source_system, table_name, file, records);
+            create table source_values as
+            select 'files' as source_system, unnest(['transactions', 'coupons']) as table_name, null as column_name,
+                11 as rows_read;
+            create table delivered_days as
+            select 'files' as source_system, unnest([null, 'unknown_customer']) as problem, unnest([8, 2]) as lines;
+            create table checked_transactions as
+            select 'files' as source_system, if(line < 8, null, 'unknown_customer') as problem
+            from range(10) as lines (line);
+            """
+        )
+        for entity in ("customers", "products", "campaigns", "contacts", "responses"):
+            connection.execute(f"create table {entity} as select 'files' as source_system")
+        found = connection.sql(rendered.render("checks/inputs/source_files.sql")).order("table_name desc").fetchall()
+    assert found == [
+        ("files", "transactions", "transactions.csv", 12, 11, 8, 2, 1, 1),
+        ("files", "coupons", None, None, 11, None, None, None, None),
+    ]
 
 
 # --- What is refused, all of it at once -----------------------------------------------------------
