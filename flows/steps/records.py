@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-CHUNK = 16 * 1024 * 1024
+CHUNK = 1024 * 1024
 BOM = b"\xef\xbb\xbf"
 
 
@@ -33,32 +33,41 @@ def count_records(file: Path, columns: int, delimiter: str = ",", quote: str = '
 
 def _count(content: mmap.mmap, start: int, columns: int, delimiter: bytes, quote: bytes) -> int:
     newline = _newline(content, start)
-    counted, size = 0, len(content)
+    counted, size, length = 0, len(content), CHUNK
     while start < size:
-        # Always begins with a record: a piece ends with the last line end outside quotes.
-        length = CHUNK
-        while True:
-            piece = content[start : start + length]
-            is_last = start + length >= size
+        # Always begins with a record: a piece ends with the last line end outside quotes, or with the file.
+        piece = content[start : start + length]
+        is_last = start + length >= size
+        if quote not in piece and not _has_empty_lines(piece, newline):
+            # Most files are like that, and there is little to look at.
+            end = piece.rfind(newline) + 1
+            counted += piece.count(newline)
+        else:
             ends = _record_ends(piece, newline, delimiter, quote)
             if ends is None:
                 # Quotes in the middle of values: rare, and told apart by reading value by value.
                 return counted + _count_slowly(content, start, columns, newline, delimiter, quote)
-            if is_last or len(ends):
-                break
-            length *= 2
-        end = len(piece) if is_last else int(ends[-1]) + 1
-        counted += len(ends) - (0 if columns == 1 else _blank(piece, ends, newline))
+            end = int(ends[-1]) + 1 if len(ends) else 0
+            counted += len(ends) - (0 if columns == 1 else _blank(piece, ends, newline))
         if is_last:
-            rest = piece[int(ends[-1]) + 1 :] if len(ends) else piece
-            counted += bool(rest)
+            return counted + (end < len(piece))
         start += end
+        length = CHUNK if end else 2 * length
     return counted
 
 
 def _newline(content: mmap.mmap, start: int) -> bytes:
     """The byte that ends lines: LF, which is that of CRLF too, or CR if the file has no LF."""
     return b"\r" if content.find(b"\n", start) < 0 and content.find(b"\r", start) >= 0 else b"\n"
+
+
+def _has_empty_lines(piece: bytes, newline: bytes) -> bool:
+    """Whether a line of a piece that begins with one is empty."""
+    ends = np.frombuffer(piece, dtype=np.uint8) == newline[0]
+    begins = np.concatenate(([True], ends[:-1]))
+    if (begins & ends).any():
+        return True
+    return b"\r" in piece and bool((begins & (np.frombuffer(piece, dtype=np.uint8) == ord("\r"))).any())
 
 
 def _positions(piece: bytes, byte: bytes) -> np.ndarray:
@@ -94,13 +103,13 @@ def _blank(piece: bytes, ends: np.ndarray, newline: bytes) -> int:
 
 def _count_slowly(content: mmap.mmap, start: int, columns: int, newline: bytes, delimiter: bytes, quote: bytes) -> int:
     mark, separator = re.escape(quote), re.escape(delimiter)
-    quoted = mark + rb"(?:[^" + mark + rb"]|" + mark + mark + rb")*+(?:" + mark + rb"|\Z)"
-    plain = rb"[^" + separator + rb"\r\n]*+"
-    value = rb"(?:" + quoted + rb" *+(?=[" + separator + rb"\r\n]|\Z)|" + plain + rb")"
-    # After a delimiter, blanks may stand before the quote.
-    later = rb"(?: *+" + quoted + rb" *+(?=[" + separator + rb"\r\n]|\Z)|" + plain + rb")"
+    # One blank may stand before a quote that opens, as the reader has it, and any number after one that closes.
+    quoted = (
+        b" ?" + mark + b"(?:[^" + mark + b"]|" + mark + mark + b")*+" + mark + b" *+(?=[" + separator + rb"\r\n]|\Z)"
+    )
+    value = b"(?:" + quoted + b"|[^" + separator + rb"\r\n]*+)"
     end = rb"(?:\r?\n|\Z)" if newline == b"\n" else rb"(?:\r|\Z)"
-    record = re.compile(value + rb"(?:" + separator + later + rb")*+" + end)
+    record = re.compile(value + b"(?:" + separator + value + b")*+" + end)
     counted = 0
     for found in record.finditer(content, start):
         text = found.group()

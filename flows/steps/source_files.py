@@ -94,9 +94,8 @@ class SourceTable:
     def found(self) -> dict[str, list[str]]:
         """The files that lie there, by what they are delivered as; more than one is one too many."""
         found: dict[str, list[str]] = {}
-        with duckdb.connect() as connection:
-            for delivery, file in connection.sql(reader_macros().delivered_files(self.folder, self.name)).fetchall():
-                found.setdefault(delivery, []).append(file)
+        for delivery, file in _rows(reader_macros().delivered_files(self.folder, self.name)):
+            found.setdefault(delivery, []).append(file)
         return found
 
     @property
@@ -119,9 +118,7 @@ class SourceTable:
         """The names in the first line of its CSV file, in lower case; none where there is no first line."""
         if not self.is_csv:
             return []
-        with duckdb.connect() as connection:
-            query = reader_macros().csv_header(self.files[0], self.dialect)
-            return [name for _, name in connection.sql(query).fetchall()]
+        return [name for _, name in _rows(reader_macros().csv_header(self.files[0], self.dialect))]
 
     @cached_property
     def reader(self) -> str:
@@ -139,8 +136,7 @@ class SourceTable:
             }
         if not self.files:
             return {}
-        with duckdb.connect() as connection:
-            described = connection.sql(f"describe select * from {self.reader}").fetchall()
+        described = _rows(f"describe select * from {self.reader}")
         return {
             column[0].lower(): {"expression": '"' + column[0].replace('"', '""') + '"', "type": column[1]}
             for column in described
@@ -250,20 +246,19 @@ class SourceTable:
 
     def _wrong_rows(self) -> Iterator[Wrong]:
         """What is wrong with the rows: the whole file is read, but hardly any value."""
-        with duckdb.connect() as connection:
-            (rows,) = connection.sql(f"select count(*) from {self.reader}").fetchone()
-            if rows == 0 and self.is_required:
-                yield self._unreadable(f"{self.delivery} has a header but no rows. Deliver it again, whole.")
-            typed = [
-                column["name"]
-                for column in self.meta["columns"]
-                if column["data_type"] != "varchar" and column["name"] in self.delivered
-            ]
-            if not typed:
-                return
-            shapes = {name: reader_macros().shape(f"{name}__as_delivered") for name in typed}
-            counts = (f"count({name}), count({name}__as_delivered), any_value({shapes[name]})" for name in typed)
-            found = connection.sql(f"select {', '.join(counts)} from ({self.rows} limit {LOOKED_AT})").fetchone()
+        ((rows,),) = _rows(f"select count(*) from {self.reader}")
+        if rows == 0 and self.is_required:
+            yield self._unreadable(f"{self.delivery} has a header but no rows. Deliver it again, whole.")
+        typed = [
+            column["name"]
+            for column in self.meta["columns"]
+            if column["data_type"] != "varchar" and column["name"] in self.delivered
+        ]
+        if not typed:
+            return
+        shapes = {name: reader_macros().shape(f"{name}__as_delivered") for name in typed}
+        counts = (f"count({name}), count({name}__as_delivered), any_value({shapes[name]})" for name in typed)
+        (found,) = _rows(f"select {', '.join(counts)} from ({self.rows} limit {LOOKED_AT})")
         types = {column["name"]: column["data_type"] for column in self.meta["columns"]}
         for name, readable, given, shape in zip(typed, found[::3], found[1::3], found[2::3], strict=True):
             # Single values are counted by the input checks.
@@ -309,10 +304,8 @@ class SourceTable:
             options = {"delimiter": self.dialect.get("delim", ","), "quote": self.dialect.get("quote", '"')}
             records = count_records(files[0], len(self.header), **options)
         else:
-            with duckdb.connect() as connection:
-                listed = ", ".join(reader_macros().quoted(reader_macros().literal_glob(file)) for file in files)
-                query = f"select cast(sum(num_rows) as bigint) from parquet_file_metadata([{listed}])"
-                (records,) = connection.sql(query).fetchone()
+            listed = ", ".join(reader_macros().quoted(reader_macros().literal_glob(file)) for file in files)
+            ((records,),) = _rows(f"select cast(sum(num_rows) as bigint) from parquet_file_metadata([{listed}])")
         return {
             "source_system": self.system,
             "table_name": self.name,
@@ -396,6 +389,17 @@ def unread_files(tables: list[SourceTable]) -> list[str]:
     )
 
 
+def _rows(query: str) -> list[tuple]:
+    with _database().cursor() as cursor:
+        return cursor.sql(query).fetchall()
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    # Files may change while the process lives: nothing of them is kept.
+    return duckdb.connect(config={"enable_external_file_cache": "false"})
+
+
 @cache
 def reader_macros() -> Any:
     """The macros of source_files.sql."""
@@ -413,17 +417,14 @@ def _written(data_type: str) -> str:
 
 def _first_line_not_utf8(file: Path) -> int | None:
     """The number of the first line that is not UTF-8, if there is one."""
+    line = 1
     with file.open("rb") as handle:
-        line, rest = 1, b""
-        while chunk := handle.read(16 * 1024 * 1024):
-            # A chunk ends with a line, so that no character is cut.
-            cut = chunk.rfind(b"\n") + 1
-            text, rest = (rest + chunk[:cut], chunk[cut:]) if cut else (b"", rest + chunk)
-            if (place := _not_utf8(text)) is not None:
-                return line + text.count(b"\n", 0, place)
-            line += text.count(b"\n")
-        place = _not_utf8(rest)
-        return None if place is None else line + rest.count(b"\n", 0, place)
+        # Whole lines, so that no character is cut.
+        while lines := handle.read(16 * 1024 * 1024) + handle.readline():
+            if (place := _not_utf8(lines)) is not None:
+                return line + lines.count(b"\n", 0, place)
+            line += lines.count(b"\n")
+    return None
 
 
 def _not_utf8(text: bytes) -> int | None:

@@ -50,7 +50,7 @@
         {#- No file has a unit separator, so a line is one column. Later lines are not looked at. #}
         from read_csv(
             {{ quoted(literal_glob(file)) }}, columns = {'line': 'varchar'}, header = false, auto_detect = false,
-            delim = chr(31), quote = '', escape = '', comment = '', skip = 0, nullstr = '', strict_mode = true,
+            delim = chr(31), quote = '', escape = '', comment = '', skip = 0, nullstr = '', strict_mode = false,
             null_padding = false, ignore_errors = true,
             encoding = {{ quoted((dialect or {}).get('encoding', 'utf-8')) }}
         )
@@ -88,7 +88,8 @@
 {%- endmacro %}
 
 {#- The select list of a source table: every column that its YAML lists, in the type listed there, null where it cannot
-    be read. Beside it, as <column>__as_delivered, the text of what was delivered, for counting what could not be read.
+    be read. Beside it, as <column>__as_delivered, the text of what was delivered (none if it is blank), to count what could
+    not be read.
 
     columns: what the YAML lists, each with name and data_type.
     delivered: {name: {'expression': ..., 'type': ...}} of the columns that the file has.
@@ -102,7 +103,11 @@
     {{ source_value(found.expression, found.type, column.data_type, column.name, zone) }} as {{ column.name }}
         {%- endif %}
         {%- if column.data_type != 'varchar' %},
-    {{ 'cast(null as varchar)' if found is none else 'cast(' ~ found.expression ~ ' as varchar)' }} as {{ column.name }}__as_delivered
+            {%- if found is none %}
+    cast(null as varchar) as {{ column.name }}__as_delivered
+            {%- else %}
+    case when trim(cast({{ found.expression }} as varchar)) <> '' then cast({{ found.expression }} as varchar) end as {{ column.name }}__as_delivered
+            {%- endif %}
         {%- endif %}
         {{- ',' if not loop.last }}
     {%- endfor %}

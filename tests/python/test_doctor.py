@@ -301,6 +301,14 @@ def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     return facts_of(shop)
 
 
+@trouble("source_unread", "no table reads products.xlsx, transactions_2023.csv in", "as one file or one folder")
+def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
+    (shop.files / "products.csv").rename(shop.files / "products.xlsx")
+    (shop.files / "transactions_2023.csv").touch()
+    (shop.files / "notes.txt").touch()
+    return facts_of(shop)
+
+
 @trouble(
     "source_unreadable", "table 'customers': .* has no column 'customer_id', which is required", "docs/own-data.md"
 )

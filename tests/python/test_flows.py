@@ -441,6 +441,18 @@ def test_daily_run_releases_one_day_and_then_finds_nothing_to_do(shop: Shop) -> 
     # What is of an unknown customer is kept apart and counted.
     unknown = rows(shop.warehouse, "select customer_id, problem from conformed.rejected_transactions")
     assert unknown == [(999999, "unknown_customer")]
+    # Every record of every file is accounted for.
+    files = released(
+        shop,
+        "select table_name, file, files, bytes, records, rows_read, rows_kept, rows_rejected "
+        "from marts.ops_source_files where run_id = (select max(run_id) from marts.ops_runs) order by table_name",
+    )
+    assert [name for name, *_ in files] == sorted(path.stem for path in shop.files.iterdir())
+    for name, file, count, size, records, *read in files:
+        lines = len(read_rows(shop.files / file)) - 1
+        rejected = 1 if name == "transactions" else 0
+        assert (count, size) == (1, (shop.files / file).stat().st_size)
+        assert [records, *read] == [lines, lines, lines - rejected, rejected]
     warned = released(
         shop,
         "select code, severity from marts.ops_checks "
