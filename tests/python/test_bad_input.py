@@ -129,6 +129,30 @@ def test_feed_that_shrank_by_90_percent(shop: Shop) -> None:
     assert "0.1" in message
 
 
+def test_a8_a6_a10_a_day_twice_lost_categories_and_turned_signs_are_told_at_once(shop: Shop) -> None:
+    """Each was once released: a day twice is no five times the usual lines, and the rest was asked by nobody."""
+
+    def spoil(rows: list[list[str]]) -> list[list[str]]:
+        today = lines_of_today(rows)
+        for row in today:
+            row[6] = f"-{row[6]}"
+        return [*rows, *today]
+
+    change(shop.files / "transactions.csv", spoil)
+    change(shop.files / "products.csv", lambda rows: [rows[0], *([f"{row[0]}.0", *row[1:]] for row in rows[1:])])
+    message = stopped(shop)
+    for text in (
+        "identical_lines_jumped",
+        "unusual_share 0.5 ",
+        "uncategorised_lines_jumped",
+        "amounts_negative",
+        "amount discount_amount",
+        "files_discount_sign",
+        '--accept identical_lines_jumped --reason "..."',
+    ):
+        assert text in message
+
+
 @contextmanager
 def refusing(folder: Path) -> Iterator[None]:
     """A folder to which nobody can write; root, whom permissions do not stop, gets a read-only mount."""
