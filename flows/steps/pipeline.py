@@ -21,7 +21,7 @@ from flows.steps.operations_log import utc_now
 from flows.steps.project import Project
 from flows.steps.release import sweep
 from flows.steps.rewrite import Rewrite, discard_copy, finish_switch
-from flows.steps.run import Kind, Run, log_stop, settle
+from flows.steps.run import VALUE_ERRORS, Kind, Run, log_stop, settle
 from flows.steps.summary import markdown_summary, print_summary
 from flows.steps.window import Window
 
@@ -132,7 +132,10 @@ def run_flow(kind: Kind, vars: str | None, find: Callable[[Project], Job | str])
             stack.enter_context(warehouse_lock(project.warehouse, CONSOLE.print))
             is_alone = True
             project = Project.with_vars(vars).checked()
-            job = find(project)
+            try:
+                job = find(project)
+            except VALUE_ERRORS as error:
+                raise RunStopped(first_line(error)) from error
         except Exception as error:
             # Of one that is kept out the log of runs does not tell: another is under way, and nothing is wrong.
             log_stop(project, kind, started_at, str(error) or first_line(error), in_log_of_runs=is_alone)
