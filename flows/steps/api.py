@@ -70,11 +70,8 @@ def answering_api() -> Iterator[None]:
         return
     if url:
         print(f"Prefect's API ({url}) does not answer: this run has a temporary one, and that one will not know of it.")
-    with temporary_home() as home, temporary_api(home) as own:
-        settings = {PREFECT_API_URL: own, PREFECT_HOME: home, PREFECT_LOCAL_STORAGE_PATH: home / "storage"}
-        # Results of a run are of no use to anybody, and what stopped it would be kept as a pickle.
-        with temporary_settings(settings, restore_defaults={PREFECT_DEFAULT_RESULT_STORAGE_BLOCK}):
-            yield
+    with temporary_api():
+        yield
 
 
 @contextmanager
@@ -82,6 +79,9 @@ def temporary_home() -> Iterator[Path]:
     """A home for Prefect that ends with the block, or with the next run where this process is killed.
 
     What Prefect knows of a run is kept for ever in its own home, where no erasure finds it.
+
+    Raises:
+        RunStopped: there is no place for it.
     """
     try:
         folder = Path(tempfile.gettempdir())
@@ -90,8 +90,8 @@ def temporary_home() -> Iterator[Path]:
         made = Path(tempfile.mkdtemp(prefix=f".{HOME}", dir=folder))
     except OSError as error:
         raise RunStopped(
-            f"Prefect's temporary API has no folder for its files: {first_line(error)}. Set TMPDIR to a folder that "
-            "this user may write, or PREFECT_API_URL to a server."
+            f"Prefect's temporary API has no folder for temporary files: {first_line(error)}. Set TMPDIR to one that this user may "
+            "write, or set PREFECT_API_URL to a server."
         ) from error
     with (made / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -114,14 +114,24 @@ def _remove_left(folder: Path) -> None:
 
 
 @contextmanager
-def temporary_api(home: Path) -> Iterator[str]:
-    """Run an API with a home of its own while the block runs; gives its address.
+def temporary_api() -> Iterator[str]:
+    """Run an API with a home of its own, and use both, while the block runs; gives its address.
 
-    Prefect would start the same server by itself, but that one lives on where this process is killed.
+    Prefect would start the same server by itself, but that one lives on where this process is killed, and its home
+    stays.
 
     Raises:
-        RunStopped: it does not answer in time.
+        RunStopped: it does not answer in time, or has no place for its home.
     """
+    with temporary_home() as home, _server(home) as url:
+        settings = {PREFECT_API_URL: url, PREFECT_HOME: home, PREFECT_LOCAL_STORAGE_PATH: home / "storage"}
+        # What stops a flow is kept as a pickle: here, and not where results of others are.
+        with temporary_settings(settings, restore_defaults={PREFECT_DEFAULT_RESULT_STORAGE_BLOCK}):
+            yield url
+
+
+@contextmanager
+def _server(home: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -177,6 +187,18 @@ def _environment(home: Path) -> dict[str, str]:
         "PREFECT__SERVER_FINAL": "1",
         "PREFECT_UI_ENABLED": "0",
     }
+
+
+def _did_not_start(status: int | None, limit: float, said: BinaryIO) -> str:
+    said.seek(0)
+    lines = [line for line in said.read().decode(errors="replace").splitlines() if line.strip()]
+    how = f"did not answer within {limit} seconds" if status is None else f"ended with status {status}"
+    # The end of a traceback says what was wrong.
+    own = f" It said last: {' '.join(lines[-3:])}" if lines else ""
+    return (
+        f"Prefect's temporary API {how}.{own} Run again, or start a server (`prefect server start`) and set "
+        "PREFECT_API_URL to it."
+    )
 
 
 def _answers(url: str) -> bool:

@@ -21,7 +21,7 @@ from flows.steps.places import existing, keep_private, try_to_remove, unwritable
 from flows.steps.project import Project
 from flows.steps.release import sweep
 from flows.steps.rewrite import Rewrite, discard_copy, finish_switch
-from flows.steps.run import Kind, Run, log_stop, settle
+from flows.steps.run import VALUE_ERRORS, Kind, Run, log_stop, settle
 from flows.steps.summary import markdown_summary, print_summary
 from flows.steps.warehouse_format import OtherFormat, bring_up_to_date
 from flows.steps.window import Window
@@ -140,7 +140,10 @@ def run_flow(
             is_alone = True
             project = Project.with_vars(vars).checked()
             _bring_up_to_date(project)
-            job = find(project)
+            try:
+                job = find(project)
+            except VALUE_ERRORS as error:
+                raise RunStopped(first_line(error)) from error
         except Exception as error:
             # Of one that is kept out the log of runs does not tell: another is under way, and nothing is wrong.
             log_stop(project, kind, started_at, str(error) or first_line(error), in_log_of_runs=is_alone)

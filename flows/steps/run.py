@@ -32,6 +32,9 @@ from flows.steps.source_files import source_tables
 from flows.steps.warehouse_format import OtherFormat
 from flows.steps.window import ONE_DAY, Window, check_history, last_published
 
+# The errors of DuckDB that quote values of rows.
+VALUE_ERRORS = (duckdb.ConversionException, duckdb.ConstraintException, duckdb.InvalidInputException)
+
 Kind = Literal["daily", "catch-up", "backfill", "restate", "erase", "release"]
 
 
@@ -82,6 +85,9 @@ class Run:
             wait_until_free(self.project.warehouse, self.report)
             yield
             self.unfinished_step = None
+        except VALUE_ERRORS as error:
+            # Prefect keeps the message of a task's error, too.
+            raise RunStopped(first_line(error)) from error
         finally:
             spent = time.monotonic() - begun
             self.seconds[name] = self.seconds.get(name, 0.0) + spent

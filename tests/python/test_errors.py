@@ -1,13 +1,17 @@
 """What messages repeat of others."""
 
 import json
+from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from flows.steps.dbt import read_event, readable_errors
-from flows.steps.errors import first_line
+from flows.steps.errors import RunStopped, first_line
+from flows.steps.project import Project
+from flows.steps.run import Run
+from flows.steps.window import Window
 
 KEYS = ["(forget)", "/forget", " forget", "for'forget'get", 'say "forget"', "two\nforget\nlines", "forget@example.com"]
 STATEMENTS = [
@@ -52,3 +56,14 @@ def test_d6_no_message_repeats_a_line_of_a_file(tmp_path: Path) -> None:
 def test_messages_without_values_stay_as_they_are() -> None:
     said = "Catalog Error: Table with name 'people' does not exist!"
     assert first_line(f"{said}\nDid you mean 'peoples'?") == said
+
+
+def test_d6_what_stops_a_step_repeats_no_value(tmp_path: Path) -> None:
+    """Prefect is told of errors of tasks as they are."""
+    project = Project(warehouse=tmp_path / "tessera.duckdb", serving=tmp_path / "serving", logs=tmp_path / "logs")
+    run = Run(project, Window(date(2024, 4, 1), date(2024, 4, 1), date(2024, 4, 1)), "daily", report=lambda _line: None)
+    with pytest.raises(RunStopped, match="Conversion Error: Could not convert string") as error, run.step("inputs"):
+        duckdb.sql("select cast('forget' as bigint)").fetchall()
+    run.events.close()
+    assert "forget" not in str(error.value)
+    assert not any(b"forget" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())

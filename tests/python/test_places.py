@@ -89,7 +89,7 @@ def test_e5_place_that_may_not_be_written_is_told_at_once(tmp_path: Path, monkey
     (tmp_path / "a file").write_text("no folder")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "a file"))
     began = time.monotonic()
-    with pytest.raises(RunStopped, match=r"no folder for its files: .* Set TMPDIR"), api.temporary_home():
+    with pytest.raises(RunStopped, match=r"no folder for temporary files: .* Set TMPDIR"), api.temporary_home():
         pass
     assert time.monotonic() - began < 5
 

@@ -232,13 +232,8 @@ def test_rule_that_never_holds_is_covered_by_nobody() -> None:
         {"all": ["orders_7d > 3", "orders_30d <= 3"]},
         {"all": ["orders_7d > 3", "orders_lifetime <= 3"]},
         {"all": ["orders_90d > 0", "days_since_last_order >= 90"]},
-<<<<<<< ours
         {"all": ["orders_365d = 0", "average_order_value_365d > 5"]},
         {"all": ["returns_30d > 2", "returns_365d <= 2"]},
-=======
-        {"all": ["orders_365d = 0", "average_order_value_365d > 0.1"]},
-        {"all": ["orders_30d = 0", "active_days_30d != 0"]},
->>>>>>> theirs
         {"all": ["last_order_date is null", "days_since_last_order is not null"]},
         {"all": ["days_since_first_order < 10", "days_since_last_order > 20"]},
         {"all": ["days_since_first_seen < 10", "tenure_days > 20"]},
