@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import duckdb
@@ -12,7 +13,7 @@ import pytest
 from conftest import PUBLISHED
 from shop import HISTORY_START
 
-from flows.steps import pipeline
+from flows.steps import api, pipeline
 from flows.steps.errors import RunStopped, interruption
 from flows.steps.operations_log import read_runs
 from flows.steps.pages import write_page
@@ -151,3 +152,46 @@ def test_e9_duckdb_still_says_it_in_these_words() -> None:
         signal.signal(signal.SIGUSR1, before)
     assert isinstance(interruption(raised.value), KeyboardInterrupt)
     assert interruption(ValueError("x")) is None
+
+
+def test_b1_a_release_counts_whatever_fails_in_prefect_afterwards_and_nothing_else_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_with_marts(tmp_path)
+    for name, place in (("WAREHOUSE", run.project.warehouse), ("SERVING", run.project.serving)):
+        monkeypatch.setenv(f"TESSERA_{name}", str(place))
+    monkeypatch.setattr(api, "answering_api", nullcontext)
+    monkeypatch.setattr(Run, "_write_pages", lambda *_: None)
+
+    def fails() -> str:
+        raise ValueError("500 Server Error")
+
+    def kept_out() -> str:
+        raise RunStopped("Another run has the warehouse")
+
+    def released_and_fails() -> str:
+        run.publish()
+        return fails()
+
+    with pytest.raises(ValueError, match="500"):
+        api.call_flow(fails)
+    told = api.call_flow(released_and_fails)
+    assert told.startswith(f"Released {PUBLISHED}-{run.run_id}. Prefect's API")
+    assert "failed meanwhile (ValueError)" in told
+    with pytest.raises(RunStopped, match="Another run"):
+        api.call_flow(kept_out)
+
+
+def test_b1_what_fails_after_the_release_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = run_with_marts(tmp_path)
+    for name in ("build_inputs", "check_inputs", "build_marts", "check_marts"):
+        monkeypatch.setattr(pipeline, name, lambda _run: None)
+    monkeypatch.setattr(pipeline, "publish", lambda run: run.publish())
+    monkeypatch.setattr(Run, "_write_pages", lambda *_: None)
+    for name in ("tell_owners", "print_summary", "markdown_summary"):
+        monkeypatch.setattr(pipeline, name, broken)
+    told = pipeline.run_window(run.project, Window(PUBLISHED, PUBLISHED, HISTORY_START), "daily")
+    assert told.startswith("Released")
+    logged = read_runs(run.project.warehouse)[-1]
+    assert (logged.status, len(logged.message.splitlines())) == ("released", 3)
+    assert "Owners could not be told of alerts: AttributeError" in logged.message
