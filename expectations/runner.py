@@ -70,6 +70,10 @@ def failures(results: Iterable[CheckResult]) -> list[CheckResult]:
     ]
 
 
+# What DuckDB says of a query during which the process got a signal that ends it.
+_INTERRUPTED = "Query interrupted"
+
+
 def warnings(results: Iterable[CheckResult]) -> list[CheckResult]:
     """Return the results worth a look: warnings that did not pass or could not be evaluated."""
     return [result for result in results if result.status != "passed" and result.severity == "warning"]
@@ -223,6 +227,9 @@ def _unread(table: CheckedTable, meta: Mapping[str, Any], error: BaseException) 
     """Return the result of a rule whose table could not be read, and its subject."""
     while error.__cause__ is not None:
         error = error.__cause__
+    if not isinstance(error, Exception):
+        # What told the process to end; DuckDB made an error of it.
+        raise error
     return _result(table, meta, "not evaluated", _first_line(error), "a table that can be read"), ""
 
 
@@ -240,7 +247,13 @@ def _judged(table: CheckedTable, result: ExpectationValidationResult) -> tuple[C
 
 
 def _result(table: CheckedTable, meta: Mapping[str, Any], status: Status, observed: str, expected: str) -> CheckResult:
-    """Combine a rule's meta with what was seen."""
+    """Combine a rule's meta with what was seen.
+
+    Raises KeyboardInterrupt where the process was told to end meanwhile: DuckDB makes an error of it, and Great
+    Expectations a text.
+    """
+    if status == "not evaluated" and _INTERRUPTED in observed:
+        raise KeyboardInterrupt(observed)
     return CheckResult(
         suite=table.suite.name.replace(".", "/", 1),
         code=meta["code"],

@@ -412,8 +412,7 @@ def _count_release(release: Path) -> dict[str, int]:
             for place, count in counts.items():
                 if count != promised:
                     raise ValueError(f"{mart} has {count:,} rows in {place}, but {promised:,} in manifest.json")
-    # Releases that an older Tessera made may have none.
-    if "checksums" in manifest and (found := damage(release)):
+    if found := damage(release):
         raise ValueError("; ".join(found[:5]))
     return rows
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
-from flows.steps.errors import first_line
+from flows.steps.errors import first_line, interruption
 from flows.steps.places import remove
 
 # What a disk says that has no room or takes nothing. It would take no release either.
@@ -36,6 +36,8 @@ def write_page(folder: Path, title: str, write: Callable[[Path], object]) -> str
     try:
         write(folder)
     except Exception as error:
+        if interrupted := interruption(error):
+            raise interrupted from error
         if disk := _of_disk(error):
             raise disk from error
         # Of the release it says no more: the message may have data in it, and people pass the page on.

@@ -13,7 +13,7 @@ from prefect.states import State
 from flows.steps.acceptance import Acceptance
 from flows.steps.console import DataConsole
 from flows.steps.erasure import Erasure, forget_erased
-from flows.steps.errors import RunStopped, first_line
+from flows.steps.errors import RunStopped, first_line, interruption
 from flows.steps.lock import held_open, is_lock_conflict, wait_until_free, warehouse_lock
 from flows.steps.notify import notify
 from flows.steps.operations_log import utc_now
@@ -200,6 +200,9 @@ def run_window(
         check_marts(run)
         release = publish(run)
     except Exception as error:
+        if interrupted := interruption(error):
+            _interrupt(run, interrupted)
+            raise interrupted from error
         told = _told(error, published)
         # First, for the log of runs may need the room.
         discard_copy(published)
@@ -208,8 +211,7 @@ def run_window(
             raise
         raise told from error
     except BaseException as error:
-        discard_copy(published)
-        run.end("interrupted", f"Stopped from outside ({type(error).__name__}).")
+        _interrupt(run, error)
         raise
     # The release stands, whatever goes wrong from here on.
     reason = run.accepted.reason
@@ -224,6 +226,11 @@ def run_window(
             run.warn(f"{what}: {type(error).__name__}: {first_line(error)}")
     run.end("released")
     return f"Released {release.name}"
+
+
+def _interrupt(run: Run, by: BaseException) -> None:
+    discard_copy(run.published_warehouse)
+    run.end("interrupted", f"Stopped from outside ({type(by).__name__}).")
 
 
 def _leave_artifact(run: Run, release: Path) -> None:

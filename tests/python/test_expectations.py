@@ -757,3 +757,14 @@ def test_d7_tags_of_a_page_keep_links_within_the_folder_and_lose_the_others() ->
     kept = docs._self_contained(page)
     assert '<a>x</a><a class="b" href="index.html#top">y</a><a>z</a>' in kept
     assert '<b title="a > b">w</b><i>src = there</i>' in kept
+
+
+def test_e9_checks_that_are_interrupted_are_not_checks_that_failed(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that was told to end meanwhile went on to be called failed by a check."""
+
+    def interrupted(*_arguments: object, **_options: object) -> None:
+        raise RuntimeError("Query interrupted") from KeyboardInterrupt()
+
+    monkeypatch.setattr("great_expectations.ValidationDefinition.run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(gate, "inputs")

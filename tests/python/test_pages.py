@@ -2,6 +2,10 @@
 
 import errno
 import json
+import os
+import signal
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import duckdb
@@ -9,7 +13,8 @@ import pytest
 from conftest import PUBLISHED
 from shop import HISTORY_START
 
-from flows.steps.errors import RunStopped
+from flows.steps import api, pipeline
+from flows.steps.errors import RunStopped, interruption
 from flows.steps.operations_log import read_runs
 from flows.steps.pages import write_page
 from flows.steps.project import Project
@@ -102,3 +107,91 @@ def test_b1_what_goes_wrong_after_the_release_is_kept_with_the_run(tmp_path: Pat
         "released",
         "No summary: ZeroDivisionError: division by zero",
     )
+
+
+def query_interrupted(*_arguments: object, **_options: object) -> None:
+    """What DuckDB makes of a signal that comes while it works."""
+    raise RuntimeError("Query interrupted") from KeyboardInterrupt()
+
+
+@pytest.mark.parametrize("where", ["check_marts", "publish"])
+def test_e9_run_that_is_told_to_end_during_a_query_is_interrupted_and_not_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """DuckDB made an error of the signal, so that the run was called failed and its process went on."""
+    project = Project(
+        warehouse=tmp_path / "warehouse" / "tessera.duckdb", serving=tmp_path / "serving", logs=tmp_path / "logs"
+    )
+    project.warehouse.parent.mkdir()
+    for name in ("build_inputs", "check_inputs", "build_marts", "check_marts"):
+        monkeypatch.setattr(pipeline, name, lambda _run: None)
+    monkeypatch.setattr(pipeline, where, query_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run_window(project, Window(PUBLISHED, PUBLISHED, HISTORY_START), "daily")
+    (logged,) = read_runs(project.warehouse)
+    assert (logged.status, logged.message) == ("interrupted", "Stopped from outside (KeyboardInterrupt).")
+
+
+def test_e9_page_that_is_interrupted_is_not_one_that_failed(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        write_page(tmp_path / "report", "The report", query_interrupted)
+
+
+def test_e9_duckdb_still_says_it_in_these_words() -> None:
+    def stop(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGUSR1))
+    try:
+        timer.start()
+        with pytest.raises(RuntimeError) as raised:
+            duckdb.sql("select sum(hash(i)) from range(100000000000) as numbers(i)").fetchall()
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGUSR1, before)
+    assert isinstance(interruption(raised.value), KeyboardInterrupt)
+    assert interruption(ValueError("x")) is None
+
+
+def test_b1_a_release_counts_whatever_fails_in_prefect_afterwards_and_nothing_else_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_with_marts(tmp_path)
+    for name, place in (("WAREHOUSE", run.project.warehouse), ("SERVING", run.project.serving)):
+        monkeypatch.setenv(f"TESSERA_{name}", str(place))
+    monkeypatch.setattr(api, "answering_api", nullcontext)
+    monkeypatch.setattr(Run, "_write_pages", lambda *_: None)
+
+    def fails() -> str:
+        raise ValueError("500 Server Error")
+
+    def kept_out() -> str:
+        raise RunStopped("Another run has the warehouse")
+
+    def released_and_fails() -> str:
+        run.publish()
+        return fails()
+
+    with pytest.raises(ValueError, match="500"):
+        api.call_flow(fails)
+    told = api.call_flow(released_and_fails)
+    assert told.startswith(f"Released {PUBLISHED}-{run.run_id}. Prefect's API")
+    assert "failed meanwhile (ValueError)" in told
+    with pytest.raises(RunStopped, match="Another run"):
+        api.call_flow(kept_out)
+
+
+def test_b1_what_fails_after_the_release_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = run_with_marts(tmp_path)
+    for name in ("build_inputs", "check_inputs", "build_marts", "check_marts"):
+        monkeypatch.setattr(pipeline, name, lambda _run: None)
+    monkeypatch.setattr(pipeline, "publish", lambda run: run.publish())
+    monkeypatch.setattr(Run, "_write_pages", lambda *_: None)
+    for name in ("tell_owners", "print_summary", "markdown_summary"):
+        monkeypatch.setattr(pipeline, name, broken)
+    told = pipeline.run_window(run.project, Window(PUBLISHED, PUBLISHED, HISTORY_START), "daily")
+    assert told.startswith("Released")
+    logged = read_runs(run.project.warehouse)[-1]
+    assert (logged.status, len(logged.message.splitlines())) == ("released", 3)
+    assert "Owners could not be told of alerts: AttributeError" in logged.message
