@@ -90,8 +90,8 @@ def temporary_home() -> Iterator[Path]:
         made = Path(tempfile.mkdtemp(prefix=f".{HOME}", dir=folder))
     except OSError as error:
         raise RunStopped(
-            f"Prefect's temporary API has no folder for temporary files: {first_line(error)}. Set TMPDIR to one that this user may "
-            "write, or set PREFECT_API_URL to a server."
+            f"Prefect's temporary API has no folder for temporary files: {first_line(error)}. Set TMPDIR to one that "
+            "this user may write, or set PREFECT_API_URL to a server."
         ) from error
     with (made / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

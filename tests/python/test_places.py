@@ -98,7 +98,7 @@ def test_e5_temporary_api_that_ends_says_why(monkeypatch: pytest.MonkeyPatch) ->
     code = "import sys; print('Traceback', file=sys.stderr); sys.exit('PermissionError: /home/nobody/.prefect')"
     monkeypatch.setattr(api, "dies_with_parent", lambda: [sys.executable, "-c", code])
     told = r"ended with status 1\. It said last: Traceback PermissionError: /home"
-    with pytest.raises(RunStopped, match=told), api.temporary_home() as home, api.temporary_api(home):
+    with pytest.raises(RunStopped, match=told), api.temporary_api():
         pass
 
 
