@@ -34,7 +34,7 @@ lines as (
         {{ exact('transactions.net_amount') }} as net,
         {{ exact('transactions.discount_amount') }} as discount,
         {{ exact('transactions.coupon_amount') }} as coupon,
-        {{ exact('transactions.cost_amount') }} as costs
+        {{ exact('transactions.cost_amount') }} as line_cost
     from transactions
     left join products
         on transactions.product_id = products.product_id
@@ -65,7 +65,7 @@ orders as (
             end
         ) as private_label,
         sum(case when is_costed then net end) as costed,
-        sum(costs) as costs
+        sum(line_cost) as line_cost
     from lines
     group by
         customer_id,
@@ -90,7 +90,7 @@ days as (
         sum(coupon) as coupon_exact,
         sum(private_label) as private_label_exact,
         sum(costed) as costed_exact,
-        sum(costs) as cost_exact
+        sum(line_cost) as cost_exact
     from orders
     group by
         customer_id,
