@@ -208,7 +208,11 @@ class InputParameters:
             "A fifth of the lines does not change to unknown products overnight; keys that are written in another way"
             " do. The demo has 0.5 % of such lines, and never more than 1 % on a day.",
         ),
-        usual=Range(None, 0.05, "New products reach the product file some days late, but they are few of all."),
+        usual=Range(
+            None,
+            0.1,
+            "New products reach the product file some days late, and on a quiet day a few lines are one in twenty.",
+        ),
         first=Range(
             None,
             0.5,
