@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.steps.errors import RunStopped
+from flows.steps.errors import RunStopped, without_lines
 from flows.steps.lock import LOCK_CONFLICT, held_open, lock_descriptors
 from flows.steps.project import ROOT, Project
 from flows.steps.window import Window
@@ -22,9 +21,6 @@ INPUTS = ("path:seeds", "path:models/staging", "path:models/conformed", "path:mo
 # Models that keep days, and what they are made of. Everything else is about the last day.
 KEEPS_DAYS = "config.materialized:incremental"
 EVERY_DAY = (f"+{KEEPS_DAYS}",)
-
-# What DuckDB quotes of a CSV file that it cannot read: a customer's values.
-QUOTED_LINE = re.compile(r"Original Line:.*?(?=\n\s*(?:Expected Number|Value with|Invalid unicode|Possible )|\Z)", re.S)
 
 Report = Callable[[str], None]
 
@@ -112,7 +108,7 @@ def run_dbt(
             for line in child.stdout:
                 node, error = read_event(line)
                 if error:
-                    errors.append(error)
+                    errors.append(without_lines(error))
                 if node:
                     nodes.append(node)
                     on_node(node)
@@ -178,16 +174,10 @@ def read_event(line: str) -> tuple[Node | None, str | None]:
 
 
 def readable_errors(errors: Sequence[str]) -> str:
-    """Dbt's error messages without colours, call stacks, counts, paths of compiled code and lines of source files."""
+    """Dbt's error messages without colours, call stacks, counts and paths of compiled code."""
     kept = []
     for error in errors:
-        for line in (
-            QUOTED_LINE.sub("", error)
-            .replace("\x1b[31m", "")
-            .replace("\x1b[0m", "")
-            .replace("\x1b[33m", "")
-            .splitlines()
-        ):
+        for line in error.replace("\x1b[31m", "").replace("\x1b[0m", "").replace("\x1b[33m", "").splitlines():
             text = line.strip()
             noise = (
                 not text
