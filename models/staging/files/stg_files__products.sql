@@ -9,10 +9,10 @@ with products as (
 typed as (
 
     select
-        product_id,
-        department,
-        category,
-        coalesce(is_private_label, false) as is_private_label
+        try_cast(product_id as {{ dbt.type_string() }}) as product_id,
+        try_cast(department as {{ dbt.type_string() }}) as department,
+        try_cast(category as {{ dbt.type_string() }}) as category,
+        coalesce(try_cast(is_private_label as boolean), false) as is_private_label
     from products
 
 )
