@@ -267,11 +267,11 @@ class SourceTable:
         for name, readable, given, shape in zip(typed, found[::3], found[1::3], found[2::3], strict=True):
             # Single values are counted by the input checks.
             if given and not readable and (given >= 3 or name in self.required_columns):
-                yield Wrong(
-                    "source_unreadable",
-                    f"{self.where}no value of column '{name}' can be read as {_written(types[name])}, of {given} in "
-                    f"the first {LOOKED_AT:,} rows of {self.delivery}. They look like {shape} (9 for a digit, a for a "
-                    f"letter).{f' None before {self.earliest} is one (vars: earliest_order_date).' * (name == self.stamp)}",
+                bound = f" Timestamps before {self.earliest} are errors, too (vars: earliest_order_date)."
+                yield self._unreadable(
+                    f"no value of column '{name}' can be read as {_written(types[name])}, of {given} in the first "
+                    f"{LOOKED_AT:,} rows of {self.delivery}. They look like {shape} (9 for a digit, a for a letter)."
+                    f"{bound if name == self.stamp else ''}"
                 )
 
     def _unreadable(self, message: str) -> Wrong:

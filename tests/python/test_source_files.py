@@ -295,7 +295,7 @@ def test_a4_a7_e3_the_window_reads_stamps_as_the_views_do(tmp_path: Path) -> Non
     # Once the first day was that of 1970, or there was a traceback.
     assert (days.first, days.newest) == (date(2024, 4, 9), date(2024, 4, 9))
     later = project_of(tmp_path, timezone="America/New_York", earliest_order_date="2024-04-10")
-    assert "None before 2024-04-10 is one (vars: earliest_order_date)" in refused(later)
+    assert "Timestamps before 2024-04-10 are errors, too (vars: earliest_order_date)" in refused(later)
 
 
 def test_e3_a_line_with_an_impossible_date_has_none(tmp_path: Path) -> None:
