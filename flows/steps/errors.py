@@ -36,4 +36,4 @@ def first_line(error: object) -> str:
 
 def without_values(message: str) -> str:
     """A message without the values of rows that DuckDB quotes in it: messages are kept where no erasure looks."""
-    return _OF_VALUES.sub(lambda found: _VALUE.sub("'...'", _LINE.sub("Original Line: ...", found[0])), message)
+    return _OF_VALUES.sub(lambda found: _VALUE.sub("'...'", found[0]), _LINE.sub("Original Line: ...", message))

@@ -53,12 +53,14 @@ class SourceTable:
         meta: what its sources YAML says about the table.
         folder: where the system's files lie.
         timezone: the time zone of stamps that do not say their own.
+        earliest: the first day that its rows may be of.
     """
 
     system: str
     meta: dict[str, Any]
     folder: Path
     timezone: str
+    earliest: str
 
     @property
     def name(self) -> str:
@@ -145,7 +147,9 @@ class SourceTable:
     @property
     def rows(self) -> str:
         """The query that the table's view is made with."""
-        columns = reader_macros().source_columns(self.meta["columns"], self.delivered, self.timezone)
+        columns = reader_macros().source_columns(
+            self.meta["columns"], self.delivered, self.timezone, self.stamp, self.earliest
+        )
         return f"select {columns} from {self.reader}"
 
     @cached_property
@@ -263,11 +267,11 @@ class SourceTable:
         for name, readable, given, shape in zip(typed, found[::3], found[1::3], found[2::3], strict=True):
             # Single values are counted by the input checks.
             if given and not readable and (given >= 3 or name in self.required_columns):
-                yield Wrong(
-                    "source_unreadable",
-                    f"{self.where}no value of column '{name}' can be read as {_written(types[name])}, of {given} in "
-                    f"the first {LOOKED_AT:,} rows of {self.delivery}. They look like {shape} (9 for a digit, a for a "
-                    "letter).",
+                bound = f" Timestamps before {self.earliest} are errors, too (vars: earliest_order_date)."
+                yield self._unreadable(
+                    f"no value of column '{name}' can be read as {_written(types[name])}, of {given} in the first "
+                    f"{LOOKED_AT:,} rows of {self.delivery}. They look like {shape} (9 for a digit, a for a letter)."
+                    f"{bound if name == self.stamp else ''}"
                 )
 
     def _unreadable(self, message: str) -> Wrong:
@@ -330,6 +334,7 @@ def source_tables(project: Project, root: Path = ROOT) -> list[SourceTable]:
                 table,
                 root / str(project.vars[f"{system}_folder"]),
                 _meta(table).get("timezone", project.vars["timezone"]),
+                str(project.vars["earliest_order_date"]),
             )
             for path in sorted((root / "models" / "staging" / system).glob("*sources.yml"))
             for source in yaml.safe_load(path.read_text())["sources"]

@@ -187,14 +187,13 @@ def source_days(project: Project, now: datetime) -> SourceDays:
             continue
         source_zone = ZoneInfo(table.timezone)
         limit = now.astimezone(source_zone).replace(tzinfo=None)
-        earliest = datetime.fromisoformat(str(project.vars["earliest_order_date"]))
         with duckdb.connect() as connection:
             stamps = connection.sql(f"select {table.stamp} as stamp from ({table.rows})")
-            past = stamps.filter(f"stamp between timestamp '{earliest}' and timestamp '{limit}'")
+            past = stamps.filter(f"stamp <= timestamp '{limit}'")
             oldest_stamp, newest_stamp = past.aggregate("min(stamp), max(stamp)").fetchone()
         if newest_stamp is None:
             raise RunStopped(
-                f"{table.where}{table.delivery} has no row with a {table.stamp} from {earliest:%Y-%m-%d} (vars: "
+                f"{table.where}{table.delivery} has no row with a {table.stamp} from {table.earliest} (vars: "
                 "earliest_order_date) up to now."
             )
         first.append(oldest_stamp.replace(tzinfo=source_zone).astimezone(zone).date())

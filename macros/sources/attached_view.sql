@@ -38,7 +38,10 @@
     {%- endif -%}
     {%- if not problems %}
     create or replace view {{ table.schema }}.{{ table.identifier }} as
-    select {{ source_columns(table.columns.values() | list, delivered, meta.get('timezone', var('timezone'))) }}
+    select {{ source_columns(
+        table.columns.values() | list, delivered, meta.get('timezone', var('timezone')),
+        table.loaded_at_field or table.config.loaded_at_field, var('earliest_order_date')
+    ) }}
     {% if files %}from {{ source_reader(files, header, meta.get('dialect')) }}{% else %}where false{% endif %}
     {%- endif -%}
 {% endmacro %}

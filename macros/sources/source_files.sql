@@ -93,12 +93,17 @@
 
     columns: what the YAML lists, each with name and data_type.
     delivered: {name: {'expression': ..., 'type': ...}} of the columns that the file has.
-    zone: the time zone of stamps that do not say their own. -#}
-{% macro source_columns(columns, delivered, zone) -%}
+    zone: the time zone of stamps that do not say their own.
+    stamp: the column that says when a row happened, if the table has one.
+    earliest: the first day that it may be of: systems write 1970, 1900 or the year 1 where they have no date. -#}
+{% macro source_columns(columns, delivered, zone, stamp, earliest) -%}
     {%- for column in columns %}
         {%- set found = delivered.get(column.name) %}
         {%- if found is none %}
     cast(null as {{ column.data_type }}) as {{ column.name }}
+        {%- elif column.name == stamp %}
+            {%- set before = "timestamp '" ~ earliest ~ "' - interval 1 microsecond" %}
+    nullif(greatest({{ source_value(found.expression, found.type, column.data_type, column.name, zone) }}, {{ before }}), {{ before }}) as {{ column.name }}
         {%- else %}
     {{ source_value(found.expression, found.type, column.data_type, column.name, zone) }} as {{ column.name }}
         {%- endif %}

@@ -1,7 +1,6 @@
 with united as (
     {{ unite('transactions', [
-        'customer_id', 'order_id', 'product_id', if_dated('ordered_at'), if_dated('order_date'),
-        'is_return', 'order_status',
+        'customer_id', 'order_id', 'product_id', 'ordered_at', 'order_date', 'is_return', 'order_status',
         'units', 'net_amount', 'discount_amount', 'coupon_amount', 'cost_amount',
     ]) }}
 

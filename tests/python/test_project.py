@@ -19,7 +19,8 @@ MAY_READ = {
     "segmentations": {"features", "segmentations"},
     "history": {"features", "segmentations", "history"},
     "marts": {"conformed", "features", "segmentations", "history", "marts", "sources"},
-    "checks": {"seeds", "conformed", "features", "marts", "checks"},
+    # Checks hold what was delivered against what the layers made of it.
+    "checks": {"seeds", "sources", "conformed", "features", "marts", "checks"},
 }
 CLOCK = re.compile(
     r"\b(current_date|current_timestamp|current_time|localtime|localtimestamp|run_started_at)\b"

@@ -1,4 +1,5 @@
 {#- What the flow counted in the files of this run; a build without a flow counted nothing. -#}
+-- depends_on: {{ ref('delivered_days') }}, {{ ref('checked_transactions') }}
 with files as (
 
     select * from {{ source('operations', 'source_files') }}
