@@ -293,7 +293,7 @@ def build_input_signs_suite(parameters: InputParameters) -> ExpectationSuite:
     return ExpectationSuite(
         name="inputs.input_signs",
         expectations=[
-            _has_rows("input_signs_empty", "Build the table again: it always has four rows.", exactly=4),
+            _has_rows("input_signs_empty", "Build the table again: it always has five rows.", exactly=5),
             *_measured("negative_share"),
             _within(
                 "amounts_negative",
@@ -303,7 +303,8 @@ def build_input_signs_suite(parameters: InputParameters) -> ExpectationSuite:
                 description="units, discounts, coupons and costs of sales must be positive",
                 remedy="If the source writes discounts and coupons as negative amounts, set vars: files_discount_sign: "
                 "negative (a system of your own turns them round in staging); costs are turned round at the source. "
-                "Negative units are a return, but is_return says that it is a sale.",
+                "Negative units are a return, but is_return says that it is a sale; returned_amount: the net_amount of "
+                "a return is what you pay back, a negative amount.",
             ),
             _within(
                 "amount_negative",

@@ -26,3 +26,24 @@
         turns.customer_id,
         turns.turned_on
 {%- endmacro %}
+
+{#- A select: the orders of which customers of `turns` returned something in the n days up to and including each turn, and
+    before that on an earlier day that has left the window. customer_days counts an order on its first such day alone. -#}
+{% macro repeated_returns_window(n, first, last, many_days) -%}
+    select
+        turns.customer_id,
+        turns.turned_on,
+        count(*) as returns
+    from turns
+    inner join {{ ref('repeated_returns') }} as repeated_returns
+        on
+            turns.customer_id = repeated_returns.customer_id
+            and {{ add_days('turns.turned_on', -n) }} >= repeated_returns.previous_date
+            {{ up_to_the_turn('repeated_returns.order_date', n, many_days) }}
+    where
+        repeated_returns.order_date > {{ add_days(first, -n) }}
+        and repeated_returns.order_date <= {{ last }}
+    group by
+        turns.customer_id,
+        turns.turned_on
+{%- endmacro %}

@@ -10,6 +10,12 @@ activity_{{ n }}d as (
 
 ),
 
+repeated_returns_{{ n }}d as (
+
+    {{ repeated_returns_window(n, first, last, many_days) }}
+
+),
+
 {% endfor -%}
 
 turned_customers as (
@@ -241,7 +247,7 @@ measured as (
 
         -- trailing {{ n }} days
         coalesce(activity_{{ n }}d.orders, 0) as orders_{{ n }}d,
-        coalesce(activity_{{ n }}d.returns, 0) as returns_{{ n }}d,
+        coalesce(activity_{{ n }}d.returns, 0) + coalesce(repeated_returns_{{ n }}d.returns, 0) as returns_{{ n }}d,
         {{ from_exact('coalesce(activity_' ~ n ~ 'd.units_exact, 0)') }} as units_{{ n }}d,
         {{ from_exact('coalesce(activity_' ~ n ~ 'd.net_exact, 0)') }} as net_sales_{{ n }}d,
         {{ from_exact(once_delivered('discounts', 'activity_' ~ n ~ 'd.discount_exact')) }} as discounts_{{ n }}d,
@@ -283,6 +289,10 @@ measured as (
         on
             turns.customer_id = activity_{{ n }}d.customer_id
             and turns.turned_on = activity_{{ n }}d.turned_on
+    left join repeated_returns_{{ n }}d
+        on
+            turns.customer_id = repeated_returns_{{ n }}d.customer_id
+            and turns.turned_on = repeated_returns_{{ n }}d.turned_on
     {% endfor %}
     left join tastes
         on

@@ -429,6 +429,7 @@ def test_a10_negative_discounts_coupons_and_costs_are_counted(warehouse: duckdb.
         "discount_amount": (5, 0, 0),
         "coupon_amount": (0, 0, 0),
         "cost_amount": (0, 0, 0),
+        "returned_amount": (0, 0, 0),
     }
     warehouse.execute(
         "update transactions set discount_amount = -discount_amount, coupon_amount = if(customer_id = 7, -1, 0), "
@@ -439,7 +440,18 @@ def test_a10_negative_discounts_coupons_and_costs_are_counted(warehouse: duckdb.
         "discount_amount": (5, 5, 1),
         "coupon_amount": (1, 1, 1),
         "cost_amount": (10, 2, pytest.approx(0.2)),
+        "returned_amount": (0, 0, 0),
     }
+
+
+def test_a10_returns_that_bring_money_in_are_counted(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """Tills write what is given back as a positive amount; is_return alone says that it is."""
+    assert signs(warehouse)["returned_amount"] == (0, 0, 0)
+    warehouse.execute("alter table transactions rename column is_return to sign_says")
+    warehouse.execute("alter table transactions add column is_return boolean default true")
+    warehouse.execute("update transactions set net_amount = -net_amount where customer_id < 4")
+    found = rows(warehouse, f"select * from ({render(warehouse, 'input_lines')}) where order_date = date '{FIRST}'")
+    assert (found[0]["returned_amount_lines"], found[0]["negative_returned_amount_lines"]) == (10, 6)
 
 
 @pytest.mark.parametrize("change", ["net_amount = -net_amount", "units = -1"])

@@ -242,7 +242,6 @@ def _features_of_customer(
     day: date,
 ) -> Row | None:
     orders = first_days(line for line in lines if not is_return(line))
-    returns = first_days(line for line in lines if is_return(line))
     order_days = sorted(set(orders.values()))
     # Of whom no source says since when they are known, the first order does; without any they are not known yet.
     first_seen = min([*filter(None, [customer.first_seen_date]), *order_days], default=None)
@@ -271,7 +270,7 @@ def _features_of_customer(
     for n in WINDOWS:
         sales = [line for line in within(n) if not is_return(line)]
         row[f"orders_{n}d"] = len([each for each in orders.values() if (day - each).days < n])
-        row[f"returns_{n}d"] = len([each for each in returns.values() if (day - each).days < n])
+        row[f"returns_{n}d"] = len({line.order_id for line in within(n) if is_return(line)})
         row[f"units_{n}d"] = total(Decimal(1) if line.units is None else line.units for line in sales)
         row[f"net_sales_{n}d"] = total(line.net_amount for line in within(n))
         row[f"discounts_{n}d"] = total(line.discount_amount for line in sales)

@@ -61,7 +61,8 @@ select 90000 as kept_lines, 90010 as delivered_lines, 10::double as changed_line
 
 create table checks.input_signs as
 select amount, 3000 as lines, 0 as negative_lines, 0::double as negative_share
-from (values ('units'), ('discount_amount'), ('coupon_amount'), ('cost_amount')) as amounts (amount);
+from (values ('units'), ('discount_amount'), ('coupon_amount'), ('cost_amount'), ('returned_amount'))
+    as amounts (amount);
 
 create table checks.input_customers as
 select

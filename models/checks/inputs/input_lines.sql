@@ -1,4 +1,5 @@
-{#- A return may carry negative discounts and costs: their signs are asked of sales alone. -#}
+{#- A return may carry negative discounts and costs: their signs are asked of sales alone. Of a return the amount that is
+    paid back is asked, which is positive where net_amount is negative. -#}
 {%- set amounts = ['units', 'discount_amount', 'coupon_amount', 'cost_amount'] %}
 
 with transactions as (
@@ -40,6 +41,11 @@ distinct_lines as (
             else 1
         end as {{ amount }}_sign,
         {%- endfor %}
+        case
+            when not transactions.is_return or transactions.net_amount = 0 then 0
+            when transactions.net_amount > 0 then -1
+            else 1
+        end as returned_amount_sign,
         count(*) as lines
     from transactions
     left join products
@@ -48,6 +54,7 @@ distinct_lines as (
         {%- for amount in amounts %}
         {{ amount }}_sign,
         {%- endfor %}
+        returned_amount_sign,
         transactions.order_date,
         line_hash,
         transactions.net_amount,
@@ -57,7 +64,7 @@ distinct_lines as (
 )
 
 select
-    {%- for amount in amounts %}
+    {%- for amount in amounts + ['returned_amount'] %}
     cast(sum(case when {{ amount }}_sign <> 0 then lines else 0 end) as bigint) as {{ amount }}_lines,
     cast(sum(case when {{ amount }}_sign < 0 then lines else 0 end) as bigint) as negative_{{ amount }}_lines,
     {%- endfor %}

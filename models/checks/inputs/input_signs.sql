@@ -7,7 +7,7 @@ with input_lines as (
 
 amounts as (
 
-    {%- for amount in ['units', 'discount_amount', 'coupon_amount', 'cost_amount'] %}
+    {%- for amount in ['units', 'discount_amount', 'coupon_amount', 'cost_amount', 'returned_amount'] %}
     select
         '{{ amount }}' as amount,
         cast(coalesce(sum({{ amount }}_lines), 0) as bigint) as lines,
