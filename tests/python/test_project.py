@@ -102,3 +102,18 @@ def test_marts_enforce_their_contracts(manifest: dict) -> None:
     for node in manifest["nodes"].values():
         if node["resource_type"] == "model" and node["fqn"][1] in ("marts", "conformed"):
             assert node["contract"]["enforced"], node["name"]
+
+
+def test_every_case_of_the_reliability_page_has_its_tests() -> None:
+    rows = re.findall(
+        r"^\| ([ABDE]\d+) \|.*\| ([^|]+) \|$", (ROOT / "docs" / "reliability.md").read_text(), re.MULTILINE
+    )
+    listed = {
+        f"{part}{number}" for part, last in (("A", 12), ("B", 9), ("D", 8), ("E", 9)) for number in range(1, last + 1)
+    }
+    assert {case for case, _ in rows} == listed
+    for case, files in rows:
+        named = re.findall(r"`([^`]+)`", files)
+        assert named, case
+        for file in named:
+            assert re.search(rf"def test_(?:\w\d+_)*{case.lower()}_", (ROOT / "tests" / file).read_text()), (case, file)
