@@ -105,12 +105,9 @@ def mart_tables(parameters: MartParameters, segments: Segments) -> list[CheckedT
 
 def acceptable_codes() -> list[str]:
     """Return the codes of the checks that a run can be told to let through, sorted."""
-    parameters = MartParameters()
-    segments: dict[str, list[str]] = {}
-    for subject in parameters.for_segment:
-        segmentation, _, segment = subject.partition("/")
-        segments.setdefault(segmentation, []).append(segment)
-    tables = [*input_tables(InputParameters(), None), *mart_tables(parameters, segments)]
+    # Checks of a segment's share are there where a segment limits it.
+    parameters = MartParameters(for_segment={"any/any": Range(0.0, 1.0, "Any share.")})
+    tables = [*input_tables(InputParameters(), None), *mart_tables(parameters, {"any": ["any"]})]
     metas = (expectation.meta for table in tables for expectation in table.suite.expectations)
     return sorted({meta["code"] for meta in metas if meta["is_acceptable"]})
 

@@ -318,7 +318,7 @@ def test_any_rules_under_any_schedule_give_the_history_of_one_backfill(customers
         day: PublishedDay(of_day, {each.name: segments_of_day(of_day, each) for each in segmentations})
         for day, of_day in features.items()
     }
-    whole = History(segmentations, START, published)
+    whole = History(segmentations, published)
     with duckdb.connect() as connection:
         runs = Runs(connection, rules)
         for first, end in schedule:

@@ -541,6 +541,7 @@ def test_runs_and_logs_are_kept_for_as_long_as_the_variables_say(
             severity="error",
             observed="o",
             expected="e",
+            was_accepted=False,
         )
         operations_log.log_checks(run.project.warehouse, name, [check])
     run.forget_old()
