@@ -1,5 +1,5 @@
-{#- A return may carry negative discounts and costs: their signs are asked of sales alone. Of a return the amount that is
-    paid back is asked, which is positive where net_amount is negative. -#}
+{#- A return may carry negative discounts and costs, so only the signs of sales are looked at. Of a return the amount
+    that is paid back is looked at, which is positive if net_amount is negative. -#}
 {%- set amounts = ['units', 'discount_amount', 'coupon_amount', 'cost_amount'] %}
 
 with transactions as (
