@@ -1,6 +1,6 @@
 with united as (
     {{ unite('transactions', [
-        'customer_id', 'order_id', 'product_id', 'ordered_at', 'order_date', 'is_return', 'order_status',
+        'customer_id', 'order_id', 'product_id', 'ordered_at', 'order_date', 'is_return',
         'units', 'net_amount', 'discount_amount', 'coupon_amount', 'cost_amount',
     ]) }}
 
@@ -13,7 +13,16 @@ known_customers as (
 
 ),
 
--- What a line itself says. The sources say what is a return, or the sign of its amount or units does.
+cancelled_orders as (
+
+    select distinct
+        source_system,
+        order_id
+    from {{ ref('cancelled_orders') }}
+
+),
+
+-- What a line itself says, and the status of its order. The sources say what is a return, or the sign of its amount or units does.
 judged as (
 
     select
@@ -35,11 +44,15 @@ judged as (
             when united.ordered_at is null then 'invalid_ordered_at'
             when united.net_amount is null then 'invalid_net_amount'
             when known_customers.customer_id is null then 'unknown_customer'
-            when lower(trim(united.order_status)) in {{ sql_texts(cancelled_order_statuses()) }} then 'cancelled_order'
+            when cancelled_orders.order_id is not null then 'cancelled_order'
         end as problem
     from united
     left join known_customers
         on united.customer_id = known_customers.customer_id
+    left join cancelled_orders
+        on
+            united.source_system = cancelled_orders.source_system
+            and united.order_id = cancelled_orders.order_id
 
 )
 

@@ -168,6 +168,7 @@ def is_return(line: Line) -> bool:
 def lines_that_count(facts: Facts, day: date) -> list[Line]:
     """The lines up to a day that are whole, not cancelled, and of a known customer whose order it is."""
     known = {customer.customer_id for customer in facts.customers}
+    cancelled = {line.order_id for line in facts.transactions if (line.order_status or "").strip().lower() in CANCELLED}
     good = [
         line
         for line in facts.transactions
@@ -176,7 +177,7 @@ def lines_that_count(facts: Facts, day: date) -> list[Line]:
         and line.ordered_at.date() <= day
         and line.net_amount is not None
         and line.customer_id in known
-        and (line.order_status or "").strip().lower() not in CANCELLED
+        and line.order_id not in cancelled
     ]
     owners: dict[str | None, tuple[datetime | None, int | None]] = {}
     for line in good:

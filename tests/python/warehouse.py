@@ -30,7 +30,10 @@ STAGED = {
 }
 MODELS = (
     *(f"conformed/{name}" for name in ("customers", "products", "contacts", "responses")),
-    *(f"conformed/{name}" for name in ("delivered_transactions", "spread_orders", "repeated_returns")),
+    *(
+        f"conformed/{name}"
+        for name in ("cancelled_orders", "delivered_transactions", "spread_orders", "repeated_returns")
+    ),
     *(f"conformed/{name}" for name in ("checked_transactions",)),
     *(f"conformed/{name}" for name in ("transactions", "rejected_transactions", "delivered_days")),
     *(f"features/{name}" for name in ("customer_category_days", "late_customer_days", "customer_days")),
