@@ -22,7 +22,8 @@ cancelled_orders as (
 
 ),
 
--- What a line itself says, and the status of its order. The sources say what is a return, or the sign of its amount or units does.
+-- What a line itself says, and its order's status. The sources say what is a return, or the sign of its amount or units
+-- does.
 judged as (
 
     select
