@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import CodeType, SimpleNamespace
 from typing import Any, NoReturn
@@ -96,8 +96,7 @@ def macros(
         source = path.read_text()
         module = jinja2.Template.from_code(environment, _compiled(source), environment.globals)
         for name in MACRO.findall(source):
-            found = lambda module=module, name=name: getattr(module.module, f"own__{name}")  # noqa: E731
-            functions[name] = _catching(found, mistakes)
+            functions[name] = _catching(partial(_own, module, name), mistakes)
     environment.globals |= functions
 
     def render(path: str) -> str:

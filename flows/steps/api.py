@@ -160,18 +160,6 @@ def _server(home: Path) -> Iterator[str]:
                 child.kill()
 
 
-def _did_not_start(status: int | None, limit: float, said: BinaryIO) -> str:
-    said.seek(0)
-    lines = [line for line in said.read().decode(errors="replace").splitlines() if line.strip()]
-    how = f"did not answer within {limit} seconds" if status is None else f"ended with status {status}"
-    # The end of a traceback says what was wrong.
-    own = f" It said last: {' '.join(lines[-3:])}" if lines else ""
-    return (
-        f"Prefect's temporary API {how}.{own} Run again, or start a server (`prefect server start`) and set "
-        "PREFECT_API_URL to it."
-    )
-
-
 def _environment(home: Path) -> dict[str, str]:
     """The environment of a temporary API: what is set of another one's database and places is not for this one."""
     others = ("PREFECT_API_URL", "PREFECT_API_DATABASE_", "PREFECT_SERVER_DATABASE_", "PREFECT_PROFILE")
