@@ -278,6 +278,11 @@ class _Mistakes:
         return list(dict.fromkeys(self.told))
 
 
+def _own(module: jinja2.Template, name: str) -> Callable:
+    """A macro of a file, without the wrapper that has its name."""
+    return getattr(module.module, f"own__{name}")
+
+
 def _give_back(value: Any) -> NoReturn:
     raise _Return(value)
 
