@@ -578,7 +578,7 @@ def test_every_rule_is_broken_once(gate: Gate, warehouse: Path) -> None:
         (
             "update checks.input_problems set invalid_order_id = 1",
             "no line may have an invalid order_id: 1 of 1 row: invalid_order_id 1, expected 0 (invalid_order_id). "
-            "Repair the ids in the source or in staging. The warehouse shows them: from conformed.rejected_",
+            "Repair the ids in the source or in staging. To see them in the warehouse: from conformed.rejected_",
         ),
         (
             "update checks.input_freshness set newest_at = '2018-01-04 06:01'",
