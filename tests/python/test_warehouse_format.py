@@ -124,7 +124,7 @@ def test_e7_other_formats_are_refused_and_not_touched(
 
 def test_e7_refusal_says_what_to_do(tmp_path: Path) -> None:
     file = unstamped(tmp_path / "old.duckdb")
-    with pytest.raises(OtherFormat, match=r"old\.duckdb has no stamp .* python -m flows\.backfill --first"):
+    with pytest.raises(OtherFormat, match=r"old\.duckdb has no format version.* python -m flows\.backfill --first"):
         check_format(file)
     with pytest.raises(OtherFormat, match="format 99, which a newer version"):
         check_format(stamped(tmp_path / "new.duckdb", 99))
@@ -176,7 +176,7 @@ def test_e7_migrations_are_applied_in_order_all_or_none(tmp_path: Path) -> None:
     with pytest.raises(OtherFormat, match=r"could not be migrated to 3: a row that does not fit\. It is unchanged"):
         bring_up_to_date(file, told.append, steps, wanted=3)
     assert tables(file) == before
-    with pytest.raises(OtherFormat, match="no stamp"):
+    with pytest.raises(OtherFormat, match="no format version"):
         bring_up_to_date(file, told.append, {2: steps[2]}, wanted=3)
 
     steps[2] = Migration("discounts", lambda connection: connection.execute("create table features.discounts (id int)"))
