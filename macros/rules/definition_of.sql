@@ -124,8 +124,8 @@
     }) }}
 {% endmacro %}
 
-{#- The limits of a segment's share of the customers, {minimum, maximum, reason}; none where
-    it has no limits of its own. -#}
+{#- The limits of a segment's share of the customers, {minimum, maximum, reason}; none if it
+    has no limits of its own. -#}
 {% macro share_limits(share, where) %}
     {%- if share is none or share is undefined -%}
         {{ return(none) }}

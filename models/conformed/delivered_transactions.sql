@@ -13,7 +13,7 @@ known_customers as (
 
 ),
 
--- What a line itself says. The sources say what is a return, or the sign of its amount or units does.
+-- What a line alone shows. The source says whether it is a return, or else the sign of its amount or units does.
 judged as (
 
     select
