@@ -568,8 +568,8 @@ def test_every_rule_is_broken_once(gate: Gate, warehouse: Path) -> None:
         (
             "insert into conformed.customers values ('shop', 17, null)",
             "inputs/customers: customer_id must be unique: 2 of 21 rows, expected one row each"
-            " (customer_duplicate). Deduplicate the customers in staging, or tell the source systems' ids apart. The "
-            "warehouse shows them: select customer_id from conformed.customers",
+            " (customer_duplicate). Deduplicate the customers in staging, or tell the source systems' ids apart. To "
+            "see them in the warehouse: select customer_id from conformed.customers",
         ),
         (
             "update checks.input_days set volume_ratio = 0.1234567 where order_date = '2018-01-02'",
