@@ -48,7 +48,7 @@ class ShareLimits:
     """As `possible`; a warning above."""
 
     first: Range
-    """Share itself while nothing is known of what is usual, as on a first build; an error above."""
+    """The share itself while nothing usual is known yet, as on a first build; an error above."""
 
 
 @dataclass(frozen=True)
@@ -97,68 +97,66 @@ class InputParameters:
         0, 0, "A few lines may be ahead of the customer feed. They are worth a look, not worth a stop."
     )
     records_lost: Range = Range(
-        0, 0, "Every record of a file is accounted for: one that no row was made of is lost without a word."
+        0, 0, "Every record of a file must be accounted for: a record without a row would be lost silently."
     )
-    """Records of a file less the rows read of it, and rows read less those kept or rejected; an error otherwise."""
+    """Records of a file minus rows read from it, and rows read minus rows kept or rejected; an error otherwise."""
 
     unreadable_share: Range = Range(
         None,
         0.01,
-        "More than one value in a hundred that is none of its kind: a format or a decimal mark, not a slip of the pen.",
+        "If more than one value in a hundred is unreadable, the format or the decimal mark is wrong; it is no typo.",
     )
-    """Values of a column that are given but cannot be read, over those that are given; an error above."""
+    """Unreadable values of a column over all delivered values; an error above."""
 
-    unreadable_values: Range = Range(
-        0, 0, "A value that cannot be read is left out, as if nobody had given it. A few are worth a look."
-    )
+    unreadable_values: Range = Range(0, 0, "An unreadable value counts as missing. Even a few are worth a look.")
     """As `unreadable_share`, their number; a warning above."""
 
     order_of_another_customer_share: Range = Range(
         None,
         0.01,
-        "More than one line in a hundred in an order of somebody else: order numbers were used again or cut off.",
+        "If more than one line in a hundred is in another customer's order, order numbers were reused or cut off.",
     )
     """Lines left out because their order is another customer's, over all lines of the window; an error above."""
 
     orders_of_another_customer: Range = Range(
-        0, 0, "A few orders are passed on to another account. Their lines are left out, which is worth a look."
+        0, 0, "A few orders move to another account. Their lines are left out, which is worth a look."
     )
     """Such lines; a warning above."""
 
     vanished_share: Range = Range(
         None,
         0.02,
-        "A feed of everybody loses some customers to clean-ups. More than one in fifty in a week is a file that was"
-        " cut off or filtered: all of them would leave their segments, and enter anew when it is whole again.",
+        "A complete feed loses some customers to clean-ups. If more than one in fifty vanish in a week, the file was"
+        " cut off or filtered: they would all leave their segments, and enter again with the next complete file.",
     )
     """Customers known before who are not in the feed any more, over those known, per week begun; an error above."""
 
     vanished_share_usual: Range = Range(
-        None, 0.002, "One in 500 is more than a shop deletes on request in a week: somebody should know why."
+        None, 0.002, "One in 500 is more than a shop deletes on request in a week: somebody should find out why."
     )
     """As `vanished_share`; a warning above."""
 
     closed_share: Range = Range(
         None,
         0.05,
-        "Dormant accounts are closed in bulk, but one in twenty within a week is often a closing date that was filled"
-        " in for everybody.",
+        "Dormant accounts are closed in bulk, but if one in twenty closes within a week, the closing date was often"
+        " filled in for everybody.",
     )
     """Customers known before who are closed by now, over those known, per week begun; an error above."""
 
     departures_times_usual: Range = Range(
         None,
         3,
-        "Who loses that many customers on the busier days does so again; three times as many is something else. The"
-        " usual number is taken for at least one in a run, so that the few customers of a small company may leave.",
+        "A company that loses this many customers on its busier days will do so again; three times as many has another"
+        " cause. The usual number is at least one per run, so that a few customers of a small company may leave.",
     )
-    """Departures over the usual ones of as many days. Shares of departures are judged above it only."""
+    """Departures over the usual number in as many days. Shares of departures are checked only above it."""
 
     negative_share: Range = Range(
         None,
         0.05,
-        "Single lines correct a discount of the day before. More than one in twenty is a source that writes what it"
-        " took off as a negative amount, and turns every share of discounts upside down.",
+        "Single lines correct a discount of the day before. If more than one in twenty is negative, the source writes"
+        " discounts as negative amounts, which turns every share of discounts upside down.",
     )
     """Sales lines with a negative amount where it is not 0, by discount_amount, coupon_amount and cost_amount; an error
     above."""
@@ -167,26 +165,26 @@ class InputParameters:
     """Such lines; a warning above."""
 
     few_lines: Range = Range(
-        None, 5, "On a quiet day a single order of a dozen equal lines is a large share; five lines more are chance."
+        None, 5, "On a quiet day one order of a dozen equal lines is a large share; five extra lines are chance."
     )
-    """Lines of a kind over their usual number on a day. Shares of lines are judged above it only."""
+    """Lines of a kind beyond their usual number on a day. Shares are checked only above it."""
 
     identical_lines: ShareLimits = ShareLimits(
         possible=Range(
             None,
             0.1,
-            "A day that was loaded twice has half of its lines twice, and a part of a load that ran again a tenth."
-            " Tills that write a line for every piece do so every day; the demo has no identical lines at all.",
+            "If a day is loaded twice, half of its lines are repeats; if part of a load runs again, often a tenth."
+            " Tills that write a line for every piece do so every day; the demo has no identical lines.",
         ),
-        usual=Range(None, 0.03, "Smaller parts of a load can be there twice, too, and nothing else moves this share."),
+        usual=Range(None, 0.03, "Smaller parts of a load can be repeated, too, and nothing else moves this share."),
         first=Range(
             None,
             0.4,
-            "A file that was written twice has at least half of its lines twice. Only tills that write a line for"
-            " every piece come near that by themselves.",
+            "If a file is written twice, at least half of its lines are repeats. Only tills that write a line for"
+            " every piece come near that on their own.",
         ),
     )
-    """Lines that are equal to an earlier one in every column."""
+    """Lines identical to an earlier one in every column."""
 
     returned_lines: ShareLimits = ShareLimits(
         possible=Range(
@@ -195,9 +193,7 @@ class InputParameters:
             "After holidays a shop takes back more than usual, but not three lines in ten more: a sign changed.",
         ),
         usual=Range(None, 0.1, "One line in ten more than usual should have a reason. The demo has no returns."),
-        first=Range(
-            None, 0.5, "No company takes back more than it sells: a sign, or the column that tells returns, is wrong."
-        ),
+        first=Range(None, 0.5, "No company takes back more than it sells: a sign or the column is_return is wrong."),
     )
     """Lines that take something back."""
 
@@ -205,8 +201,8 @@ class InputParameters:
         possible=Range(
             None,
             0.2,
-            "A fifth of the lines does not change to unknown products overnight; keys that are written in another way"
-            " do. The demo has 0.5 % of such lines, and never more than 1 % on a day.",
+            "A fifth of the lines does not switch to unknown products overnight, unless keys are written differently."
+            " In the demo 0.5 % of lines have no category, and never more than 1 % on a day.",
         ),
         usual=Range(
             None,
@@ -216,7 +212,7 @@ class InputParameters:
         first=Range(
             None,
             0.5,
-            "Where most lines find no product, features of categories speak of the smaller part of what is bought.",
+            "If most lines have no product, category features describe only the smaller part of what is bought.",
         ),
     )
     """Lines without a category, because their product is not in products, or has none there."""
@@ -225,18 +221,18 @@ class InputParameters:
         possible=Range(
             None,
             0.2,
-            "Cancellations rise with a shortage or a fraud, but a fifth of a day more is a status read wrongly.",
+            "Shortages and fraud raise cancellations, but if a fifth more of a day is cancelled, a status is misread.",
         ),
         usual=Range(None, 0.05, "One line in twenty more than usual should have a reason."),
-        first=Range(None, 0.5, "No company cancels more than it delivers: a status is read wrongly."),
+        first=Range(None, 0.5, "No company cancels more than it delivers: a status is misread."),
     )
-    """Lines of cancelled orders, over all lines that are delivered."""
+    """Lines of cancelled orders over all delivered lines."""
 
     kept_ratio: Range = Range(
         0.9,
         1.1,
-        "Late rows and corrections change some lines in a thousand. A tenth is a file that lost its older days, or that"
-        " was written twice: features over a year would be made of it.",
+        "Late rows and corrections change a few lines in a thousand. If a tenth changes, the file lost its older days"
+        " or was written twice, and features over a year would be computed from it.",
     )
     """Lines of all published days as they are delivered now over those that were published; an error outside."""
 
@@ -255,8 +251,8 @@ class MartParameters:
     """Share of every segment on the last day; a warning outside."""
 
     for_segment: Mapping[str, Range] = field(default_factory=dict)
-    """Share of single segments on the last day, by `<segmentation>/<segment>`; an error outside. Segmentations declare
-    them in their YAML, under `share`."""
+    """Limits on the share of single segments on the last day, by `<segmentation>/<segment>`; an error outside.
+    Segmentations declare them in their YAML, under `share`."""
 
     share_change_possible: Range = Range(
         None,

@@ -33,8 +33,8 @@ Status = Literal["passed", "failed", "not evaluated"]
 Severity = Literal["error", "warning"]
 
 _EXAMPLES = 3
-# Columns that name people, or what they ordered. Of tables with one of them counts are told, and no values: messages,
-# logs and pages leave the warehouse, and an erasure cannot follow them.
+# Columns that identify people or their orders. For tables with one of them, messages show counts and no values:
+# messages, logs and pages leave the warehouse, and an erasure cannot follow them.
 _KEYS = ("customer_id", "order_id")
 _REMEDY_UNREAD = "Build the table again: it, or a column of it, is missing or of another type."
 _WORST_FIRST: tuple[Status, ...] = ("not evaluated", "failed", "passed")
@@ -56,7 +56,7 @@ class CheckResult:
     expected: str
     remedy: str
     is_acceptable: bool = False
-    """Whether a run can be told to let it through: it asks whether data are plausible."""
+    """Whether --accept can let it through: it asks whether data are plausible."""
     was_accepted: bool = False
     """Whether it failed and was let through on purpose."""
 
@@ -70,7 +70,7 @@ def failures(results: Iterable[CheckResult]) -> list[CheckResult]:
     ]
 
 
-# What DuckDB says of a query during which the process got a signal that ends it.
+# DuckDB's message for a query that a signal to end the process interrupted.
 _INTERRUPTED = "Query interrupted"
 
 
@@ -80,9 +80,9 @@ def warnings(results: Iterable[CheckResult]) -> list[CheckResult]:
 
 
 def let_through(results: Iterable[CheckResult], codes: Collection[str]) -> list[CheckResult]:
-    """Return the results with those marked as accepted that failed, are among the codes and can be let through.
+    """Return the results; failed ones that are among the codes and can be let through are marked as accepted.
 
-    What could not be evaluated stops a run all the same: nobody can know what they accept there.
+    A check that could not be evaluated still stops a run: nobody can know what they would accept.
     """
     return [
         replace(result, was_accepted=result.is_acceptable and result.status == "failed" and result.code in codes)
@@ -101,7 +101,7 @@ def describe(result: CheckResult) -> str:
     if result.was_accepted:
         return f"{text} Accepted."
     if result.status == "failed" and result.is_acceptable:
-        return f'{text} {result.remedy} If it is right as it is, run again with --accept {result.code} --reason "...".'
+        return f'{text} {result.remedy} If the data are right, run again with --accept {result.code} --reason "...".'
     return f"{text} {result.remedy}"
 
 
@@ -111,7 +111,7 @@ class Gate:
     def __init__(self, warehouse: Path, parameters: Parameters | None = None, accepted: Collection[str] = ()) -> None:
         """Import Great Expectations and prepare it; the warehouse need not exist yet.
 
-        `accepted` are the codes of checks that are let through on purpose, should they fail.
+        `accepted` lists the codes of checks to let through if they fail.
         """
         import great_expectations as gx
         from great_expectations.data_context.types.base import ProgressBarsConfig

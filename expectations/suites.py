@@ -26,7 +26,7 @@ _GX_SEVERITIES = {"error": "critical", "warning": "warning"}
 
 @dataclass(frozen=True)
 class CheckedTable:
-    """A suite, the table it judges, and the columns that say where an unexpected value stands."""
+    """A suite, the table it checks, and the columns that locate an unexpected value."""
 
     schema: str
     table: str
@@ -35,7 +35,7 @@ class CheckedTable:
 
 
 def input_tables(parameters: InputParameters, not_after: datetime | None) -> list[CheckedTable]:
-    """Return what the gate `inputs` checks; without `not_after`, future timestamps are not looked for."""
+    """Return what the gate `inputs` checks; without `not_after`, it does not look for future timestamps."""
     return [
         CheckedTable("conformed", "customers", (), build_customers_suite(parameters)),
         CheckedTable("checks", "input_days", ("order_date",), build_input_days_suite(parameters)),
@@ -104,8 +104,8 @@ def mart_tables(parameters: MartParameters, segments: Segments) -> list[CheckedT
 
 
 def acceptable_codes() -> list[str]:
-    """Return the codes of the checks that a run can be told to let through, sorted."""
-    # Checks of a segment's share are there where a segment limits it.
+    """Return the codes of the checks that `--accept` can let through, sorted."""
+    # A check of a segment's share exists only if a segment limits it.
     parameters = MartParameters(for_segment={"any/any": Range(0.0, 1.0, "Any share.")})
     tables = [*input_tables(InputParameters(), None), *mart_tables(parameters, {"any": ["any"]})]
     metas = (expectation.meta for table in tables for expectation in table.suite.expectations)
@@ -122,7 +122,7 @@ def build_customers_suite(parameters: InputParameters) -> ExpectationSuite:
             column="customer_id",
             description="customer_id must be given",
             reason="A customer without an id cannot be found again on the next day.",
-            remedy="Repair these rows. Keys that are no whole numbers need vars: customer_id_type: varchar.",
+            remedy="Repair these rows. Keys that are not integers need vars: customer_id_type: varchar.",
         ),
         _rule(
             gxe.ExpectColumnValuesToBeUnique,
@@ -180,7 +180,7 @@ def build_input_days_suite(parameters: InputParameters) -> ExpectationSuite:
                 "volume_ratio",
                 parameters.volume_usual,
                 severity="warning",
-                # An implausible day is told as that alone.
+                # An implausible day is reported only once.
                 row_condition=(Column("volume_ratio") >= parameters.volume_plausible.minimum)
                 & (Column("volume_ratio") <= parameters.volume_plausible.maximum),
                 description="lines of a day over their usual number should be near 1",
@@ -206,11 +206,11 @@ def build_input_days_suite(parameters: InputParameters) -> ExpectationSuite:
     )
 
 
-# What a kind of lines is, what its share tells, and what to do about it.
+# For each kind of lines: its name for people, and what to do about too many.
 _KINDS = {
     "identical_lines": (
-        "lines that repeat another one in every column",
-        "Look for a load that ran twice, and deliver the lines once.",
+        "lines identical to another one in every column",
+        "Look for a load that ran twice, and deliver each line once.",
     ),
     "returned_lines": (
         "returns",
@@ -218,7 +218,7 @@ _KINDS = {
     ),
     "uncategorised_lines": (
         "lines without a category",
-        "Compare product_id in transactions and products: deliver all products, and write their keys alike in both.",
+        "Compare product_id in transactions and products: deliver all products, and write keys the same way in both.",
     ),
     "cancelled_lines": (
         "lines of cancelled orders",
@@ -249,7 +249,7 @@ def build_input_shares_suite(parameters: InputParameters) -> ExpectationSuite:
                 limits.usual,
                 severity="warning",
                 row_condition=judged,
-                description=f"the share of {lines} should be about as usual",
+                description=f"the share of {lines} should be close to usual",
                 remedy=remedy,
             ),
             _within(
@@ -278,8 +278,8 @@ def build_input_past_suite(parameters: InputParameters) -> ExpectationSuite:
                 parameters.kept_ratio,
                 is_acceptable=True,
                 row_condition=Column("changed_lines") > parameters.few_lines.maximum,
-                description="published days must be delivered with about as many lines as before",
-                remedy="Deliver the lines of all days, each once; older days stay in the file.",
+                description="published days must have about as many lines as when they were published",
+                remedy="Deliver the lines of all days, each once; keep older days in the file.",
             ),
         ],
     )
@@ -299,17 +299,17 @@ def build_input_signs_suite(parameters: InputParameters) -> ExpectationSuite:
                 is_acceptable=True,
                 description="units, discounts, coupons and costs of sales must be positive",
                 remedy="If the source writes discounts and coupons as negative amounts, set vars: files_discount_sign: "
-                "negative (a system of your own turns them round in staging); costs are turned round at the source. "
-                "Negative units are a return, but is_return says that it is a sale; returned_amount: the net_amount of "
-                "a return is what you pay back, a negative amount.",
+                "negative (for a system of your own, flip the sign in staging); fix the sign of costs at the source. "
+                "Negative units: the line is a return, but is_return says it is a sale. returned_amount: the "
+                "net_amount of a return is what you pay back, so it is negative.",
             ),
             _within(
                 "amount_negative",
                 "negative_lines",
                 parameters.negative_lines,
                 severity="warning",
-                description="no sale should have negative units, or a negative discount, coupon or cost",
-                remedy="Look at these lines in conformed.transactions, and correct them at the source.",
+                description="no sale should have negative units or a negative discount, coupon or cost",
+                remedy="Look at these lines in conformed.transactions and correct them at the source.",
             ),
         ],
     )
@@ -333,23 +333,23 @@ def build_input_customers_suite(parameters: InputParameters) -> ExpectationSuite
                 "vanished",
                 parameters.vanished_share,
                 is_acceptable=True,
-                description="customers who were known before must still be in the customer feed",
-                remedy="Deliver all customers; who is a customer no longer stays in the feed, with a closed_date.",
+                description="known customers must still be in the customer feed",
+                remedy="Deliver all customers; keep former customers in the feed, with a closed_date.",
             ),
             departed(
                 "customers_missing",
                 "vanished",
                 parameters.vanished_share_usual,
                 severity="warning",
-                description="hardly any customer who was known before should be missing in the customer feed",
-                remedy="Ask the feed's owner where they are; who is a customer no longer stays, with a closed_date.",
+                description="hardly any known customer should be missing from the customer feed",
+                remedy="Ask the feed's owner where they are; former customers stay in the feed, with a closed_date.",
             ),
             departed(
                 "customers_closed",
                 "closed",
                 parameters.closed_share,
                 is_acceptable=True,
-                description="not many customers must be closed at a time",
+                description="customers must not be closed in large numbers at once",
                 remedy="Look at closed_date in the customer feed.",
             ),
         ],
@@ -401,8 +401,8 @@ def build_input_problems_suite(parameters: InputParameters) -> ExpectationSuite:
                 "order_of_another_customer_share",
                 parameters.order_of_another_customer_share,
                 is_acceptable=True,
-                description="few lines may be in an order of another customer",
-                remedy="Make order_id unique over stores, systems and years in the source or in staging.",
+                description="few lines may belong to another customer's order",
+                remedy="Make order_id unique across stores, systems and years, in the source or in staging.",
             ),
             _within(
                 "order_shared",
@@ -410,7 +410,7 @@ def build_input_problems_suite(parameters: InputParameters) -> ExpectationSuite:
                 parameters.orders_of_another_customer,
                 severity="warning",
                 description="all lines of an order should have one customer",
-                remedy="Look at rejected_transactions: the order's first customer keeps it, other lines are left out.",
+                remedy="See rejected_transactions: the order stays with its first customer, other lines are left out.",
             ),
         ],
     )
@@ -419,7 +419,7 @@ def build_input_problems_suite(parameters: InputParameters) -> ExpectationSuite:
 def build_source_files_suite(parameters: InputParameters) -> ExpectationSuite:
     """Build the suite of `checks.source_files`: one row per source system and table.
 
-    Without a flow nobody counted the records of the files; they are unknown then and pass.
+    Only a flow counts the records of files; without one they are unknown, and the rule passes.
     """
     return ExpectationSuite(
         name="inputs.source_files",
@@ -430,14 +430,14 @@ def build_source_files_suite(parameters: InputParameters) -> ExpectationSuite:
                 "records_lost",
                 "records_lost",
                 parameters.records_lost,
-                description="as many rows must be read as a file has records",
-                remedy="Deliver the file again: it changed during the run, or is no CSV file as RFC 4180 has it.",
+                description="every record of a file must be read as one row",
+                remedy="Deliver the file again: it changed during the run, or is not valid CSV (RFC 4180).",
             ),
             _within(
                 "rows_unaccounted",
                 "rows_unaccounted",
                 parameters.records_lost,
-                description="every line that is read must be kept, or rejected with a reason",
+                description="every line that is read must be kept or rejected with a reason",
                 remedy="Look at the system's staging: it drops lines, or a join doubles them. If the file changed "
                 "during the run, run again.",
             ),
@@ -446,7 +446,7 @@ def build_source_files_suite(parameters: InputParameters) -> ExpectationSuite:
 
 
 def build_source_values_suite(parameters: InputParameters) -> ExpectationSuite:
-    """Build the suite of `checks.source_values`: one row per source system, table and column; a shape as example."""
+    """Build the suite of `checks.source_values`: one row per source system, table and column."""
     remedy = (
         "Write dates as YYYY-MM-DD, numbers with a decimal point and without units, booleans as true or false: see "
         "docs/own-data.md. In examples 9 is a digit and a is a letter."
@@ -460,7 +460,7 @@ def build_source_values_suite(parameters: InputParameters) -> ExpectationSuite:
                 "values_unreadable",
                 "unreadable_share",
                 parameters.unreadable_share,
-                description="few of a column's values may be unreadable",
+                description="few values of a column may be unreadable",
                 remedy=remedy,
             ),
             _within(
@@ -468,7 +468,7 @@ def build_source_values_suite(parameters: InputParameters) -> ExpectationSuite:
                 "unreadable_values",
                 parameters.unreadable_values,
                 severity="warning",
-                description="every value that is given should be readable",
+                description="every delivered value should be readable",
                 remedy=remedy,
             ),
         ],
@@ -714,7 +714,7 @@ def build_restatement_due_suite(parameters: MartParameters) -> ExpectationSuite:
 
 
 def build_rule_percentiles_suite() -> ExpectationSuite:
-    """Build the suite of `checks.rule_percentiles`: one row per percentile in a rule; rules without any have none."""
+    """Build the suite of `checks.rule_percentiles`: one row per percentile in a rule; other rules have no row."""
     return ExpectationSuite(
         name="marts.rule_percentiles",
         expectations=[
@@ -725,9 +725,9 @@ def build_rule_percentiles_suite() -> ExpectationSuite:
                 column="position",
                 value_set=["between"],
                 description="a percentile in a rule should lie between the feature's lowest and highest value",
-                reason="Customers with the same value are on the same side of a percentile. Where most share the lowest"
-                " one, such as 0, the fifth that a rule asks for can be nearly everybody.",
-                remedy="Look at the feature's distribution, then compare with a number, or use another feature.",
+                reason="Customers with the same value fall on the same side of a percentile. If most of them share the"
+                " lowest value, such as 0, a rule that asks for the lowest fifth can select nearly everybody.",
+                remedy="Look at the feature's distribution, then compare with a number or use another feature.",
             ),
         ],
     )
@@ -756,8 +756,8 @@ def build_persona_claims_suite() -> ExpectationSuite:
 
 
 def _see(query: str) -> str:
-    """Say where the rows of a rule are to be seen: what is told of them leaves the warehouse, so it has no keys."""
-    return f" The warehouse shows them: {query}"
+    """Give the query that shows a rule's rows: messages leave the warehouse, so they have no keys."""
+    return f" To see them in the warehouse: {query}"
 
 
 def _rule(
@@ -774,8 +774,8 @@ def _rule(
 ) -> gxe.Expectation:
     """Build one expectation.
 
-    `subject` tells rules of the same code apart. `is_acceptable` is for rules that ask whether data are plausible: what
-    is odd on purpose can be let through. It is not for what makes numbers wrong, such as keys that are there twice.
+    `subject` tells rules of the same code apart. `is_acceptable` is for rules that ask whether data are plausible:
+    intentionally unusual data can be let through. It is not for data that make numbers wrong, such as duplicate keys.
     """
     return kind(
         severity=_GX_SEVERITIES[severity],

@@ -44,8 +44,8 @@ def backfill(
     accepted = acceptance(accept, accept_reason)
     if reason and not restate:
         raise RunStopped(
-            "A reason is for published days that are rewritten, and for checks that are let through: say --restate or "
-            "--accept CODE too, or leave it out."
+            "--reason explains why published days are rewritten or checks are let through: add --restate or "
+            "--accept CODE, or leave it out."
         )
     if restate and not (reason and reason.strip()):
         raise RunStopped('Say why published days are rewritten: --reason "..."; ops_restatements will show it.')
@@ -76,7 +76,7 @@ def main() -> int:
     )
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, such as '{sources: [files], files_folder: data}'")
     given = vars(parser.parse_args())
-    # One reason is for both.
+    # One reason serves both.
     parameters = given | {"accept_reason": given["reason"] if given["accept"] else None}
     if given["accept"] and not given["restate"]:
         parameters["reason"] = None

@@ -26,7 +26,7 @@ def main() -> int:
     wrong, found = [], []
     try:
         project = Project.with_vars(arguments.vars)
-        # Rules are looked at whatever settings say: all that is wrong is told at once.
+        # Rules are checked even if settings are wrong, so that one run reports everything.
         for look in (project.checked, lambda: found.extend(parse(variables=project.overrides)[0])):
             try:
                 look()

@@ -2,10 +2,10 @@
 
 python -m flows.erase --customers FILE --reason TEXT [--vars YAML]
 
-FILE has their keys: one a line, or CSV with a column customer_id, or JSON lines; - reads them from standard input.
-Keys are not taken as arguments: these are kept by shells, process lists and Prefect.
+FILE lists their keys: one per line, CSV with a column customer_id, or JSON lines; - reads them from standard input.
+Keys are not command arguments, because shells, process lists and Prefect record those.
 
-It ends with status 3 where nothing was found of some of them: what was found of the others is erased.
+It exits with status 3 if it found no data for some of the keys; the others are erased.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def erase(customers: str, reason: str, vars: str | None = None) -> str:
 
     Args:
         customers: a file with their keys; - is standard input.
-        reason: why; ops_runs shows it, with how many they are.
+        reason: why; ops_runs shows it with the number of customers.
         vars: dbt vars that differ from dbt_project.yml, as YAML.
 
     Raises:
@@ -59,8 +59,8 @@ def erase(customers: str, reason: str, vars: str | None = None) -> str:
 
 
 def _find(project: Project, customers: str, reason: str, missing: list[int]) -> Job | str:
-    """What there is to erase; `missing` gets the lines of those of whom there is nothing."""
-    # An erasure before this one may have been killed on its way.
+    """What there is to erase; adds to `missing` the lines of keys without data."""
+    # An earlier erasure may have been killed halfway.
     tidy(project)
     key_type = project.vars["customer_id_type"]
     lines = read_customers(_content(customers), key_type)
@@ -95,7 +95,7 @@ def _nothing_of(missing: list[int]) -> str:
     count = f"{len(missing):,} customer{'s' if len(missing) != 1 else ''}"
     return (
         f"{lines_text(missing)} of the list: nothing was found of {count}. "
-        "Compare the keys with your sources, letter by letter; whoever was erased before is not found either."
+        "Compare the keys with your sources, letter by letter; customers erased earlier are not found either."
     )
 
 
@@ -112,7 +112,7 @@ def main() -> int:
         "--customers",
         metavar="FILE",
         required=True,
-        help="their keys: one a line, or CSV with a column customer_id, or JSON lines; - is standard input",
+        help="their keys: one per line, CSV with a column customer_id, or JSON lines; - is standard input",
     )
     parser.add_argument("--reason", metavar="TEXT", required=True, help="why; ops_runs will show it")
     parser.add_argument("--vars", metavar="YAML", help="dbt vars, such as '{sources: [files], files_folder: data}'")

@@ -1,5 +1,5 @@
-{#- Stops a build whose vars would not become the SQL that is meant: what a bare dbt knows of the
-    settings in flows/steps/settings.py, where flows look at all that they may be. -#}
+{#- Stops a build whose vars would become wrong SQL: the part of the settings that a bare dbt
+    checks. Flows check all of them, by flows/steps/settings.py. -#}
 {% macro check_settings() %}
     {%- if execute -%}
         {%- set wrong = [] -%}
@@ -19,7 +19,7 @@
     {%- endif -%}
 {% endmacro %}
 
-{#- The vars that become SQL as they are, by what they must be; null aside. -#}
+{#- The vars that become SQL unchanged, by what they must be; null aside. -#}
 {% macro settings_by_kind() %}
     {{ return({
         'a whole number': [
@@ -40,7 +40,7 @@
     }) }}
 {% endmacro %}
 
-{#- The form that the text of a setting has, as a regular expression. -#}
+{#- The form of a setting's text, as a regular expression. -#}
 {% macro form_of_setting(kind) %}
     {{ return({
         'a whole number': '[0-9]{1,15}',

@@ -7,12 +7,12 @@
     round(cast({{ column }} as double) * 10000)
 {%- endmacro %}
 
-{#- What ten-thousandths come to: the double next to the exact value. -#}
+{#- Ten-thousandths as a number: the double nearest to the exact value. -#}
 {% macro from_exact(sum) -%}
     {{ sum }} / 10000
 {%- endmacro %}
 
-{#- What ten-thousandths come to in whole cents. Half a cent is rounded away from zero: it is exact before it is rounded. -#}
+{#- Ten-thousandths as whole cents. Half a cent is rounded away from zero: it is exact before it is rounded. -#}
 {% macro money(sum) -%}
     cast(round({{ sum }} / 100) / 100 as decimal(18, 2))
 {%- endmacro %}

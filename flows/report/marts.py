@@ -41,7 +41,7 @@ class Marts:
         rows = found.df()
         for column, kind in zip(found.columns, found.types, strict=True):
             if str(kind) == "VARCHAR":
-                # pandas would have a number there that is none, which is true and has no text.
+                # pandas would have NaN there, which is true and has no text.
                 rows[column] = rows[column].astype(object).where(rows[column].notna(), None)
         return rows
 

@@ -169,7 +169,7 @@ def broken_claims(marts: Marts, segmentation: str) -> dict[str, list[str]]:
 
 
 def checks(marts: Marts) -> dict[str, object]:
-    """What the checks of the run found; those that did not pass one by one, and why some were let through."""
+    """The results of the run's checks; those that did not pass one by one, and why some were let through."""
     found = marts.table("ops_checks")
     run_id = found["run_id"].max()
     own = found[found["run_id"] == run_id]

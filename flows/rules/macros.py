@@ -197,7 +197,7 @@ def segmentations_of(root: Path = ROOT) -> dict[str, tuple[str, dict[str, Any]]]
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Reads YAML as dbt does, but refuses a key that stands twice: the first one would be lost without a word."""
+    """Reads YAML as dbt does, but refuses a duplicate key: the first one would be lost silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]

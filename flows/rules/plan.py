@@ -66,7 +66,7 @@ class Mover:
 
 @dataclass(frozen=True)
 class EdgePercentile:
-    """A percentile in a rule that tells nobody apart: it is at an end of its feature's values, or has none."""
+    """A percentile in a rule that separates nobody: it is its feature's lowest or highest value, or there is none."""
 
     feature: str
     percentile: int

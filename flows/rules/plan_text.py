@@ -82,9 +82,9 @@ def _edge(edge: EdgePercentile) -> str:
     """Why a percentile does not tell customers apart."""
     name = f"EDGE p{edge.percentile:02} of {edge.feature}"
     if edge.cut_point is None:
-        return f"{name}: no customer has a value of it, so no clause that compares with it holds."
+        return f"{name}: no customer has a value, so no clause that compares with it holds."
     end = edge.position.removeprefix("at the ")
-    return f"{name} is {edge.cut_point:g}, the feature's {end}: customers share that value, and it divides them badly."
+    return f"{name} is {edge.cut_point:g}, the feature's {end}: many share that value, so it hardly divides them."
 
 
 def _change(change: Change, plan: Plan) -> Iterator[Block]:

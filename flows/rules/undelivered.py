@@ -1,4 +1,4 @@
-"""Which rules rest on columns that no source delivers: the feature is null then, and hardly a clause holds."""
+"""Which rules need columns that no source delivers: their feature is null, and hardly any clause holds."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,13 +9,13 @@ from flows.steps.source_files import SourceTable, source_tables
 
 
 def rests_on() -> dict[str, str]:
-    """The optional column that a feature rests on, as `<table>.<column>`, by the feature's name."""
+    """The optional column that a feature needs, as `<table>.<column>`, by the feature's name."""
     metas = {name: column.config["meta"] for name, column in feature_columns().items()}
     return {name: meta["rests_on"] for name, meta in metas.items() if "rests_on" in meta}
 
 
 def undelivered_columns(project: Project) -> set[str]:
-    """The columns that features rest on and that no enabled source system delivers, as `<table>.<column>`.
+    """The columns that features need and no enabled source system delivers, as `<table>.<column>`.
 
     Nothing is known of a system whose required files are not there. One whose YAML does not list a column may make it
     in its staging models, and is taken to deliver it.
@@ -40,7 +40,7 @@ def undelivered_columns(project: Project) -> set[str]:
 
 
 def undelivered_sentences(definitions: Iterable[Definition], project: Project) -> Iterator[str]:
-    """The clauses of rules whose feature no source delivers, a sentence each."""
+    """The clauses of rules whose feature no source delivers, one sentence each."""
     missing, needs = undelivered_columns(project), rests_on()
     for definition in definitions:
         for clause in definition["clauses"]:
@@ -48,6 +48,6 @@ def undelivered_sentences(definitions: Iterable[Definition], project: Project) -
             if column in missing:
                 table, _, name = column.partition(".")
                 yield (
-                    f"UNDELIVERED {definition['name']}: '{clause['text']}' rests on {name} in {table}, which no source "
+                    f"UNDELIVERED {definition['name']}: '{clause['text']}' needs {name} in {table}, which no source "
                     f"delivers, so {clause['feature']} is null for everybody."
                 )

@@ -12,7 +12,7 @@ class Acceptance:
 
     Attributes:
         codes: of the checks.
-        reason: why, in the words of who started the run.
+        reason: why, as given by the person who started the run.
     """
 
     codes: tuple[str, ...] = ()
@@ -20,16 +20,18 @@ class Acceptance:
 
 
 def acceptance(codes: Sequence[str] | None, reason: str | None) -> Acceptance:
-    """What a run is told to let through.
+    """The checks that a run lets through.
 
     Raises:
-        RunStopped: a code is of no check that can be let through, there is no reason, or a reason for nothing.
+        RunStopped: a code cannot be let through, the reason is missing, or there is a reason without a code.
     """
     if not codes:
         if reason:
-            raise RunStopped("A reason is for checks that are let through: say which, --accept CODE, or leave it out.")
+            raise RunStopped(
+                "--reason explains why checks are let through: name them with --accept CODE, or leave --reason out."
+            )
         return Acceptance()
-    # Imported on use, for Great Expectations takes seconds.
+    # Imported on use, because Great Expectations takes seconds.
     from expectations.suites import acceptable_codes
 
     possible = acceptable_codes()
@@ -37,8 +39,8 @@ def acceptance(codes: Sequence[str] | None, reason: str | None) -> Acceptance:
     problems = []
     if wrong:
         problems.append(
-            f"--accept {', '.join(wrong)}: that cannot be let through. What can is whatever asks whether data are "
-            f"plausible: {', '.join(possible)}."
+            f"--accept {', '.join(wrong)}: this cannot be let through. These checks, which ask whether data are "
+            f"plausible, can: {', '.join(possible)}."
         )
     if not (reason and reason.strip()):
         problems.append('Say why a check is let through: --reason "..."; ops_runs and the report will show it.')

@@ -28,7 +28,7 @@ from flows.steps.errors import RunStopped, first_line
 from flows.steps.project import Project
 from flows.steps.release import current_release
 
-# The name of a temporary home of Prefect's begins so, and who uses it holds this file in it.
+# The prefix of a temporary Prefect home; the run that uses it holds the lock file in it.
 HOME = "tessera-prefect-"
 LOCK = "lock"
 
@@ -76,7 +76,7 @@ def answering_api() -> Iterator[None]:
 
 @contextmanager
 def temporary_home() -> Iterator[Path]:
-    """A home for Prefect that ends with the block, or with the next run where this process is killed.
+    """A home for Prefect that is deleted after the block or, if this process is killed, by the next run.
 
     What Prefect knows of a run is kept for ever in its own home, where no erasure finds it.
 
@@ -103,7 +103,7 @@ def temporary_home() -> Iterator[Path]:
 
 
 def _remove_left(folder: Path) -> None:
-    """Remove the homes of this user's processes that were killed: nobody holds their locks any more."""
+    """Remove the homes of this user's killed processes: nobody holds their locks any more."""
     for home in folder.glob(f"{HOME}*"):
         with suppress(OSError):
             if home.is_symlink() or home.stat().st_uid != os.getuid():
@@ -125,7 +125,7 @@ def temporary_api() -> Iterator[str]:
     """
     with temporary_home() as home, _server(home) as url:
         settings = {PREFECT_API_URL: url, PREFECT_HOME: home, PREFECT_LOCAL_STORAGE_PATH: home / "storage"}
-        # What stops a flow is kept as a pickle: here, and not where results of others are.
+        # Prefect pickles the error that stops a flow: keep it here, not with other results.
         with temporary_settings(settings, restore_defaults={PREFECT_DEFAULT_RESULT_STORAGE_BLOCK}):
             yield url
 
@@ -161,7 +161,7 @@ def _server(home: Path) -> Iterator[str]:
 
 
 def _environment(home: Path) -> dict[str, str]:
-    """The environment of a temporary API: what is set of another one's database and places is not for this one."""
+    """The environment of a temporary API, without settings of another API's database and places."""
     others = ("PREFECT_API_URL", "PREFECT_API_DATABASE_", "PREFECT_SERVER_DATABASE_", "PREFECT_PROFILE")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     return environment | {

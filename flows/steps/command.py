@@ -9,7 +9,7 @@ from flows.steps.places import keep_private
 
 
 def run_command(action: Callable[[], str]) -> int:
-    """Do it and print what it returns; print what stopped it. Returns the exit status, 0 or what the error says."""
+    """Run a command, print its result or why it stopped, and return the exit status: 0 or the error's."""
     try:
         keep_private()
         print(action())

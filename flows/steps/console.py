@@ -6,22 +6,22 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-# Characters that a terminal obeys instead of showing them, a line break and a tab left out.
+# Characters that a terminal obeys instead of showing, except line break and tab.
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
-# Characters that begin something in Markdown or in the HTML that it may hold. Within a word _ is one of its letters.
+# Characters with a meaning in Markdown or its embedded HTML. Inside a word, _ is a letter.
 MARKDOWN = re.compile(r"([\\`*\[\]<|~&]|(?<![^\W_])_|_(?![^\W_]))")
 
 
 class DataConsole(Console):
-    """A console that prints every text as it is; what is to stand out is given as a `Text` with a style."""
+    """A console that prints every text as it is; for emphasis, pass a `Text` with a style."""
 
     def __init__(self, **options: Any) -> None:
-        """Take what `Console` takes."""
+        """Take the options of `Console`."""
         super().__init__(markup=False, emoji=False, highlight=False, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """The text, with a mark in place of every character that a terminal would obey."""
+        """The text, with a mark in place of each character that a terminal would obey."""
         return super().render_str(plain(text), **options)
 
 

@@ -25,7 +25,7 @@ INPUTS = ("path:seeds", "path:models/staging", "path:models/conformed", "path:mo
 KEEPS_DAYS = "config.materialized:incremental"
 EVERY_DAY = (f"+{KEEPS_DAYS}",)
 
-# The first line of what dbt tells of a node that failed.
+# The first line of dbt's message about a failed node.
 BEGINS_A_NODE = re.compile(r"(Failure|Error) in (model|test|seed|snapshot|unit_test|operation) ")
 
 Report = Callable[[str], None]
@@ -135,7 +135,7 @@ def scratch_folder(warehouse: Path) -> Iterator[Path]:
     Python models are written to a temporary file each, and leave it and its bytecode.
     """
     folder = Path(f"{warehouse}.tmp")
-    # A link in its place leads to what is somebody else's.
+    # If a link is in its place, its target is somebody else's.
     try_to_remove(folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:

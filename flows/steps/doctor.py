@@ -344,7 +344,7 @@ def check_release(facts: Facts) -> Iterator[Finding]:
 def check_blocks(facts: Facts) -> Iterator[Finding]:
     """Whether every block of the warehouse can be read, and every file of all releases is as it was written."""
     if not facts.deep:
-        yield _fine("blocks", "Not looked at; --deep reads every block of the warehouse and all releases.")
+        yield _fine("blocks", "Not checked; --deep reads every block of the warehouse and all releases.")
         return
     is_fine, warehouse = True, facts.project.warehouse
     is_free = warehouse.is_file() and not facts.lock_holders and not facts.file_holders
@@ -366,7 +366,7 @@ def check_blocks(facts: Facts) -> Iterator[Finding]:
                 "blocks",
                 "release_damaged",
                 f"{release.name}: {_some(found)}",
-                f"Readers do not see it; nobody can go back to it: rm -r {release}",
+                f"Readers do not see it, and no rollback can use it: rm -r {release}",
             )
     if is_fine:
         read = f"all {tables} tables of the warehouse" if is_free else "not the warehouse, which is gone or in use,"
@@ -464,7 +464,7 @@ def check_sources(facts: Facts) -> Iterator[Finding]:
                 "sources",
                 "source_unread",
                 f"source '{system}': no table reads {_some(meant)} in {folder}.",
-                "Deliver a table as one file or one folder, see docs/own-data.md, or move what it is not away.",
+                "Deliver a table as one file or one folder, see docs/own-data.md, or move these files away.",
             )
         yield _fine("sources", f"source '{system}': {sum(len(table.files) for table in own)} files in {folder}.")
 
@@ -570,7 +570,7 @@ def check_places(facts: Facts) -> Iterator[Finding]:
             "places",
             "place_not_writable",
             f"{place} ({name}) cannot be written.",
-            f"Give this user the right to write {existing(place)}, or set {name} to another place.",
+            f"Grant this user the right to write {existing(place)}, or set {name} to another place.",
         )
     if not found:
         yield _fine("places", f"All {len(places)} can be written: {', '.join(places)}.")

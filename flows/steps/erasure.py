@@ -36,7 +36,7 @@ TEXTS = {
     ),
 }
 NO_TEXT = "(removed by an erasure)"
-# Tables in which earlier versions kept a line as an example, in words.
+# Tables in which earlier versions kept a line's text as an example.
 WITH_EXAMPLES = ("conformed.delivered_days", "checks.input_problems")
 
 # Ranges of lines that a message spells out.
@@ -44,7 +44,7 @@ MOST_RANGES = 100
 
 
 class NotFound(RunStopped):
-    """Nothing was found of some of the customers to erase; what was found of the others is erased."""
+    """Some of the customers to erase were not found; the others are erased."""
 
     status = 3
 
@@ -122,8 +122,8 @@ class Erasure(Rewrite):
 def read_customers(content: bytes, key_type: str) -> dict[CustomerId, int]:
     """The keys in a list, exactly as they are written, each with the number of the line on which it is first.
 
-    The list is CSV with a column customer_id, JSON objects with a customer_id, one a line, or plain: one key a line,
-    which takes no blanks around keys, quotation marks, commas, semicolons or tabs. Empty lines are left out.
+    The list is CSV with a column customer_id, JSON objects with a customer_id, one per line, or plain keys, one per
+    line, without surrounding blanks, quotation marks, commas, semicolons or tabs. Empty lines are left out.
 
     Raises:
         RunStopped: there is no key, or some lines have none; the message says which lines, and not what they hold.
@@ -132,7 +132,7 @@ def read_customers(content: bytes, key_type: str) -> dict[CustomerId, int]:
         # Whatever wrote it may have put a mark before the first key that says so.
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise RunStopped(f"The list of customers is no text in UTF-8: {error.reason}. Save it as UTF-8.") from error
+        raise RunStopped(f"The list of customers is not UTF-8 text: {error.reason}. Save it as UTF-8.") from error
     keys: dict[CustomerId, int] = {}
     wrong: list[int] = []
     read = _format_of(text)
@@ -140,14 +140,14 @@ def read_customers(content: bytes, key_type: str) -> dict[CustomerId, int]:
         if key is not None and key_type == "bigint":
             key = _whole_number(key.strip())
         elif key is not None and read is _plain_lines and key != key.strip():
-            # Nobody sees whether these blanks are part of it.
+            # It is unclear whether these blanks are part of the key.
             key = None
         if key is None or key == "":
             wrong.append(number)
         else:
             keys.setdefault(key, number)
     if wrong:
-        # What stands there is not repeated: messages are kept.
+        # The line's text is not repeated, because messages are kept.
         raise RunStopped(f"{lines_text(wrong)} of the list of customers: no customer key. {_how_to_list(key_type)}")
     if not keys:
         raise RunStopped(f"There is no customer to erase: the list has no key. {_how_to_list(key_type)}")
@@ -206,7 +206,7 @@ def key_type_of(warehouse: Path) -> str:
 
 
 def outdated_files(project: Project) -> tuple[tuple[str, str], ...]:
-    """What is there of earlier runs and an erasure has to remove, as (kind, name).
+    """The files of earlier runs that an erasure has to remove, as (kind, name).
 
     Releases show who is erased. Logs may quote them: dbt's where a value has not the type that it should have, and
     those that earlier versions wrote.
@@ -219,7 +219,7 @@ def outdated_files(project: Project) -> tuple[tuple[str, str], ...]:
 
 
 def forget_erased(project: Project) -> None:
-    """Remove what an erasure before has not removed yet of the releases and logs that were there when it began.
+    """Remove the releases and logs that existed when an erasure began and that it has not removed yet.
 
     Raises:
         duckdb.Error: the warehouse cannot be read or written.
@@ -280,14 +280,14 @@ def _csv_rows(text: str) -> Iterator[tuple[int, str | None]]:
 
 
 def _json_lines(text: str) -> Iterator[tuple[int, str | None]]:
-    """Keys of JSON objects, one a line."""
+    """Keys of JSON objects, one per line."""
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             yield number, _key_of_json(line)
 
 
 def _plain_lines(text: str) -> Iterator[tuple[int, str | None]]:
-    """Keys as they stand, one a line."""
+    """Keys as written, one per line."""
     for number, line in enumerate(text.split("\n"), start=1):
         key = line.removesuffix("\r")
         if key:
@@ -314,9 +314,9 @@ def _key_of_json(line: str) -> str | None:
 
 
 def _how_to_list(key_type: str) -> str:
-    numbers = " Keys are whole numbers here, see vars: customer_id_type." if key_type == "bigint" else ""
+    numbers = " Keys are integers here (vars: customer_id_type)." if key_type == "bigint" else ""
     return (
-        "Write one key a line; or CSV with the header customer_id, or a JSON object a line, such as "
+        "Write one key per line; or use CSV with the header customer_id, or one JSON object per line, such as "
         f'{{"customer_id": "C-17"}}, for keys with blanks around them, quotation marks, commas or line breaks.{numbers}'
     )
 

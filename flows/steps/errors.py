@@ -1,4 +1,4 @@
-"""The one error that a person who runs Tessera is meant to read, and how it quotes others."""
+"""The one error that people who run Tessera should read, and how it quotes others."""
 
 import re
 
@@ -14,14 +14,14 @@ class RunStopped(Exception):
     """A run cannot go on. The message says what was wrong, where, and what to do.
 
     Attributes:
-        status: what the command ends with, 1 where nothing was released.
+        status: the command's exit status, 1 if nothing was released.
     """
 
     status = 1
 
 
 def interruption(error: BaseException | None) -> BaseException | None:
-    """What told the process to end, such as KeyboardInterrupt, where DuckDB made an error of it; else None."""
+    """The interruption, such as KeyboardInterrupt, behind an error of DuckDB's; None if there is none."""
     while error is not None:
         if isinstance(error, RuntimeError) and "Query interrupted" in str(error):
             return error.__cause__ or KeyboardInterrupt(str(error))
@@ -30,10 +30,10 @@ def interruption(error: BaseException | None) -> BaseException | None:
 
 
 def first_line(error: object) -> str:
-    """The first line of what an error or a message says; the name of its class where it says nothing."""
+    """The first line of an error or a message; the name of its class if it has no text."""
     return next((line for line in without_values(str(error)).splitlines() if line.strip()), type(error).__name__)
 
 
 def without_values(message: str) -> str:
-    """A message without the values of rows that DuckDB quotes in it: messages are kept where no erasure looks."""
+    """A message without the row values that DuckDB quotes: messages are kept where no erasure looks."""
     return _OF_VALUES.sub(lambda found: _VALUE.sub("'...'", found[0]), _LINE.sub("Original Line: ...", message))

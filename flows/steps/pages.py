@@ -1,4 +1,4 @@
-"""The pages of a release that people read: a page that cannot be made never keeps the marts from readers."""
+"""The pages of a release that people read: if a page fails, readers still get the marts."""
 
 import errno
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from pathlib import Path
 from flows.steps.errors import first_line, interruption
 from flows.steps.places import remove
 
-# What a disk says that has no room or takes nothing. It would take no release either.
+# Errors of a disk that is full or cannot be written. A release would fail there, too.
 DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM})
 
 PAGE = """<!doctype html>
@@ -20,11 +20,11 @@ PAGE = """<!doctype html>
 
 
 def write_page(folder: Path, title: str, write: Callable[[Path], object]) -> str | None:
-    """Have the pages of a folder written or, where that fails, a plain page that says so.
+    """Write the pages of a folder or, if that fails, a plain page that says so.
 
     Args:
         folder: where they go, with index.html.
-        title: what they are called, such as "The report".
+        title: their name, such as "The report".
         write: writes them; gets the folder.
 
     Returns:
@@ -40,17 +40,17 @@ def write_page(folder: Path, title: str, write: Callable[[Path], object]) -> str
             raise interrupted from error
         if disk := _of_disk(error):
             raise disk from error
-        # Of the release it says no more: the message may have data in it, and people pass the page on.
+        # The page says no more: the message may contain data, and people pass the page on.
         remove(folder)
         folder.mkdir(parents=True)
-        text = f"{title} could not be written ({type(error).__name__}). The marts of this release are whole."
+        text = f"{title} could not be written ({type(error).__name__}). The marts of this release are complete."
         (folder / "index.html").write_text(PAGE.format(title=escape(title), text=escape(text)), encoding="utf-8")
         return f"{title} could not be written: {type(error).__name__}: {first_line(error)}"
     return None
 
 
 def _of_disk(error: BaseException | None) -> OSError | None:
-    """The error of the disk that an error is, or comes from."""
+    """The disk error that an error is or comes from."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in DISK:
             return error

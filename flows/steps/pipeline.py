@@ -44,7 +44,7 @@ def is_transient(_task: object, _task_run: object, state: State) -> bool:
     return isinstance(error, OSError) and not isinstance(error, PermissionError | FileNotFoundError)
 
 
-# What a step returns or was given is nothing to keep elsewhere.
+# Arguments and results of steps are kept nowhere else.
 NOT_KEPT = {"cache_policy": None, "persist_result": False}
 TRANSIENT = {"retries": 2, "retry_delay_seconds": [5, 30], "retry_condition_fn": is_transient, **NOT_KEPT}
 
@@ -152,7 +152,7 @@ def run_flow(
 
 
 def _bring_up_to_date(project: Project) -> None:
-    # Where it cannot be read, what reads it next says so.
+    # If it cannot be read, the next reader says so.
     with suppress(duckdb.Error):
         wait_until_free(project.warehouse, CONSOLE.print)
         bring_up_to_date(project.warehouse, CONSOLE.print)
@@ -163,7 +163,7 @@ def _check_places(project: Project) -> None:
     if found := unwritable(places):
         told = "; ".join(f"{name}: {existing(place)}" for name, place in found.items())
         raise RunStopped(
-            f"This user may not write where a run writes ({told}). Give them the right to, or set the variable to "
+            f"This user may not write where a run writes ({told}). Grant the right to write, or set the variable to "
             "another place."
         )
 
@@ -213,10 +213,10 @@ def run_window(
     except BaseException as error:
         _interrupt(run, error)
         raise
-    # The release stands, whatever goes wrong from here on.
+    # The release counts, whatever goes wrong from here on.
     reason = run.accepted.reason
     for what, tell in (
-        ("Owners could not be told of alerts", lambda: tell_owners(run, release)),
+        ("Owners could not be notified of alerts", lambda: tell_owners(run, release)),
         ("No summary", lambda: print_summary(CONSOLE, release, project.serving, run.results, run.seconds, reason)),
         ("Prefect has no summary", lambda: _leave_artifact(run, release)),
     ):

@@ -8,22 +8,22 @@ from pathlib import Path
 
 from flows.steps.errors import RunStopped
 
-# The owner's alone to write and the group's to read: files 0640, folders 0750.
+# The owner writes, the group reads: files 0640, folders 0750.
 UMASK = "027"
 
 
 def keep_private() -> None:
-    """Have this process, and those that it starts, make files as TESSERA_UMASK says.
+    """Apply TESSERA_UMASK to files of this process and of the processes it starts.
 
     Raises:
-        RunStopped: it is no umask, or one that keeps a run from reading what it has written.
+        RunStopped: it is not a umask, or it would keep a run from reading its own files.
     """
     text = os.environ.get("TESSERA_UMASK", UMASK)
     is_umask = 1 <= len(text) <= 4 and set(text) <= set("01234567")
     if not is_umask or int(text, 8) > 0o77:
         raise RunStopped(
             f"TESSERA_UMASK is '{text}', but must be three octal digits: 027 (the group may read, the default), 077 "
-            "(nobody else may) or 022 (everybody may)."
+            "(only this user may read) or 022 (everybody may read)."
         )
     os.umask(int(text, 8))
 
@@ -34,7 +34,7 @@ def existing(place: Path) -> Path:
 
 
 def unwritable(places: Mapping[str, Path]) -> dict[str, Path]:
-    """Which of some folders, by what they are called, this user may not write or make."""
+    """The folders, by name, that this user may not write or make."""
     above = {name: existing(place) for name, place in places.items()}
     return {
         name: places[name]
@@ -44,7 +44,7 @@ def unwritable(places: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or folder; of a link the link alone, whatever it leads to. Nothing there is fine.
+    """Remove a file or folder; of a link only the link itself. A missing one is fine.
 
     Raises:
         OSError: it cannot be removed.
@@ -56,7 +56,7 @@ def remove(path: Path) -> None:
 
 
 def try_to_remove(path: Path) -> None:
-    """Remove what may be left for the next run to remove."""
+    """Remove what the next run can also remove; failing is fine."""
     with suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

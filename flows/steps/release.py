@@ -38,7 +38,7 @@ BUILDING = ".building-"
 LEAVING = ".leaving-"
 NEXT = ".next"
 
-# The name of a release. What is called otherwise is somebody else's, and is left alone.
+# The name of a release. Anything with another name is somebody else's and is left alone.
 NAME = re.compile(rf"\d{{4}}-\d{{2}}-\d{{2}}-{RUN_ID.pattern}")
 
 
@@ -84,7 +84,7 @@ def publish(
             "code_version": code_version,
             "sources": list(sources),
             **marts,
-            # Of the pages as well: whatever is missing, changed or added later can be told.
+            # Of the pages as well, so that missing, changed or added files are found.
             "checksums": all_checksums(building),
         }
         (building / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
@@ -127,7 +127,7 @@ def roll_back(serving: Path, to: str | None = None) -> Path:
         wanted = f"called '{to}'" if to else "before the current one"
         raise RunStopped(f"There is no release {wanted} in {serving / 'releases'}. There are: {names}.")
     if found := damage(chosen[0]):
-        raise RunStopped(f"The release {chosen[0].name} is damaged: {found[0]}. Readers still see the one they saw.")
+        raise RunStopped(f"The release {chosen[0].name} is damaged: {found[0]}. Readers keep the release they had.")
     _point_current_to(chosen[0], serving)
     return chosen[0]
 

@@ -112,7 +112,7 @@ class Run:
             rule_versions=self.rule_versions,
             process=os.getpid(),
         )
-        # Before anything is touched. What dbt would let pass, such as a key that stands twice, stops here, too.
+        # Before anything is touched. Mistakes that dbt lets pass, such as a duplicate key, stop here, too.
         _ = self.definitions
         warehouse = self.published_warehouse
         wait_until_free(warehouse, self.report)
@@ -236,7 +236,7 @@ class Run:
             forget_erased(replace(self.project, warehouse=self.published_warehouse))
             self.forget_old()
         except (OSError, duckdb.Error) as error:
-            self.warn(f"Released, but what is old could not be removed: {first_line(error)}")
+            self.warn(f"Released, but old files could not be removed: {first_line(error)}")
         return folder
 
     def _release_to_begin_with(self) -> Path | None:
@@ -253,14 +253,14 @@ class Run:
         return current if made_it and not rewritten else None
 
     def _write_pages(self, folder: Path) -> None:
-        """Write data docs and report; what goes wrong there is a warning, for the marts are whole.
+        """Write data docs and report; a failure is a warning, because the marts are complete.
 
         Raises:
             OSError: the disk is full, or may not be written.
         """
 
         def write_report(place: Path) -> None:
-            # Imported on use, for the libraries that draw take seconds.
+            # Imported on use, because drawing libraries take seconds.
             from flows.report import page
 
             page.write(
@@ -273,13 +273,13 @@ class Run:
         pages = {"data_docs": ("The data docs", self._write_docs), "report": ("The report", write_report)}
         for name, (title, write) in pages.items():
             if failed := write_page(folder / name, title, write):
-                self.warn(f"{failed}. python -m flows.report writes one again when the cause is gone.")
+                self.warn(f"{failed}. python -m flows.report writes it again once the cause is fixed.")
 
     def _write_docs(self, folder: Path) -> None:
         self.gate.write_docs(folder)
 
     def warn(self, text: str) -> None:
-        """Tell that something went wrong that does not stop the run, and keep it for ops_runs."""
+        """Report a problem that does not stop the run, and keep it for ops_runs."""
         self.warnings.append(text)
         self.events.write("warning", message=text)
         self.report(f"warning: {text}")

@@ -1,6 +1,6 @@
-"""The settings of a company: what every variable of dbt_project.yml, and of the environment, may be.
+"""The settings of a company: what is allowed for every variable of dbt_project.yml and of the environment.
 
-A new variable is one field of Settings. Its type, bounds and description are what people are told when it is wrong.
+A new variable is one field of Settings. If its value is wrong, the message shows its type, bounds and description.
 """
 
 import re
@@ -27,7 +27,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-# A hundred years: more is a slip of the finger, and calendars end.
+# A hundred years: more is a typo, and calendars end.
 CENTURY = 36_500
 DECADE = 3_660
 MOST = 10**12
@@ -37,7 +37,7 @@ NEAREST = " Did you mean "
 
 @dataclass(frozen=True)
 class Checkout:
-    """The folder of the project, with the names in it that settings may give."""
+    """The project's folder, with the names in it that settings may use."""
 
     root: Path
 
@@ -53,7 +53,7 @@ class Checkout:
 
     @cached_property
     def number_features(self) -> list[str]:
-        """The features that are numbers, with the ages of dates; none where their file is no YAML, as dbt will say."""
+        """The numeric features and the ages of dates; empty if their file is not YAML, which dbt reports."""
         try:
             content = yaml.safe_load((self.root / "models" / "features" / "_features.yml").read_text())
         except yaml.YAMLError:
@@ -68,13 +68,13 @@ class Checkout:
 
 @dataclass(frozen=True)
 class Must:
-    """What a value must be, in words."""
+    """What a value must be, for messages."""
 
     words: str
 
 
 def whole(least: int, most: int, null: str | None = None) -> Any:
-    """A whole number with its bounds; null says what null means, where it may be that."""
+    """A whole number with its bounds; `null` says what null means, if null is allowed."""
     kind = Annotated[int, Field(strict=True, ge=least, le=most)]
     words = f"a whole number from {least} to {most}"
     return Annotated[kind | None, Must(f"{words}, or null {null}")] if null else Annotated[kind, Must(words)]
@@ -87,13 +87,13 @@ def number(least: float, most: float) -> Any:
 
 
 def named(kind: str, plural: str, several: bool = True, null: str | None = None) -> Any:
-    """Names of what is in the checkout, each once: a list of them, or one where several is false.
+    """Names from the checkout, each once: a list of them, or one if `several` is false.
 
     Args:
-        kind: the attribute of Checkout that has them.
-        plural: what they are, for people.
+        kind: the attribute of Checkout that lists them.
+        plural: their kind, for people.
         several: whether it is a list.
-        null: what null means, where it may be that.
+        null: what null means, if null is allowed.
     """
     words = f"a list of {plural}, each once" if several else f"one of the {plural}, or null {null}"
 
@@ -103,7 +103,7 @@ def named(kind: str, plural: str, several: bool = True, null: str | None = None)
             if there and name is not None and name not in there:
                 raise ValueError(f"{words}; there is no {name!r}{did_you_mean(name, there)}")
         if several and len(set(value)) < len(value):
-            raise PydanticCustomError("twice", "a name stands twice")
+            raise PydanticCustomError("twice", "a name is listed twice")
         return value
 
     base = Annotated[list[str], Field(strict=True, min_length=1)] if several else str | None
@@ -123,7 +123,7 @@ def _is_time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (ValueError, LookupError, OSError) as error:
-        raise PydanticCustomError("no_time_zone", "no time zone") from error
+        raise PydanticCustomError("no_time_zone", "not a time zone") from error
     return value
 
 
@@ -135,7 +135,7 @@ TimeZone = Annotated[Text, AfterValidator(_is_time_zone), Must("a time zone such
 
 
 def day_or(null: str) -> Any:
-    """A date, or null and what that means."""
+    """A date, or null with its meaning."""
     return Annotated[Day | None, Must(f"a date, YYYY-MM-DD, or null {null}")]
 
 
@@ -163,17 +163,19 @@ class Settings(BaseModel):
     history_start: day_or("for 90 days after the first order") = Field(
         description="the first day whose segments are kept"
     )
-    earliest_order_date: Day = Field(description="the day before which no order can be")
-    first_date: Day = Field(description="the first day that a bare dbt build builds")
-    last_date: Day = Field(description="the last day that a bare dbt build builds")
+    earliest_order_date: Day = Field(description="the earliest day an order may have")
+    first_date: Day = Field(description="the first day a bare dbt build builds")
+    last_date: Day = Field(description="the last day a bare dbt build builds")
     newest_day_is_complete: Flag = Field(description="whether the newest day of the sources is complete")
     sources_late_after_days: whole(1, CENTURY, null="for never") = Field(
-        description="the age of the newest complete day at which the sources are late"
+        description="how many days old the newest complete day is when the sources count as late"
     )
-    late_days: whole(1, CENTURY, null="for all days") = Field(description="how far back late rows are looked for")
+    late_days: whole(1, CENTURY, null="for all days") = Field(
+        description="how many days back a run looks for late rows"
+    )
 
     # --- Features
-    incremental_features: Flag = Field(description="whether unchanged customers are carried on")
+    incremental_features: Flag = Field(description="whether features of unchanged customers are carried forward")
     features_kept_days: whole(1, CENTURY, null="for ever") = Field(description="how long features are kept")
 
     # --- Segmentations
@@ -182,14 +184,16 @@ class Settings(BaseModel):
     )
 
     # --- Value
-    value_holdout_days: whole(1, DECADE) = Field(description="the last days that expected sales are tested on")
+    value_holdout_days: whole(1, DECADE) = Field(
+        description="the number of last days on which expected sales are tested"
+    )
     cross_sell_segmentation: named(
         "segmentations", "models in models/segmentations", several=False, null="for none"
-    ) = Field(description="the segmentation that says who is like whom")
+    ) = Field(description="the segmentation that groups similar customers")
     cross_sell_excluded_categories: Annotated[list[Text], Field(strict=True), Must("a list of categories")] = Field(
-        description="the categories that nobody is offered"
+        description="the categories never offered to anybody"
     )
-    cross_sell_minimum_buyers: whole(1, MOST) = Field(description="the fewest buyers of a category that is offered")
+    cross_sell_minimum_buyers: whole(1, MOST) = Field(description="minimum buyers before a category is offered")
 
     # --- Profiles
     typical_customer_alike: whole(1, MOST) = Field(description="the smallest group whose attributes may be shown")
@@ -201,34 +205,38 @@ class Settings(BaseModel):
     drift_baseline_date: day_or("for the first day of each rule version") = Field(
         description="the day whose distributions are the baseline"
     )
-    drift_every_days: whole(1, 366) = Field(description="how often distributions are looked at")
-    alert_minimum_customers: whole(1, MOST) = Field(description="the smallest segment that is judged")
+    drift_every_days: whole(1, 366) = Field(description="the days between two looks at distributions")
+    alert_minimum_customers: whole(1, MOST) = Field(description="the smallest segment that can raise an alert")
     alert_minimum_psi: number(0, 1000) = Field(description="the smallest population stability index of an alert")
     alert_minimum_change: number(0, 1000) = Field(description="the smallest relative change of an alert")
     alert_minimum_score: number(0, 1000) = Field(description="the smallest robust score of an alert")
-    alert_compared_weeks: whole(1, 52) = Field(description="the weeks that a day is compared with")
-    alert_usual_days: whole(7, DECADE) = Field(description="the days that say which deviations are usual")
+    alert_compared_weeks: whole(1, 52) = Field(description="the weeks a day is compared with")
+    alert_usual_days: whole(7, DECADE) = Field(description="the days from which usual deviations are learned")
     alert_minimum_weeks: Annotated[
         int, Field(strict=True, ge=1), Must("a whole number, at least 1 and at most alert_usual_days / 7")
-    ] = Field(description="the weeks that must be there for a comparison")
+    ] = Field(description="the minimum weeks of data for a comparison")
     alert_response_days: whole(1, DECADE) = Field(description="how soon after its contact a response counts")
-    alert_response_window_days: whole(1, DECADE) = Field(description="the days whose response rates are compared")
-    outgrown_days: whole(1, CENTURY) = Field(description="how long ago the segments were that today's are held against")
+    alert_response_window_days: whole(1, DECADE) = Field(
+        description="the number of days whose response rates are compared"
+    )
+    outgrown_days: whole(1, CENTURY) = Field(
+        description="how many days back the segments are that today's are compared with"
+    )
     outgrown_rand_index: number(-1, 1) = Field(description="the adjusted Rand index below which they are outgrown")
     alert_false_discovery_rate: Annotated[
-        float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False), Must("a number between 0 and 1, neither of them")
+        float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False), Must("a number between 0 and 1, both excluded")
     ] = Field(description="the share of false alarms among the alerts of a day")
-    alert_resolve_days: whole(1, DECADE) = Field(description="the judged days after which an alert is resolved")
+    alert_resolve_days: whole(1, DECADE) = Field(description="the tested days after which an alert is resolved")
     tests_kept_days: Annotated[
         Annotated[int, Field(strict=True, ge=1, le=CENTURY)] | None,
         Must(
             "a whole number, at least alert_usual_days + 7 * alert_compared_weeks + 7 "
             f"and at most {CENTURY}, or null for ever"
         ),
-    ] = Field(description="how long tests that found nothing are kept")
+    ] = Field(description="how many days tests without a finding are kept")
 
     # --- Lifecycle
-    regular_orders: whole(2, 1_000_000) = Field(description="the orders that make a customer a regular one")
+    regular_orders: whole(2, 1_000_000) = Field(description="the number of orders that makes a customer regular")
     lapsed_days: whole(1, CENTURY) = Field(description="the days without an order after which a customer has lapsed")
     follow_up_days: Annotated[
         list[Annotated[int, Field(strict=True, ge=1, le=CENTURY)]],
@@ -238,15 +246,17 @@ class Settings(BaseModel):
 
     # --- Tests
     tested_days: Annotated[Literal["run", "all"], Must("run or all")] = Field(
-        description="the days of the history that data tests look at"
+        description="the days of history that data tests check"
     )
 
     # --- Operations
-    releases_kept: whole(1, 100_000) = Field(description="how many releases stay")
-    release_grace_minutes: whole(0, 60 * 24 * CENTURY) = Field(description="how long a replaced release stays")
+    releases_kept: whole(1, 100_000) = Field(description="how many releases are kept")
+    release_grace_minutes: whole(0, 60 * 24 * CENTURY) = Field(description="how long a replaced release is kept")
     logs_kept_days: whole(1, CENTURY, null="for ever") = Field(description="how long logs are kept")
-    runs_kept_days: whole(1, CENTURY, null="for ever") = Field(description="how long runs are remembered")
-    chunk_customer_days: whole(1, MOST) = Field(description="about how many customer days a backfill builds at a time")
+    runs_kept_days: whole(1, CENTURY, null="for ever") = Field(description="how long the log of runs is kept")
+    chunk_customer_days: whole(1, MOST) = Field(
+        description="roughly how many customer days a backfill builds at a time"
+    )
 
     @field_validator("last_date")
     @classmethod
@@ -274,12 +284,12 @@ class Settings(BaseModel):
     @classmethod
     def _each_once(cls, value: list[int]) -> list[int]:
         if len(set(value)) < len(value):
-            raise PydanticCustomError("twice", "a number stands twice")
+            raise PydanticCustomError("twice", "a number is listed twice")
         return value
 
 
 class Environment(BaseModel):
-    """The environment variables that decide about a run."""
+    """The environment variables that control a run."""
 
     TESSERA_WAREHOUSE: Annotated[Text | None, Must("the path of a DuckDB file")] = Field(
         None, description="the warehouse"
@@ -289,27 +299,30 @@ class Environment(BaseModel):
     TESSERA_MEMORY: Annotated[
         Annotated[str, Field(pattern=r"(?i)^\s*([1-9][0-9]*(\.[0-9]+)?|0?\.[0-9]*[1-9])\s*[KMGT](i?B)?\s*$")] | None,
         Must("a number with a unit, such as 2GB"),
-    ] = Field(None, description="the memory that DuckDB may take")
+    ] = Field(None, description="the memory that DuckDB may use")
     TESSERA_TESTED_DAYS: Annotated[Literal["run", "all"] | None, Must("run or all")] = Field(
-        None, description="the days of the history that data tests look at"
+        None, description="the days of history that data tests check"
     )
 
 
 def settings_of(root: Path) -> tuple[type[Settings], Checkout]:
-    """The settings that a checkout has: the folder of each of its source systems is one, too."""
+    """The settings of a checkout, including a folder for each of its source systems."""
     checkout = Checkout(root)
-    folders = {f"{system}_folder": (Folder, Field(description=f"where {system} lies")) for system in checkout.systems}
+    folders = {
+        f"{system}_folder": (Folder, Field(description=f"the folder with the files of {system}"))
+        for system in checkout.systems
+    }
     return create_model("SettingsOfCheckout", __base__=Settings, **folders), checkout
 
 
 def invalid_settings(variables: Mapping[str, Any], root: Path) -> Iterator[str]:
-    """All that is wrong with the variables of a checkout, a sentence each, in the order of their names here."""
+    """Everything wrong with the variables of a checkout, one sentence each, in the order of the fields here."""
     model, checkout = settings_of(root)
     yield from _wrong(model, lambda: model.model_validate(dict(variables), context=checkout), "vars: ")
 
 
 def invalid_environment(environment: Mapping[str, str]) -> Iterator[str]:
-    """All that is wrong with the environment variables that decide about a run, a sentence each."""
+    """Everything wrong with the environment variables that control a run, one sentence each."""
     given = {name: environment[name] for name in Environment.model_fields if name in environment}
     yield from _wrong(Environment, lambda: Environment.model_validate(given), "environment: ")
 
@@ -321,7 +334,7 @@ def _wrong(model: type[BaseModel], validate: Callable[[], object], where: str) -
         told = set()
         for error in errors.errors(include_url=False):
             name = error["loc"][0]
-            # Of a list each value is told by itself.
+            # A list gives one error per value; report the first.
             if name not in told:
                 told.add(name)
                 yield where + _sentence(model, name, error)
@@ -350,13 +363,13 @@ def _shown(value: Any) -> str:
 
 
 def did_you_mean(name: object, names: Iterable[str]) -> str:
-    """A question with the name most like one that is not there; empty where there are no names."""
+    """A question that suggests the most similar name; empty if there are no names."""
     nearest = get_close_matches(str(name), names, n=1, cutoff=0)
     return f"{NEAREST}{nearest[0]!r}?" if nearest else ""
 
 
 def plain(value: Any) -> Any:
-    """A value as YAML gives it, with dates as text, at whatever depth: what JSON and dbt can take."""
+    """A value from YAML with its dates as text, at any depth, so that JSON and dbt accept it."""
     if isinstance(value, Mapping):
         return {plain(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

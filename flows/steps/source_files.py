@@ -1,7 +1,7 @@
-"""The files of the source systems: where they lie, how they are read, and all that is wrong with them.
+"""The files of the source systems: where they are, how they are read, and everything that is wrong with them.
 
-How is said once, in macros/sources/source_files.sql, which dbt's views are made with too. What is said about a file
-here names columns that the project knows, counts and line numbers, never a value: a file can be somebody else's.
+macros/sources/source_files.sql defines the reader once; dbt's views use it, too. Messages about a file name columns
+that the project knows, counts and line numbers, never a value: the file may be somebody else's.
 """
 
 import csv
@@ -21,11 +21,11 @@ from flows.steps.errors import RunStopped, first_line
 from flows.steps.project import ROOT, Project
 from flows.steps.records import count_records
 
-# Names are told to be meant from this similarity on.
+# From this similarity on, a message suggests a name.
 SIMILAR = 0.8
-# So many rows are looked at to say early that no value of a column can be read; the input checks look at all.
+# Rows read to find out early that no value of a column is readable; the input checks read all rows.
 LOOKED_AT = 1_000
-# How files begin that are called .csv and are none.
+# The first bytes of files that are named .csv but are something else.
 NOT_CSV = {
     b"PK\x03\x04": "a ZIP archive, as .xlsx files are",
     b"\x1f\x8b": "compressed with gzip",
@@ -51,9 +51,9 @@ class SourceTable:
     Attributes:
         system: the source system.
         meta: what its sources YAML says about the table.
-        folder: where the system's files lie.
-        timezone: the time zone of stamps that do not say their own.
-        earliest: the first day that its rows may be of.
+        folder: where the system's files are.
+        timezone: the time zone of timestamps without one.
+        earliest: the earliest day its rows may have.
     """
 
     system: str
@@ -69,7 +69,7 @@ class SourceTable:
 
     @property
     def where(self) -> str:
-        """The table, as messages begin."""
+        """The table, as the start of a message."""
         return f"source '{self.system}', table '{self.name}': "
 
     @property
@@ -94,7 +94,7 @@ class SourceTable:
 
     @cached_property
     def found(self) -> dict[str, list[str]]:
-        """The files that lie there, by what they are delivered as; more than one is one too many."""
+        """The files in the folder, by delivery; a table must not have more than one delivery."""
         found: dict[str, list[str]] = {}
         for delivery, file in _rows(reader_macros().delivered_files(self.folder, self.name)):
             found.setdefault(delivery, []).append(file)
@@ -117,7 +117,7 @@ class SourceTable:
 
     @cached_property
     def header(self) -> list[str | None]:
-        """The names in the first line of its CSV file, in lower case; none where there is no first line."""
+        """The names in the first line of its CSV file, in lower case; empty if there is no first line."""
         if not self.is_csv:
             return []
         return [name for _, name in _rows(reader_macros().csv_header(self.files[0], self.dialect))]
@@ -154,7 +154,7 @@ class SourceTable:
 
     @cached_property
     def wrong(self) -> list[Wrong]:
-        """All that keeps the table from being read, as far as it can be seen at once."""
+        """Everything that keeps the table from being read, as far as one look can show."""
         try:
             return list(self._wrong())
         except OSError as error:
@@ -199,23 +199,23 @@ class SourceTable:
             yield self._unreadable(f"{self._told(error)} If the file was cut off, deliver it again.")
 
     def _no_csv(self) -> str | None:
-        """Why the file is no CSV file of columns that can be told apart, if it is none."""
+        """Why the file is not CSV with distinguishable columns, or None if it is."""
         with Path(self.files[0]).open("rb") as handle:
             begin = handle.read(4)
         if not begin:
             return f"{self.delivery} is empty (0 bytes). Deliver it again, whole."
         for mark, kind in NOT_CSV.items():
             if begin.startswith(mark):
-                return f"{self.delivery} is no CSV file but {kind}. Save it as CSV in UTF-8, or as Parquet."
+                return f"{self.delivery} is not a CSV file but {kind}. Save it as CSV in UTF-8, or as Parquet."
         if line := _first_line_not_utf8(Path(self.files[0])):
             return (
-                f"{self.delivery} cannot be read: line {line} is not UTF-8. Save the file in UTF-8; Latin-1 and "
-                "Windows-1252 are what spreadsheets often write instead."
+                f"{self.delivery} cannot be read: line {line} is not UTF-8. Save the file in UTF-8; spreadsheets "
+                "often write Latin-1 or Windows-1252 instead."
             )
         if self.header in ([], [None]):
             return (
-                f"{self.delivery} has no names of columns in line 1: it is empty, or has a quote that is not closed "
-                "there. Line 1 must name the columns."
+                f"{self.delivery} has no column names in line 1: the line is empty or has an unclosed quote. "
+                "Line 1 must name the columns."
             )
         delimiter = self.dialect.get("delim", ",")
         if len(self.header) == 1 and self.header[0] not in self.required_columns:
@@ -223,8 +223,8 @@ class SourceTable:
             if other:
                 name = "tabs" if other == "\t" else f"'{other}'"
                 return (
-                    f"{self.delivery} has one column only, with {name} in its name: values are separated by {name} "
-                    f"instead of '{delimiter}'. Save the file with '{delimiter}' between values, and decimal points."
+                    f"{self.delivery} has one column only, with {name} in its name: its values are separated by "
+                    f"{name}, not '{delimiter}'. Save the file with '{delimiter}' between values, and decimal points."
                 )
         return None
 
@@ -238,18 +238,16 @@ class SourceTable:
         ]
         known = {column["name"] for column in self.meta["columns"]}
         if meant:
-            told += (
-                f" Perhaps: {', '.join(meant)}. Rename the columns, or leave out of the file what is something else."
-            )
+            told += f" Perhaps: {', '.join(meant)}. Rename the columns, or remove them if they are something else."
         elif self.is_csv and not known & set(self.delivered):
             told += (
-                f" None of the {len(self.delivered)} names in line 1 is one of this table: line 1 must name the "
-                "columns, and may be missing."
+                f" None of the {len(self.delivered)} names in line 1 is a column of this table: line 1 must name the "
+                "columns; perhaps the header is missing."
             )
         return told
 
     def _wrong_rows(self) -> Iterator[Wrong]:
-        """What is wrong with the rows: the whole file is read, but hardly any value."""
+        """What is wrong with the rows: reads the whole file, but hardly any values."""
         ((rows,),) = _rows(f"select count(*) from {self.reader}")
         if rows == 0 and self.is_required:
             yield self._unreadable(f"{self.delivery} has a header but no rows. Deliver it again, whole.")
@@ -267,7 +265,7 @@ class SourceTable:
         for name, readable, given, shape in zip(typed, found[::3], found[1::3], found[2::3], strict=True):
             # Single values are counted by the input checks.
             if given and not readable and (given >= 3 or name in self.required_columns):
-                bound = f" Timestamps before {self.earliest} are errors, too (vars: earliest_order_date)."
+                bound = f" Timestamps before {self.earliest} also count as unreadable (vars: earliest_order_date)."
                 yield self._unreadable(
                     f"no value of column '{name}' can be read as {_written(types[name])}, of {given} in the first "
                     f"{LOOKED_AT:,} rows of {self.delivery}. They look like {shape} (9 for a digit, a for a letter)."
@@ -278,7 +276,7 @@ class SourceTable:
         return Wrong("source_unreadable", self.where + message)
 
     def _told(self, error: duckdb.Error) -> str:
-        """What DuckDB says of a file, without the lines of it that it quotes."""
+        """DuckDB's message about a file, without the lines that it quotes."""
         text = str(error)
         line = re.search(r"CSV Error on Line: (\d+)", text)
         at = f" line {line[1]}" if line else " a line"
@@ -292,13 +290,13 @@ class SourceTable:
         elif "Invalid unicode" in text:
             why = f"{at.strip()} is not UTF-8."
         elif self.is_csv:
-            why = f"{at.strip()} is not as RFC 4180 has it."
+            why = f"{at.strip()} is not valid CSV (RFC 4180)."
         else:
             why = f"{first_line(error)}."
         return f"{self.delivery} cannot be read: {why}"
 
     def facts(self) -> dict[str, Any]:
-        """What the file system and the bytes of the delivery say: file, files, bytes and records.
+        """The delivery's file, files, bytes and records, from the file system and the files' bytes.
 
         Raises:
             OSError, duckdb.Error: a file cannot be read.
@@ -352,7 +350,7 @@ def source_tables(project: Project, root: Path = ROOT) -> list[SourceTable]:
 
 
 def wrong_files(tables: list[SourceTable]) -> list[Wrong]:
-    """All that is wrong with the files of these tables; if anything is, also which files lie there unread."""
+    """Everything that is wrong with the files of these tables; if anything is, also the files that no table reads."""
     wrong = [found for table in tables for found in table.wrong]
     if wrong:
         for folder in dict.fromkeys(table.folder for table in tables):
@@ -372,7 +370,7 @@ def check_files(tables: list[SourceTable]) -> None:
     """Stop a run whose files cannot be read.
 
     Raises:
-        RunStopped: something is wrong with the files; the message says all of it.
+        RunStopped: something is wrong with the files; the message lists everything.
     """
     if wrong := wrong_files(tables):
         raise RunStopped("\n".join(found.message for found in wrong))
@@ -401,7 +399,7 @@ def _rows(query: str) -> list[tuple]:
 
 @cache
 def _database() -> duckdb.DuckDBPyConnection:
-    # Files may change while the process lives: nothing of them is kept.
+    # Files may change while the process runs, so nothing is cached.
     return duckdb.connect(config={"enable_external_file_cache": "false"})
 
 
@@ -444,7 +442,7 @@ def _not_utf8(text: bytes) -> int | None:
 
 @cache
 def _known_names() -> dict[str, list[str]]:
-    """What columns are called elsewhere, as plain names, by what they are called here; the likeliest first."""
+    """Names that other systems give our columns, as plain names by our column; the likeliest first."""
     known: dict[str, list[str]] = {}
     with (ROOT / "flows" / "steps" / "known_columns.csv").open(newline="") as handle:
         for row in csv.DictReader(handle):
@@ -453,9 +451,9 @@ def _known_names() -> dict[str, list[str]]:
 
 
 def _likely(column: str, names: dict[str, Any]) -> str | None:
-    """The name among these that is most likely meant to be the column: one known from elsewhere, or one much like it.
+    """The name among these that most likely means the column: one known from other systems, or a similar one.
 
-    Only such names are ever told: they are words that the project knows, or nearly.
+    Messages suggest only such names: the project knows them, or nearly.
     """
     plain = {_plain(name): name for name in reversed(names)}
     for known in _known_names().get(column, []):

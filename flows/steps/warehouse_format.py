@@ -1,7 +1,7 @@
-"""The format of a warehouse: which shape its tables have that keep days, written down in operations.format.
+"""The format of a warehouse: the shape of the tables that keep days, recorded in operations.format.
 
-A warehouse that an older version wrote is brought to today's format, step by step, or refused with what to do; so is
-one of a newer version. Nothing in it is changed before that is known. dbt asks the same when it starts
+A run migrates an older version's warehouse to today's format step by step, or refuses it and says what to do. It
+refuses a newer version's. It decides before it changes anything. dbt makes the same check when it starts
 (macros/sources/check_format.sql).
 """
 
@@ -18,12 +18,12 @@ from flows.steps.project import ROOT, Project
 SOURCES = ROOT / "models" / "marts" / "operations" / "_operations__sources.yml"
 TABLE = "operations.format"
 
-# What a warehouse has that was made before there were stamps.
+# The format of a warehouse from before formats were recorded.
 UNSTAMPED = 1
 
 
 class OtherFormat(RunStopped):
-    """A warehouse has a format that this version cannot go on with."""
+    """A warehouse has a format that this version cannot use."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ def ensure_format(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def check_format(warehouse: Path, migrations: Mapping[int, Migration] = MIGRATIONS, wanted: int | None = None) -> None:
-    """Stop where a warehouse has a format that cannot be brought to today's. One that is not there yet is fine.
+    """Stop if a warehouse has a format that cannot be migrated to today's. A missing warehouse is fine.
 
     Raises:
-        OtherFormat: it has, and says what to do.
+        OtherFormat: it has such a format; the message says what to do.
         duckdb.Error: it cannot be read.
     """
     if not warehouse.is_file():
@@ -101,10 +101,10 @@ def bring_up_to_date(
     migrations: Mapping[int, Migration] = MIGRATIONS,
     wanted: int | None = None,
 ) -> None:
-    """Bring a warehouse to today's format, all steps or none, for whoever has the lock.
+    """Migrate a warehouse to today's format, all steps or none; the caller holds the lock.
 
     Raises:
-        OtherFormat: there is no way to it, or a step failed; the warehouse is as it was.
+        OtherFormat: it cannot be migrated, or a step failed; the warehouse is unchanged.
         duckdb.Error: it cannot be opened.
     """
     wanted = wanted or current_format()
@@ -126,13 +126,13 @@ def bring_up_to_date(
         except Exception as error:
             connection.rollback()
             raise OtherFormat(
-                f"The warehouse {warehouse} has format {version} and could not be brought to {wanted}: {error}. It is "
-                "as it was. Go on with the version that wrote it, or move it away and build the history again."
+                f"The warehouse {warehouse} has format {version} and could not be migrated to {wanted}: {error}. It is "
+                "unchanged. Keep using the version that wrote it, or move it away and build the history again."
             ) from error
 
 
 def _path(version: int, wanted: int, migrations: Mapping[int, Migration]) -> list[int] | None:
-    """The formats to step from, in order; None where there is no way."""
+    """The formats to step from, in order; None if there is no way."""
     steps = list(range(version, wanted))
     return steps if version <= wanted and all(step in migrations for step in steps) else None
 
@@ -145,14 +145,14 @@ def _refusal(version: int, wanted: int, warehouse: Path | None = None) -> str:
             "Use the newer version, or set TESSERA_WAREHOUSE to another file."
         )
     has = (
-        "no stamp of its format: an older version of the project wrote it"
+        "no format version: an older version of the project wrote it"
         if version == UNSTAMPED
         else (f"format {version}, which an older version of the project wrote")
     )
     return (
-        f"{name} has {has}. This version writes format {wanted} and cannot go on with its history. Go on with the "
+        f"{name} has {has}. This version writes format {wanted} and cannot continue its history. Keep using the "
         "older version; or move the file away, keep it as a backup, and build the history again from the sources: "
-        "python -m flows.backfill --first <first day of the history>. Readers keep the release that they see meanwhile."
+        "python -m flows.backfill --first <first day of the history>. Readers keep their release meanwhile."
     )
 
 

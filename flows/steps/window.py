@@ -18,7 +18,7 @@ from flows.steps.source_files import check_files, source_tables
 
 ONE_DAY = timedelta(days=1)
 
-# So long after the first order features of 90 days are whole, and lapsed customers can be told from new ones.
+# From then on, features of 90 days are complete, and lapsed customers can be told from new ones.
 TRUSTED_AFTER = timedelta(days=90)
 
 
@@ -225,12 +225,12 @@ def _first_possible(project: Project, days: SourceDays) -> date:
 
 
 def beginning(project: Project, days: SourceDays) -> str:
-    """Where a history that is not published yet begins, and why, as a sentence."""
+    """The day an unpublished history begins, and why, as a sentence."""
     start, first = _first_possible(project, days), f"the first order, {days.first}"
     if project.vars["history_start"]:
         why = "as vars: history_start says" if start > days.first else "with the first order"
     elif start > days.first:
-        why = f"{TRUSTED_AFTER.days} days after {first}, when features can be trusted (vars: history_start is null)"
+        why = f"{TRUSTED_AFTER.days} days after {first}, when features become reliable (vars: history_start is null)"
     else:
         why = (
             f"with the first order: there are fewer than {TRUSTED_AFTER.days} days after it, so features are still "
@@ -240,7 +240,7 @@ def beginning(project: Project, days: SourceDays) -> str:
 
 
 def _no_day(project: Project, days: SourceDays, start: date) -> str:
-    """That the sources have no day for the history, as a sentence with what to do."""
+    """Says that the sources have no day for the history, and what to do."""
     if start > days.first:
         return (
             f"The sources end on {days.newest}, before the history begins, {start} (vars: history_start). Set it to an "

@@ -1,4 +1,4 @@
-{#- The tables in the warehouse, views left out, as a list of texts like 'marts.dim_customers'. -#}
+{#- The tables in the warehouse, without views, as a list of texts like 'marts.dim_customers'. -#}
 {% macro built_tables() -%}
     {{ return(run_query(adapter.dispatch('select_tables', 'tessera')()).rows | map('first') | list) }}
 {%- endmacro %}

@@ -1,5 +1,5 @@
-{#- A hash of 64 bits over columns: rows that are equal in all of them have the same one, and
-    of some billions of others hardly two. -#}
+{#- A 64-bit hash over columns: rows that are equal in all of them share it; among billions of
+    different rows hardly two do. -#}
 {% macro row_hash(columns) -%}
     {{ return(adapter.dispatch('row_hash', 'tessera')(columns)) }}
 {%- endmacro %}

@@ -1,6 +1,6 @@
 {#- A select: the cells, the combinations of columns, whose customers are in more than one segment of
     a segmentation on the run's last day, or in `nobody_in`, the segment of those who are in no cell.
-    Rules that ask for anything else than these columns say nothing of cells: then it has no row. -#}
+    If rules use other columns, cells do not decide segments: then it has no row. -#}
 {% macro broken_cells(model, name, columns, nobody_in) -%}
 {%- set features = definition_of(name).clauses | map(attribute='feature') | unique | list if execute else [] -%}
 {%- if features | reject('in', columns) | list -%}

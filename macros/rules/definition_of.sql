@@ -60,7 +60,7 @@
         {%- if not modules.re.fullmatch('[a-z][a-z0-9_]{0,62}', segment.name) -%}
             {{ exceptions.raise_compiler_error(here ~ ": a segment's name is lower case letters, digits and _, beginning with a letter.") }}
         {%- elif segment.name in segments | map(attribute='name') -%}
-            {{ exceptions.raise_compiler_error(here ~ ': the name stands twice.') }}
+            {{ exceptions.raise_compiler_error(here ~ ': the name is used twice.') }}
         {%- elif loop.last and 'rule' in segment -%}
             {{ exceptions.raise_compiler_error(here ~ ': the last segment takes everybody whom no rule took, so it has no rule.') }}
         {%- elif not loop.last and 'rule' not in segment -%}
@@ -124,8 +124,8 @@
     }) }}
 {% endmacro %}
 
-{#- The limits of a segment's share of the customers, {minimum, maximum, reason}; none where
-    it has no limits of its own. -#}
+{#- The limits of a segment's share of the customers, {minimum, maximum, reason}; none if it
+    has no limits of its own. -#}
 {% macro share_limits(share, where) %}
     {%- if share is none or share is undefined -%}
         {{ return(none) }}

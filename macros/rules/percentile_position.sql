@@ -1,4 +1,4 @@
-{#- Where a percentile lies among the values it is one of, in words. -#}
+{#- Where a percentile lies among its feature's values, as a text. -#}
 {% macro percentile_position(cut_point, lowest, highest) -%}
     case
         when {{ lowest }} is null then 'no values'

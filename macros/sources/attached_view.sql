@@ -1,6 +1,6 @@
 {#- The statement that creates the view of one source table over its files. Required files and columns must be there;
-    optional ones may be missing and read as null. What is wrong is appended to problems: the flows look first, and tell
-    it in more detail (flows/steps/source_files.py). -#}
+    optional ones may be missing and read as null. Faults are appended to problems: the flows look first, and report
+    them in more detail (flows/steps/source_files.py). -#}
 {% macro attached_view(table, folder, problems) %}
     {%- set where = "source '" ~ table.source_name ~ "', table '" ~ table.name ~ "': " -%}
     {%- set meta = table.config.meta -%}
@@ -17,7 +17,7 @@
         {%- do problems.append(where ~ 'there is no file ' ~ folder ~ '/' ~ table.name ~ '.csv or .parquet, and this table is required. '
             ~ 'Deliver it, or set vars: ' ~ table.source_name ~ '_folder to the folder that holds it.') -%}
     {%- elif problems -%}
-        {#- What cannot be opened is not looked into. -#}
+        {#- Files that cannot be opened are not checked further. -#}
     {%- elif files and files[0].endswith('.csv') -%}
         {%- for column in run_query(csv_header(files[0], meta.get('dialect'))).rows -%}
             {%- do header.append(column[1]) -%}

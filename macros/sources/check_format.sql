@@ -1,6 +1,6 @@
-{#- Stops dbt before any table is touched where another version of the project wrote
-    the warehouse, and stamps one in which nothing was built yet. The flows do the same,
-    and know the steps from one format to the next: flows/steps/warehouse_format.py. -#}
+{#- Stops dbt before any table is touched if another version of the project wrote the
+    warehouse, and records the format in an empty one. The flows do the same, and know
+    the steps from one format to the next: flows/steps/warehouse_format.py. -#}
 {% macro check_format() %}
     {%- if execute -%}
         {%- set formats = graph.sources.values() | selectattr('source_name', 'equalto', 'operations') | selectattr('identifier', 'equalto', 'format') | list -%}
@@ -18,7 +18,7 @@
             {%- do run_query('create table if not exists ' ~ stamp ~ ' (version bigint, made_by varchar)') -%}
             {%- do run_query('insert into ' ~ stamp ~ " values (" ~ wanted ~ ", 'dbt " ~ dbt_version ~ "')") -%}
         {%- elif known.version != wanted -%}
-            {{ exceptions.raise_compiler_error('The warehouse has format ' ~ known.version ~ ', and this version of the project writes ' ~ wanted ~ '. `make run` brings it to that, or says what to do.') }}
+            {{ exceptions.raise_compiler_error('The warehouse has format ' ~ known.version ~ ', and this version of the project writes ' ~ wanted ~ '. `make run` migrates it or says what to do.') }}
         {%- endif -%}
     {%- endif -%}
 {% endmacro %}

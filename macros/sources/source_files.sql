@@ -1,5 +1,5 @@
-{#- How a source file is found and read: the one place that says so, for the views that dbt makes (attached_view) and for
-    the flows (flows/steps/source_files.py). These macros use nothing of dbt's, so both render the same text. -#}
+{#- How a source file is found and read, defined once for dbt's views (attached_view) and the flows
+    (flows/steps/source_files.py). These macros use nothing of dbt's, so both render the same text. -#}
 
 {#- A text as a SQL literal. -#}
 {% macro quoted(text) -%}
@@ -28,8 +28,8 @@
     order by delivery, file
 {%- endmacro %}
 
-{#- The options that say how a CSV file is written. All of them are given: what is not, DuckDB guesses from a sample.
-    A comment, for one, is guessed from rows that begin with #, which are then dropped. -#}
+{#- The options for a CSV file. All of them are set, because DuckDB guesses the others from a sample: it takes rows
+    that begin with #, for example, for comments and drops them. -#}
 {% macro csv_options(dialect) -%}
     {%- set defaults = {'delim': ',', 'quote': '"', 'escape': '"', 'encoding': 'utf-8', 'nullstr': ''} -%}
     {%- for option, value in dict(defaults, **(dialect or {})).items() -%}
@@ -47,7 +47,7 @@
         select
             line || {{ quoted(delimiter) }} as line,
             regexp_extract_all(line || {{ quoted(delimiter) }}, {{ quoted(field) }}, 0) as fields
-        {#- No file has a unit separator, so a line is one column. Later lines are not looked at. #}
+        {#- No file has a unit separator, so a line is one column. Later lines are not read. #}
         from read_csv(
             {{ quoted(literal_glob(file)) }}, columns = {'line': 'varchar'}, header = false, auto_detect = false,
             delim = chr(31), quote = '', escape = '', comment = '', skip = 0, nullstr = '', strict_mode = false,
@@ -74,7 +74,7 @@
     order by place
 {%- endmacro %}
 
-{#- What rows of a delivery are read from. CSV columns are called column_1, column_2, ... and are all text. -#}
+{#- The relation that a delivery's rows are read from. CSV columns are column_1, column_2, ..., all text. -#}
 {% macro source_reader(files, header, dialect) -%}
     {%- if files[0].endswith('.csv') -%}
         read_csv({{ quoted(literal_glob(files[0])) }}, header = true, columns = {
@@ -93,9 +93,9 @@
 
     columns: what the YAML lists, each with name and data_type.
     delivered: {name: {'expression': ..., 'type': ...}} of the columns that the file has.
-    zone: the time zone of stamps that do not say their own.
+    zone: the time zone of timestamps without one.
     stamp: the column that says when a row happened, if the table has one.
-    earliest: the first day that it may be of: systems write 1970, 1900 or the year 1 where they have no date. -#}
+    earliest: the earliest day it may have: systems write 1970, 1900 or the year 1 for a missing date. -#}
 {% macro source_columns(columns, delivered, zone, stamp, earliest) -%}
     {%- for column in columns %}
         {%- set found = delivered.get(column.name) %}
@@ -118,7 +118,7 @@
     {%- endfor %}
 {%- endmacro %}
 
-{#- One delivered value in the type that the YAML lists, null where it is none. -#}
+{#- One delivered value in the type that the YAML lists, null if it cannot be read. -#}
 {% macro source_value(value, delivered_type, data_type, name, zone) -%}
     {%- set text = value if delivered_type == 'VARCHAR' else 'cast(' ~ value ~ ' as varchar)' -%}
     {%- set wanted = data_type | lower -%}
@@ -141,8 +141,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A key of type text. Whole numbers meet whatever their writing: pandas writes 5.0 where a column has gaps, and Parquet
-    has doubles beside bigints. -#}
+{#- A key of type text. Integers match however they are written: pandas writes 5.0 if a column has gaps, and Parquet has
+    doubles beside bigints. -#}
 {% macro key_text(value, delivered_type) -%}
     {%- if delivered_type == 'VARCHAR' -%}
         case when {{ value }} like '%.0%' and regexp_full_match({{ value }}, '-?[0-9]+[.]0+') then split_part({{ value }}, '.', 1) else {{ value }} end
@@ -159,13 +159,13 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- The pattern of a day in a text. None lies before 1900: systems write the year 1, or one before Christ, for no date. -#}
+{#- The pattern of a day in a text, from 1900 on: systems write the year 1, or a year BC, for a missing date. -#}
 {% macro written_day() -%}
     (?:19|[2-9][0-9])[0-9]{2}[-/][0-9]{1,2}[-/][0-9]{1,2}
 {%- endmacro %}
 
-{#- A stamp as the clocks of its system show it. A text says an instant where it ends with an offset, Z, UTC, GMT or the
-    name of a zone, and any other ending makes it unreadable: none is dropped. -#}
+{#- A timestamp as its system's clocks show it. A text that ends with an offset, Z, UTC, GMT or the name of a zone is an
+    instant; any other ending makes it unreadable. No ending is dropped. -#}
 {% macro read_timestamp(value, delivered_type, zone) -%}
     {%- if delivered_type == 'TIMESTAMP WITH TIME ZONE' -%}
         case when {{ value }} >= timestamptz '1900-01-01 00:00:00+00' and {{ value }} < timestamptz '10000-01-01 00:00:00+00' then timezone({{ quoted(zone) }}, {{ value }}) end
@@ -180,7 +180,7 @@
         case
             when regexp_full_match({{ text }}, '[[:space:]]*{{ date }}([T ][0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?)?[[:space:]]*')
                 then try_cast({{ text }} as timestamp)
-            {#- The form that most systems write needs nothing taken apart. #}
+            {#- The most common form needs no parsing. #}
             when regexp_full_match({{ text }}, '(?:19|[2-9][0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|{{ offset }})')
                 then timezone({{ quoted(zone) }}, try_cast({{ text }} as timestamptz))
             when regexp_full_match({{ text }}, '{{ zoned }}')
@@ -197,8 +197,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A date is the day that is written, whatever offset follows. Parquet's stamps with time zone say no offset: midnight
-    in UTC is a date that some tool wrote so. -#}
+{#- A date is the day as written, whatever offset follows. Parquet's timestamps with time zone have no offset: midnight
+    in UTC is a date that some tool wrote this way. -#}
 {% macro read_date(value, delivered_type, zone) -%}
     {%- if delivered_type == 'TIMESTAMP WITH TIME ZONE' -%}
         case
@@ -219,17 +219,17 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A whole number; 5.0 is one, 5.4 is none. -#}
+{#- An integer; 5.0 is one, 5.4 is not. -#}
 {% macro read_whole_number(text, data_type) -%}
     case when try_cast({{ text }} as double) = try_cast({{ text }} as {{ data_type }}) then try_cast({{ text }} as {{ data_type }}) end
 {%- endmacro %}
 
-{#- A decimal or double; infinite ones are none. -#}
+{#- A decimal or double; infinite values are not accepted. -#}
 {% macro read_number(text, data_type) -%}
     case when isfinite(try_cast({{ text }} as double)) then try_cast({{ text }} as {{ data_type }}) end
 {%- endmacro %}
 
-{#- Yes or no, in words or as number. -#}
+{#- Yes or no, as a word or a number. -#}
 {% macro read_boolean(text) -%}
     case
         when lower(trim({{ text }})) in ('true', 't', 'yes', 'y', '1', '1.0') then true
@@ -237,7 +237,7 @@
     end
 {%- endmacro %}
 
-{#- What a text looks like, without saying what it is: digits as 9, letters as a. -#}
+{#- The shape of a text, without its content: digits as 9, letters as a. -#}
 {% macro shape(text) -%}
     regexp_replace(regexp_replace(regexp_replace(substr({{ text }}, 1, 30), '[0-9]', '9', 'g'), '\pL', 'a', 'g'), '[^ -~]', '?', 'g')
 {%- endmacro %}

@@ -10,7 +10,7 @@ spread_orders as (
 
 ),
 
--- Of an order that lies within a day and has one customer, nothing needs to be looked up.
+-- An order with one day and one customer needs no lookup.
 checked as (
 
     select

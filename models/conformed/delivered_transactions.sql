@@ -22,8 +22,7 @@ cancelled_orders as (
 
 ),
 
--- What a line itself says, and its order's status. The sources say what is a return, or the sign of its amount or units
--- does.
+-- The source says whether a line is a return, or else the sign of its amount or units does.
 judged as (
 
     select

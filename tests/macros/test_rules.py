@@ -259,7 +259,7 @@ def nested(key: str, depth: int) -> Any:
         ({"owner": "a@example.com", "confirm_days": 0, "segments": SEGMENTS}, "confirm_days is '0'"),
         ({"owner": "a@example.com", "segments": [SEGMENTS[0]]}, "segment a: the last segment takes everybody"),
         ({"owner": "a@example.com", "segments": [SEGMENTS[1], SEGMENTS[1]]}, "segment b: it has no rule"),
-        ({"owner": "a@example.com", "segments": [SEGMENTS[0], *SEGMENTS]}, "segment a: the name stands twice"),
+        ({"owner": "a@example.com", "segments": [SEGMENTS[0], *SEGMENTS]}, "segment a: the name is used twice"),
         (
             {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "name": "A'"}, SEGMENTS[1]]},
             "segment A': a segment's name is lower case",

@@ -39,7 +39,7 @@ VANISHED = CheckResult(
 
 def test_the_message_of_a_check_that_can_be_accepted_says_how() -> None:
     assert describe(VANISHED).endswith(
-        'Deliver all customers. If it is right as it is, run again with --accept customers_vanished --reason "...".'
+        'Deliver all customers. If the data are right, run again with --accept customers_vanished --reason "...".'
     )
 
 

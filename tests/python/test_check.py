@@ -43,10 +43,10 @@ def test_a9_rules_that_rest_on_what_no_source_delivers_are_told(
     assert check.main() == 0
     told = capsys.readouterr().out
     assert (
-        "UNDELIVERED seg_deals: 'discount_share_365d >= p80' rests on discount_amount in transactions, which no source "
+        "UNDELIVERED seg_deals: 'discount_share_365d >= p80' needs discount_amount in transactions, which no source "
         "delivers, so discount_share_365d is null for everybody." in told
     )
-    assert "rests on household_composition in customers" in told
+    assert "needs household_composition in customers" in told
     assert "age_band" not in told
 
     # One source that delivers it is enough, and of a folder without files nothing is known.

@@ -222,7 +222,7 @@ def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     return facts_of(shop)
 
 
-@trouble("warehouse_format", "has no stamp of its format", "python -m flows.backfill --first")
+@trouble("warehouse_format", "has no format version", "python -m flows.backfill --first")
 def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     with duckdb.connect(str(shop.warehouse)) as connection:
         connection.execute("drop table operations.format")

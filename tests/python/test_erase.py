@@ -310,7 +310,7 @@ def test_an_erasure_that_was_overtaken_or_interrupted_late_says_what_is_true(sho
         (b" \n", "varchar", "Line 1 of the list"),
         (b"customer_id\n", "varchar", "There is no customer to erase"),
         (b"", "varchar", "There is no customer to erase"),
-        (b"X\nM\xfcller", "varchar", "no text in UTF-8"),
+        (b"X\nM\xfcller", "varchar", "not UTF-8 text"),
     ],
 )
 def test_d1_keys_are_read_exactly(content: bytes, key_type: str, read: dict | str) -> None:

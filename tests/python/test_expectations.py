@@ -568,8 +568,8 @@ def test_every_rule_is_broken_once(gate: Gate, warehouse: Path) -> None:
         (
             "insert into conformed.customers values ('shop', 17, null)",
             "inputs/customers: customer_id must be unique: 2 of 21 rows, expected one row each"
-            " (customer_duplicate). Deduplicate the customers in staging, or tell the source systems' ids apart. The "
-            "warehouse shows them: select customer_id from conformed.customers",
+            " (customer_duplicate). Deduplicate the customers in staging, or tell the source systems' ids apart. To "
+            "see them in the warehouse: select customer_id from conformed.customers",
         ),
         (
             "update checks.input_days set volume_ratio = 0.1234567 where order_date = '2018-01-02'",
@@ -578,7 +578,7 @@ def test_every_rule_is_broken_once(gate: Gate, warehouse: Path) -> None:
         (
             "update checks.input_problems set invalid_order_id = 1",
             "no line may have an invalid order_id: 1 of 1 row: invalid_order_id 1, expected 0 (invalid_order_id). "
-            "Repair the ids in the source or in staging. The warehouse shows them: from conformed.rejected_",
+            "Repair the ids in the source or in staging. To see them in the warehouse: from conformed.rejected_",
         ),
         (
             "update checks.input_freshness set newest_at = '2018-01-04 06:01'",

@@ -194,4 +194,4 @@ def test_b1_what_fails_after_the_release_is_a_warning(tmp_path: Path, monkeypatc
     assert told.startswith("Released")
     logged = read_runs(run.project.warehouse)[-1]
     assert (logged.status, len(logged.message.splitlines())) == ("released", 3)
-    assert "Owners could not be told of alerts: AttributeError" in logged.message
+    assert "Owners could not be notified of alerts: AttributeError" in logged.message

@@ -109,7 +109,7 @@ def test_e5_run_that_may_not_write_its_places_stops_before_it_begins(
     monkeypatch.setenv("TESSERA_WAREHOUSE", str(tmp_path / "warehouse" / "tessera.duckdb"))
     monkeypatch.setenv("TESSERA_SERVING", str(tmp_path / "a file" / "serving"))
     monkeypatch.setenv("TESSERA_LOGS", str(tmp_path / "logs"))
-    with pytest.raises(RunStopped, match=r"TESSERA_SERVING: .*a file\). Give them the right"):
+    with pytest.raises(RunStopped, match=r"TESSERA_SERVING: .*a file\). Grant the right"):
         run_flow("daily", None, lambda _project: pytest.fail("it looked for days"))
     assert not (tmp_path / "warehouse").exists()
 

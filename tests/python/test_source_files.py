@@ -295,7 +295,7 @@ def test_a4_a7_e3_the_window_reads_stamps_as_the_views_do(tmp_path: Path) -> Non
     # Once the first day was that of 1970, or there was a traceback.
     assert (days.first, days.newest) == (date(2024, 4, 9), date(2024, 4, 9))
     later = project_of(tmp_path, timezone="America/New_York", earliest_order_date="2024-04-10")
-    assert "Timestamps before 2024-04-10 are errors, too (vars: earliest_order_date)" in refused(later)
+    assert "Timestamps before 2024-04-10 also count as unreadable (vars: earliest_order_date)" in refused(later)
 
 
 def test_e3_a_line_with_an_impossible_date_has_none(tmp_path: Path) -> None:
@@ -419,11 +419,11 @@ GOOD_LINE = "1,7,2024-04-09 10:00:00,5"
         (HEADER.replace(",", "\t") + "\n", r"one column only, with tabs in its name"),
         (HEADER.replace(",", "|") + "\n", r"one column only, with '\|' in its name"),
         (f"{HEADER},note\n{GOOD_LINE},a\n{GOOD_LINE},M\xfcller\n".encode("latin-1"), r"line 3 is not UTF-8"),
-        (f"{HEADER}\n{GOOD_LINE}\n".encode("utf-16"), r"no CSV file but text in UTF-16"),
-        (b"PK\x03\x04rest of a workbook", r"no CSV file but a ZIP archive, as .xlsx"),
+        (f"{HEADER}\n{GOOD_LINE}\n".encode("utf-16"), r"not a CSV file but text in UTF-16"),
+        (b"PK\x03\x04rest of a workbook", r"not a CSV file but a ZIP archive, as .xlsx"),
         ("", r"is empty \(0 bytes\)"),
         (HEADER, r"has a header but no rows"),
-        (f"\n{HEADER}\n{GOOD_LINE}\n", r"no names of columns in line 1"),
+        (f"\n{HEADER}\n{GOOD_LINE}\n", r"no column names in line 1"),
         (f"{HEADER}\n1,7,09/04/2024 10:00,5\n", r"'ordered_at' can be read as a timestamp.* like 99/99/9999 99:99"),
         (f"{HEADER}\n1,7,2024-04-09,\xa31234.00\n", r"'net_amount' can be read as decimal.* like \?9999.99"),
         (f'{HEADER}\n1,7,2024-04-09,"9,50"\n', r"'net_amount' can be read as decimal.* like 9,99"),

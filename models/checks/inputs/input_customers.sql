@@ -1,4 +1,4 @@
-{#- Before features and history are built, so what the run before left of them is read. -#}
+{#- Runs before features and history are built, so it reads them as the previous run left them. -#}
 {%- set log = kept('raw_segment_entries', 'history') -%}
 {%- set last_entries = kept('last_raw_segment_entries', 'history') -%}
 {%- set segmentation_days = kept('segmentation_days', 'history') -%}
@@ -46,7 +46,7 @@ last_entries as (
 
 ),
 
--- The day before the run, and where the run builds days again the last day that was built.
+-- The day before the run and, if the run builds days again, the last day that was built.
 compared_days as (
 
     select
@@ -94,7 +94,7 @@ known as (
 
 ),
 
--- Who is said to become a customer later only is none now, unless an order tells otherwise.
+-- Somebody first seen later is not a customer yet, unless an order shows the opposite.
 not_yet_seen as (
 
     select customers.customer_id
@@ -145,7 +145,7 @@ past_departures as (
 
 ),
 
--- What nineteen of twenty days of the eight weeks before do not exceed: one odd day does not become usual.
+-- The number that nineteen of twenty days of the eight weeks before do not exceed: one odd day does not become usual.
 usual as (
 
     select {{ cut_point('coalesce(past_departures.customers, 0)', 95) }} as departures

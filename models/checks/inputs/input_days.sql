@@ -53,7 +53,7 @@ select
     cast(input_lines.max_net_amount as double) as max_net_amount,
     input_lines.lines is null and closed_days.calendar_date is null as is_missing_day,
     case
-        -- A day without lines is missing, and told as that alone.
+        -- A day without lines is reported only as missing.
         when closed_days.calendar_date is null
             then cast(input_lines.lines as double) / nullif(usual.lines, 0)
     end as volume_ratio

@@ -1,5 +1,5 @@
-{#- A return may carry negative discounts and costs, so only the signs of sales are looked at. Of a return the amount
-    that is paid back is looked at, which is positive if net_amount is negative. -#}
+{#- A return may have negative discounts and costs, so their signs are checked for sales only. For a return, the amount
+    paid back is checked, which is positive if net_amount is negative. -#}
 {%- set amounts = ['units', 'discount_amount', 'coupon_amount', 'cost_amount'] %}
 
 with transactions as (
@@ -7,7 +7,7 @@ with transactions as (
     select * from {{ ref('transactions') }}
     where
         order_date between {{ first_date(-56) }} and {{ last_date() }}
-        -- Spares reading the lines of older days.
+        -- Avoids reading the lines of older days.
         and ordered_at >= {{ first_date(-56) }}
 
 ),
@@ -20,7 +20,7 @@ products as (
 
 ),
 
--- Rows that are equal in every column fall into one; what is asked of a row is the same for all of them.
+-- Rows that are equal in every column become one; the checks give the same answer for all of them.
 distinct_lines as (
 
     select

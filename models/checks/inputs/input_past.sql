@@ -1,4 +1,4 @@
-{#- The days that were published, as they were published and as they are delivered now. -#}
+{#- The published days, as published and as delivered now. -#}
 {%- set kept_days = kept('customer_days', 'features') %}
 -- depends_on: {{ ref('customers') }}
 
@@ -25,7 +25,7 @@ kept_days as (
     where
         activity_date >= {{ late_rows_from() }}
         and activity_date < {{ first_date() }}
-        -- The lines of customers who are gone went with them, which another check is about.
+        -- Customers who are gone took their lines with them; another check covers that.
         and customer_id in (select customers.customer_id from {{ ref('customers') }} as customers)
     group by activity_date
     {%- else -%}

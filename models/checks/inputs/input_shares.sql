@@ -1,5 +1,5 @@
-{#- What is usual is what was published. Products are delivered as they are now: with today's, the lines of all days
-    would lose their categories at once, and none would stand out. -#}
+{#- Usual values come from what was published. With today's products, the lines of all days would lose their categories
+    at once, and no day would stand out. -#}
 {%- set kept_days = kept('customer_days', 'features') -%}
 {%- set kept_categories = kept('customer_category_days', 'features') -%}
 {%- set kinds = ['identical_lines', 'returned_lines', 'uncategorised_lines', 'cancelled_lines'] %}
@@ -81,7 +81,7 @@ published as (
 
 ),
 
--- Days before the run with another number of lines than they were published with: they may be there twice now.
+-- Days before the run whose number of lines differs from the published one: they may be there twice now.
 changed_days as (
 
     {% if kept_days -%}
@@ -132,7 +132,7 @@ past as (
 
 ),
 
--- What nineteen of twenty open days of the eight weeks before the run do not exceed: odd days do not become usual.
+-- The share that nineteen of twenty open days before the run do not exceed: odd days do not become usual.
 usual as (
 
     select
@@ -161,7 +161,7 @@ shares as (
         delivered.counted_lines,
         delivered.counted_lines / delivered.lines as share,
         usual.share as usual_share,
-        -- Who delivers no products has no categories to lose.
+        -- Without products there are no categories to lose.
         judged_days.kind <> 'uncategorised_lines' or products.products > 0 as is_delivered
     from judged_days
     cross join products

@@ -1,4 +1,4 @@
-{#- What the flow counted in the files of this run; a build without a flow counted nothing. -#}
+{#- The flow's counts of this run's files; a build without a flow counts nothing. -#}
 -- depends_on: {{ ref('delivered_days') }}, {{ ref('checked_transactions') }}
 with files as (
 
@@ -18,7 +18,7 @@ tables as (
 
 ),
 
--- What the rows of a table become, where every row becomes one.
+-- The model that a table's rows become, if every row becomes one row.
 became as (
 
     {%- for table in (graph.sources.values() | sort(attribute='unique_id') if execute else []) if table.config.meta.get('becomes') %}
@@ -49,7 +49,7 @@ conformed as (
     group by source_system
     union all
     {%- endfor %}
-    -- Transactions alone are rejected line by line.
+    -- Only transactions are rejected line by line.
     select
         source_system,
         'transactions' as entity,
@@ -58,7 +58,7 @@ conformed as (
     {%- if var('late_days') is none %}
     from {{ ref('delivered_days') }}
     {%- else %}
-    -- Of days further back delivered_days does not tell.
+    -- delivered_days does not cover days further back.
     from (
         select
             source_system,
