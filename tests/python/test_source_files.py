@@ -471,7 +471,7 @@ def test_b5_all_files_are_told_of_at_once_with_those_that_lie_there_unread(tmp_p
     assert codes == ["source_unreadable", "source_missing", *["source_unreadable"] * 2, "source_unread", "ok"]
 
 
-SECRET = "Ada Geheim"
+SECRET = "Quirin Geheim"
 
 
 @pytest.mark.parametrize(
