@@ -361,7 +361,8 @@ def build_input_problems_suite(parameters: InputParameters) -> ExpectationSuite:
     remedies = {
         "invalid_customer_id": "Repair the ids in the source or in staging.",
         "invalid_order_id": "Repair the ids in the source or in staging.",
-        "invalid_ordered_at": "Check the timestamp's format and time zone in staging.",
+        "invalid_ordered_at": "Check the timestamp's format and time zone in staging, and for timestamps before vars: "
+        "earliest_order_date.",
         "invalid_net_amount": "Check the amount's decimal mark and unit in staging.",
     }
     unknown = "from conformed.rejected_transactions where problem = 'unknown_customer'"
@@ -384,6 +385,7 @@ def build_input_problems_suite(parameters: InputParameters) -> ExpectationSuite:
                 "unknown_customers_many",
                 "unknown_customer_share",
                 parameters.unknown_customer_share,
+                row_condition=Column("unknown_customer") > parameters.few_lines.maximum,
                 is_acceptable=True,
                 description="few lines may have a customer who is not in the customer feed",
                 remedy="Load the current customer feed and run again." + _see(unknown),
@@ -400,6 +402,7 @@ def build_input_problems_suite(parameters: InputParameters) -> ExpectationSuite:
                 "orders_shared",
                 "order_of_another_customer_share",
                 parameters.order_of_another_customer_share,
+                row_condition=Column("order_of_another_customer") > parameters.few_lines.maximum,
                 is_acceptable=True,
                 description="few lines may belong to another customer's order",
                 remedy="Make order_id unique across stores, systems and years, in the source or in staging.",

@@ -73,7 +73,8 @@ class Project:
         """
         try:
             overrides = yaml.safe_load(text) if text else {}
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:
+            # A date that is not in the calendar is a ValueError of the YAML reader.
             raise RunStopped(f"--vars is not YAML: {error}") from error
         if not isinstance(overrides, dict):
             raise RunStopped(f"--vars must be a mapping such as '{{sources: [files]}}', not {text!r}.")

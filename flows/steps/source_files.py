@@ -6,7 +6,7 @@ that the project knows, counts and line numbers, never a value: the file may be 
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache, cached_property
@@ -25,6 +25,7 @@ from flows.steps.records import count_records
 SIMILAR = 0.8
 # Rows read to find out early that no value of a column is readable; the input checks read all rows.
 LOOKED_AT = 1_000
+CUT_OFF = "If the file was cut off, deliver it again."
 # The first bytes of files that are named .csv but are something else.
 NOT_CSV = {
     b"PK\x03\x04": "a ZIP archive, as .xlsx files are",
@@ -186,17 +187,17 @@ class SourceTable:
         try:
             delivered = self.delivered
         except duckdb.Error as error:
-            yield self._unreadable(f"{self._told(error)} If the file was cut off, deliver it again.")
+            yield self._unreadable(self._told(error))
             return
         for name in {column["name"] for column in self.meta["columns"]}:
             if self.header.count(name) > 1:
                 yield self._unreadable(f"{self.delivery} has the column '{name}' more than once. Keep one of them.")
         if missing := [name for name in self.required_columns if name not in delivered]:
-            yield self._unreadable(self._missing(missing))
+            yield self._unreadable(self._missing(missing, delivered))
         try:
             yield from self._wrong_rows()
         except duckdb.Error as error:
-            yield self._unreadable(f"{self._told(error)} If the file was cut off, deliver it again.")
+            yield self._unreadable(self._told(error))
 
     def _no_csv(self) -> str | None:
         """Why the file is not CSV with distinguishable columns, or None if it is."""
@@ -222,26 +223,25 @@ class SourceTable:
             other = next((mark for mark in ";\t|" if mark != delimiter and mark in str(self.header[0])), None)
             if other:
                 name = "tabs" if other == "\t" else f"'{other}'"
+                names = dict.fromkeys(str(self.header[0]).split(other))
+                missing = [column for column in self.required_columns if column not in names]
                 return (
                     f"{self.delivery} has one column only, with {name} in its name: its values are separated by "
                     f"{name}, not '{delimiter}'. Save the file with '{delimiter}' between values, and decimal points."
+                    + (f" Then: {self._missing(missing, names)}" if missing else "")
                 )
         return None
 
-    def _missing(self, missing: list[str]) -> str:
+    def _missing(self, missing: list[str], names: Mapping[str, object]) -> str:
         listed = ", ".join(f"'{name}'" for name in missing)
         told = f"{self.delivery} has no column {listed}, which {'is' if len(missing) == 1 else 'are'} required."
-        meant = [
-            f"'{name}' looks like {column}"
-            for column in missing
-            if (name := _likely(column, self.delivered)) is not None
-        ]
+        meant = [f"'{name}' looks like {column}" for column in missing if (name := _likely(column, names)) is not None]
         known = {column["name"] for column in self.meta["columns"]}
         if meant:
             told += f" Perhaps: {', '.join(meant)}. Rename the columns, or remove them if they are something else."
-        elif self.is_csv and not known & set(self.delivered):
+        elif self.is_csv and not known & set(names):
             told += (
-                f" None of the {len(self.delivered)} names in line 1 is a column of this table: line 1 must name the "
+                f" None of the {len(names)} names in line 1 is a column of this table: line 1 must name the "
                 "columns; perhaps the header is missing."
             )
         return told
@@ -259,11 +259,14 @@ class SourceTable:
         if not typed:
             return
         shapes = {name: reader_macros().shape(f"{name}__as_delivered") for name in typed}
-        counts = (f"count({name}), count({name}__as_delivered), any_value({shapes[name]})" for name in typed)
+        counts = (
+            f"count({name}), count({name}__as_delivered), min(case when {name} is null then {shapes[name]} end)"
+            for name in typed
+        )
         (found,) = _rows(f"select {', '.join(counts)} from ({self.rows} limit {LOOKED_AT})")
         types = {column["name"]: column["data_type"] for column in self.meta["columns"]}
         for name, readable, given, shape in zip(typed, found[::3], found[1::3], found[2::3], strict=True):
-            # Single values are counted by the input checks.
+            # The input checks look at all rows, and at single values.
             if given and not readable and (given >= 3 or name in self.required_columns):
                 bound = f" Timestamps before {self.earliest} also count as unreadable (vars: earliest_order_date)."
                 yield self._unreadable(
@@ -282,17 +285,19 @@ class SourceTable:
         at = f" line {line[1]}" if line else " a line"
         counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
         if counts:
-            why = f"{at.strip()} has {counts[2]} values, but line 1 names {counts[1]} columns."
+            why = f"{at.strip()} has {counts[2]} values, but line 1 names {counts[1]} columns. " + CUT_OFF
         elif "unterminated quote" in text:
-            why = f"in{at} a quote is not closed, or text follows it. Quotes within quotes are doubled."
+            why = f"in{at} a quote is not closed, or text follows it. Quotes within quotes are doubled. " + CUT_OFF
         elif "state machine" in text:
             why = "its lines end in different ways, or a quote is not closed."
         elif "Invalid unicode" in text:
             why = f"{at.strip()} is not UTF-8."
         elif self.is_csv:
             why = f"{at.strip()} is not valid CSV (RFC 4180)."
+        elif "Hive partition mismatch" in text:
+            why = "its folders name=value are not the same in all branches. Give every file the same folders."
         else:
-            why = f"{first_line(error)}."
+            why = f"{first_line(error)}. " + CUT_OFF
         return f"{self.delivery} cannot be read: {why}"
 
     def facts(self) -> dict[str, Any]:

@@ -347,6 +347,16 @@ def test_a8_a_published_day_that_is_delivered_twice_now_jumps_and_the_others_sta
     assert not shares(warehouse, day=third - timedelta(days=1))
 
 
+def test_a8_many_published_days_that_are_delivered_twice_do_not_become_usual(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    """Nine days of 56 are more than one in twenty, and made half of the lines the usual share."""
+    keep_history(warehouse)
+    first, last = FIRST - timedelta(days=20), FIRST - timedelta(days=12)
+    double(warehouse, f"order_date between date '{first}' and date '{last}'")
+    assert shares(warehouse, day=first)["identical_lines"]["unusual_share"] == 0.5
+
+
 @pytest.mark.parametrize(
     ("change", "ratio"),
     [

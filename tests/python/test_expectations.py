@@ -326,6 +326,19 @@ BROKEN = [
         {"orders_shared"},
         {"order_shared"},
     ),
+    # One line of few is a large share.
+    (
+        "inputs",
+        "update checks.input_problems set order_of_another_customer = 1, order_of_another_customer_share = 0.1",
+        set(),
+        {"order_shared"},
+    ),
+    (
+        "inputs",
+        "update checks.input_problems set unknown_customer = 1, unknown_customer_share = 0.1",
+        set(),
+        {"unknown_customer"},
+    ),
     ("inputs", "update checks.input_problems set cancelled_order = 900", set(), set()),
     ("inputs", "delete from checks.input_freshness", {"input_freshness_empty"}, set()),
     ("inputs", "update checks.input_freshness set newest_at = null", {"newest_at_not_measured"}, set()),

@@ -175,6 +175,12 @@ def test_e2_check_of_the_rules_refuses_wrong_settings(
     assert "lapsed_days is -5" in capsys.readouterr().err
 
 
+def test_b4_a_date_that_is_not_in_the_calendar_is_refused() -> None:
+    """The YAML reader ended in a traceback."""
+    with pytest.raises(RunStopped, match="--vars is not YAML: month must be in"):
+        Project.with_vars("{history_start: 2011-13-01}")
+
+
 @pytest.mark.parametrize("name", ["history_start", "drift_baseline_date", "first_date"])
 def test_b4_dates_may_be_written_without_quotes(name: str) -> None:
     project = Project.with_vars(f"{{{name}: 2010-12-01}}").checked()

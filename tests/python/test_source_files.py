@@ -416,6 +416,10 @@ GOOD_LINE = "1,7,2024-04-09 10:00:00,5"
     ("transactions", "told"),
     [
         (HEADER.replace(",", ";") + "\n1;7;2024-04-09;9,50\n", r"one column only, with ';' in its name"),
+        (
+            "Customer ID;order_id;ordered_at\n1;7;2024-04-09\n",
+            r"one column only.*Then: .*no column 'customer_id', 'net_amount'.*'customer id' looks like customer_id",
+        ),
         (HEADER.replace(",", "\t") + "\n", r"one column only, with tabs in its name"),
         (HEADER.replace(",", "|") + "\n", r"one column only, with '\|' in its name"),
         (f"{HEADER},note\n{GOOD_LINE},a\n{GOOD_LINE},M\xfcller\n".encode("latin-1"), r"line 3 is not UTF-8"),

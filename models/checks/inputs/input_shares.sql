@@ -124,11 +124,14 @@ judged_days as (
 
 ),
 
+-- Days that changed say nothing of what is usual: many of them would make twice the lines the rule.
 past as (
 
     select *
     from published
-    where order_date not in (select closed_days.calendar_date from closed_days)
+    where
+        order_date not in (select closed_days.calendar_date from closed_days)
+        and order_date not in (select changed_days.order_date from changed_days)
 
 ),
 
