@@ -188,7 +188,7 @@ def test_published_days_are_rewritten_on_purpose_only(shop: Shop) -> None:
         ),
         ({"first": LATE_DAY, "restate": True}, "Say why"),
         ({"first": LATE_DAY, "restate": True, "reason": "  "}, "Say why"),
-        ({"first": NEXT_DAY, "reason": "x"}, "say --restate or --accept CODE too"),
+        ({"first": NEXT_DAY, "reason": "x"}, "add --restate or --accept CODE"),
         ({"first": NEXT_DAY, "restate": True, "reason": "x"}, "only published days can be restated"),
         ({"first": LATE_DAY, "last": NEXT_DAY, "restate": True, "reason": "x"}, "only published days can be restated"),
         ({"first": LATE_DAY, "last": HISTORY_START, "restate": True, "reason": "x"}, "lies before the first"),
