@@ -49,7 +49,7 @@ def macros(
 ) -> Any:
     """All macros of the project as attributes, for DuckDB, and the vars they see as ``variables``.
 
-    Four more: ``render(path)`` is the SQL of a model that builds its table anew, ``segmentation_sql(name)`` that of a
+    Four more: ``render(path)`` is the SQL of a model that rebuilds its table, ``segmentation_sql(name)`` that of a
     segmentation, ``check_model(name)`` raises where the file of a segmentation does not build what its YAML says, and
     ``mistakes_of(*actions)`` lists everything that actions would raise, where they alone raise the first.
 

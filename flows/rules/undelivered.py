@@ -39,15 +39,35 @@ def undelivered_columns(project: Project) -> set[str]:
     return wanted
 
 
-def undelivered_sentences(definitions: Iterable[Definition], project: Project) -> Iterator[str]:
-    """The clauses of rules whose feature no source delivers, one sentence each."""
+def undelivered_clauses(definitions: Iterable[Definition], project: Project) -> list[tuple[str, str, str, str]]:
+    """The clauses of rules whose feature no source delivers: segmentation, clause, feature and `<table>.<column>`."""
     missing, needs = undelivered_columns(project), rests_on()
-    for definition in definitions:
-        for clause in definition["clauses"]:
-            column = needs.get(clause["feature"])
-            if column in missing:
-                table, _, name = column.partition(".")
-                yield (
-                    f"UNDELIVERED {definition['name']}: '{clause['text']}' needs {name} in {table}, which no source "
-                    f"delivers, so {clause['feature']} is null for everybody."
-                )
+    return [
+        (definition["name"], clause["text"], clause["feature"], needs[clause["feature"]])
+        for definition in definitions
+        for clause in definition["clauses"]
+        if needs.get(clause["feature"]) in missing
+    ]
+
+
+def undelivered_sentences(definitions: Iterable[Definition], project: Project) -> Iterator[str]:
+    """A sentence for each of these clauses."""
+    for segmentation, text, feature, column in undelivered_clauses(definitions, project):
+        table, _, name = column.partition(".")
+        yield (
+            f"UNDELIVERED {segmentation}: '{text}' needs {name} in {table}, which no source delivers, so {feature} is "
+            "null for everybody."
+        )
+
+
+def undelivered_summary(definitions: Iterable[Definition], project: Project) -> Iterator[str]:
+    """A sentence for each segmentation with such clauses."""
+    columns: dict[str, list[str]] = {}
+    for segmentation, _, _, column in undelivered_clauses(definitions, project):
+        columns.setdefault(segmentation, []).append(column)
+    for segmentation, needed in columns.items():
+        yield (
+            f"{segmentation}: {len(needed)} clauses need what no source delivers "
+            f"({', '.join(dict.fromkeys(needed))}), so hardly anybody is where they belong. `python -m flows.check` "
+            "lists the clauses."
+        )

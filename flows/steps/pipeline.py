@@ -10,6 +10,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.states import State
 
+from flows.rules.undelivered import undelivered_summary
 from flows.steps.acceptance import Acceptance
 from flows.steps.console import DataConsole
 from flows.steps.erasure import Erasure, forget_erased
@@ -188,6 +189,8 @@ def run_window(
     CONSOLE.print(f"{doing} {window}, sources {', '.join(project.vars['sources'])}")
     try:
         run.begin()
+        for sentence in undelivered_summary(run.definitions, project):
+            CONSOLE.print(f"warning: {sentence}")
         _tidy(replace(project, warehouse=published))
         if rewrite:
             copy_warehouse(rewrite)

@@ -13,7 +13,8 @@ from shop import edited
 from flows import check
 from flows.rules.definitions import parse, share_limits
 from flows.rules.macros import RuleError, macros, segmentations_of
-from flows.steps.project import ROOT
+from flows.rules.undelivered import undelivered_summary
+from flows.steps.project import ROOT, Project
 
 
 @pytest.fixture
@@ -48,6 +49,12 @@ def test_a9_rules_that_rest_on_what_no_source_delivers_are_told(
     )
     assert "needs household_composition in customers" in told
     assert "age_band" not in told
+
+    # A run says it in a line per segmentation.
+    project = Project.with_vars(variables)
+    told = list(undelivered_summary(parse(variables=project.overrides)[0], project))
+    assert [each.partition(":")[0] for each in told] == ["seg_household", "seg_deals"]
+    assert "4 clauses need what no source delivers (responses.response_date, transactions.discount_amount)" in told[1]
 
     # One source that delivers it is enough, and of a folder without files nothing is known.
     (tmp_path / "transactions.csv").write_text("customer_id,order_id,ordered_at,net_amount,discount_amount\n")

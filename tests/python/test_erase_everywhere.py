@@ -190,7 +190,7 @@ def test_d1_erased_keys_are_in_no_byte_on_the_disk(text_shop: Shop, tmp_path: Pa
     assert done.returncode == 1
     assert re.search(r"files, customers: 7 row\(s\) of 7 of them; files, transactions: \d+ row", done.stderr)
 
-    # --- Then everything is, and of whom there was nothing in a column is told by lines.
+    # --- Then everything is, and keys that no column had are reported by their line numbers.
     deliver_without(shop.files, [*KNOWN, *UNKNOWN])
     done = command(shop, *ask)
     # Two of the fifteen keys take two lines.

@@ -28,21 +28,12 @@ history as (
 
 last_entries as (
 
-    {% if last_entries -%}
     select
         customer_id,
         segmentation,
         segment,
         entered_on
-    from {{ last_entries }}
-    {%- else -%}
-    select
-        customer_id,
-        segmentation,
-        segment,
-        entered_on
-    from ({{ last_of_each(log, log) }}) as last_of_each
-    {%- endif %}
+    from {{ last_entries or '(' ~ last_of_each(log, log) ~ ')' }} as last_of_each
 
 ),
 
