@@ -1,4 +1,4 @@
-"""Runs commands as child processes and says what they cost."""
+"""Measures what commands cost, and what this process needs in memory."""
 
 import os
 import subprocess
@@ -32,6 +32,22 @@ class Cost:
     def beyond(self, base: "Cost") -> "Cost":
         """What is left when a base is taken off, below zero where the base was measured in a busier moment."""
         return Cost(self.wall - base.wall, self.cpu - base.cpu, self.peak)
+
+
+def reset_peak_memory() -> float:
+    """Have Linux forget this process's peak so far; returns its resident set now, in MiB."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _memory("VmRSS")
+
+
+def peak_memory() -> float:
+    """The largest resident set of this process since its peak was reset, in MiB."""
+    return _memory("VmHWM")
+
+
+def _memory(name: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(f"{name}:")).split()[1]) / 1024
 
 
 def run(command: Sequence[str], log: Path, folder: Path = ROOT, environment: Mapping[str, str] | None = None) -> Cost:

@@ -57,6 +57,21 @@ def dbt_arguments(command: str, project: Project, select: Sequence[str] = (), ex
     return arguments
 
 
+def environment(project: Project, window: Window, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment in which dbt's models and tests find the days that they are about, and `more`."""
+    found = os.environ | {
+        "TESSERA_WAREHOUSE": str(project.warehouse),
+        "TESSERA_FIRST_DATE": str(window.first),
+        "TESSERA_LAST_DATE": str(window.last),
+        "TESSERA_HISTORY_START": str(window.history_start),
+        "DBT_LOG_PATH": os.environ.get("DBT_LOG_PATH", str(project.logs)),
+    }
+    found |= more or {}
+    # Python's bytecode is worth seconds to dbt.
+    found.pop("PYTHONDONTWRITEBYTECODE", None)
+    return found
+
+
 def run_dbt(
     arguments: Sequence[str],
     project: Project,
@@ -72,16 +87,6 @@ def run_dbt(
     Raises:
         RunStopped: dbt failed; the message is dbt's own, without the decoration.
     """
-    environment = os.environ | {
-        "TESSERA_WAREHOUSE": str(project.warehouse),
-        "TESSERA_FIRST_DATE": str(window.first),
-        "TESSERA_LAST_DATE": str(window.last),
-        "TESSERA_HISTORY_START": str(window.history_start),
-        "DBT_LOG_PATH": os.environ.get("DBT_LOG_PATH", str(project.logs)),
-    }
-    environment |= more or {}
-    # Python's bytecode is worth seconds to dbt.
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     project.warehouse.parent.mkdir(parents=True, exist_ok=True)
     command = [
         str(Path(sys.executable).with_name("dbt")),
@@ -101,7 +106,7 @@ def run_dbt(
         subprocess.Popen(
             [*dies_with_parent(), *command],
             cwd=ROOT,
-            env=environment | {"TMPDIR": str(scratch)},
+            env=environment(project, window, more) | {"TMPDIR": str(scratch)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
