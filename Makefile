@@ -74,8 +74,12 @@ docs: setup ## Build the docs site of dbt, one file: target/static_index.html.
 	$(VENV)/bin/dbt docs generate --static
 
 .PHONY: bench
-bench: setup ## Measure a daily run beside hand-written SQL (ARGS="--customers 1000000").
+bench: setup ## Measure a daily run by step and node, beside hand-written SQL (ARGS="--customers 1000000").
 	$(PYTHON) -m benchmarks.daily $(ARGS)
+
+.PHONY: bench-demo
+bench-demo: setup ## Measure a day of the demo, and a run that finds nothing to do.
+	$(PYTHON) -m benchmarks.demo
 
 .PHONY: faults
 faults: setup ## Disturb runs in every way and write docs/faults.md (ARGS="--only Prefect").

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -30,6 +30,7 @@ from flows.steps.window import Window
 
 # The process that runs nodes, less its nodes.
 DBT_ITSELF = "dbt itself"
+NOTHING = Cost(0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -47,28 +48,23 @@ class Day:
     nodes: list[NodeCost]
 
     @property
-    def cpu(self) -> float:
-        """Seconds of processor time of all."""
-        return sum(cost.cpu for cost in (*self.steps.values(), *self.dbt.values()))
-
-    @property
-    def peak(self) -> float:
-        """The largest resident set of any one process, in MiB."""
-        return max(cost.peak for cost in (*self.steps.values(), *self.dbt.values()))
+    def whole(self) -> Cost:
+        """All steps with dbt's processes; the peak is that of the largest process."""
+        return sum((*self.steps.values(), *self.dbt.values()), NOTHING)
 
     def layers(self) -> dict[str, Cost]:
         """Nodes added up by layer, in the order in which the layers were first built; then what dbt took besides."""
         sums: dict[str, Cost] = {}
         for node in self.nodes:
             spent = Cost(node.wall, node.cpu, node.peak)
-            sums[node.layer] = sums[node.layer] + spent if node.layer in sums else spent
-        whole = sum(self.dbt.values(), Cost(0.0, 0.0, 0.0))
-        in_nodes = sum(sums.values(), Cost(0.0, 0.0, 0.0))
+            sums[node.layer] = sums.get(node.layer, NOTHING) + spent
+        whole = sum(self.dbt.values(), NOTHING)
+        in_nodes = sum(sums.values(), NOTHING)
         return {**sums, DBT_ITSELF: Cost(whole.wall - in_nodes.wall, whole.cpu - in_nodes.cpu, 0.0)}
 
-    def cost_of(self, names: Sequence[str]) -> Cost:
+    def cost_of(self, is_meant: Callable[[NodeCost], bool]) -> Cost:
         """What some nodes took together."""
-        return sum((Cost(node.wall, node.cpu, node.peak) for node in self.nodes if node.name in names), Cost(0, 0, 0))
+        return sum((Cost(node.wall, node.cpu, node.peak) for node in self.nodes if is_meant(node)), NOTHING)
 
     def write(self, file: Path) -> None:
         """Keep it."""
@@ -96,24 +92,40 @@ class MeasuredRun(Run):
         """A step, measured without its child processes."""
         wall, cpu = time.monotonic(), time.process_time()
         measure.reset_peak_memory()
-        calls = self.cost.dbt.get(name, Cost(0, 0, 0)).wall
+        calls = self.cost.dbt.get(name, NOTHING).wall
         with super().step(name):
             yield
-        calls = self.cost.dbt.get(name, Cost(0, 0, 0)).wall - calls
+        calls = self.cost.dbt.get(name, NOTHING).wall - calls
         spent = Cost(time.monotonic() - wall - calls, time.process_time() - cpu, measure.peak_memory())
         self.cost.steps[name] = spent
 
     def _run_dbt(self, arguments: Sequence[str], window: Window, more: Mapping[str, str] | None = None) -> None:
         name = str(self.unfinished_step)
-        output = self.folder / "nodes.json"
-        command = [sys.executable, "-m", "benchmarks.nodes", str(output), *arguments]
-        environment = dbt.environment(self.project, window, more)
-        with dbt.scratch_folder(self.project.warehouse) as scratch:
-            spent = measure.run(
-                command, self.folder / "logs" / f"{name}.log", environment=environment | {"TMPDIR": str(scratch)}
-            )
-        self.cost.dbt[name] = self.cost.dbt[name] + spent if name in self.cost.dbt else spent
-        self.cost.nodes.extend(nodes.read(output))
+        spent, measured = run_dbt(arguments, self.project, window, self.folder, more)
+        self.cost.dbt[name] = self.cost.dbt.get(name, NOTHING) + spent
+        self.cost.nodes.extend(measured)
+
+
+def run_dbt(
+    arguments: Sequence[str], project: Project, window: Window, folder: Path, more: Mapping[str, str] | None = None
+) -> tuple[Cost, list[NodeCost]]:
+    """Run dbt in a process of its own; returns what the process cost, and each of its nodes."""
+    output = folder / "nodes.json"
+    command = [sys.executable, "-m", "benchmarks.nodes", str(output), *arguments]
+    with dbt.scratch_folder(project.warehouse) as scratch:
+        environment = dbt.environment(project, window, more) | {"TMPDIR": str(scratch), **places(folder)}
+        spent = measure.run(command, folder / "logs" / "dbt.log", environment=environment)
+    return spent, nodes.read(output)
+
+
+def places(folder: Path) -> dict[str, str]:
+    """Where dbt leaves its files, as it finds them in its environment."""
+    return {"DBT_TARGET_PATH": str(folder / "target"), "DBT_LOG_PATH": str(folder / "logs")}
+
+
+def project_in(folder: Path, variables: Mapping[str, object]) -> Project:
+    """The project with a warehouse, releases and logs of its own."""
+    return Project(dict(variables), folder / "warehouse.duckdb", folder / "serving", folder / "logs")
 
 
 def run_day(folder: Path, window: Window, variables: Mapping[str, object]) -> Day:
@@ -133,10 +145,8 @@ def main() -> None:
     parser.add_argument("--vars", metavar="YAML")
     given = parser.parse_args()
     folder = given.folder.resolve()
-    for name in ("target", "logs"):
-        os.environ[f"DBT_{name.upper()}_PATH".replace("LOGS", "LOG")] = str(folder / name)
-    project = Project.with_vars(given.vars)
-    project = Project(project.overrides, folder / "warehouse.duckdb", folder / "serving", folder / "logs").checked()
+    os.environ |= places(folder)
+    project = project_in(folder, Project.with_vars(given.vars).overrides).checked()
     run = MeasuredRun(project, Window(given.first, given.as_of, given.history_start), folder)
     run.begin()
     try:

@@ -165,8 +165,9 @@ select
     coalesce(tastes.categories, 0) as categories_365d,
     categories.category as top_category_365d,
     cast(tastes.top // 256 as double) / nullif(activity_365d.net_cents, 0) as top_category_share_365d,
-    cast(0 as bigint) as contacts_365d,
-    cast(0 as bigint) as responses_365d,
+    -- No campaign was ever delivered, so nobody knows of contacts.
+    cast(null as bigint) as contacts_365d,
+    cast(null as bigint) as responses_365d,
     case
         when activity_365d.orders > 0
             then cast(

@@ -4,10 +4,18 @@ python -m benchmarks.run_sql DATABASE FILE... [--set NAME=VALUE ...] [--days FIR
 """
 
 import argparse
+import os
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
+
+
+def run_sql(database: str, script: Path, *options: str) -> list[str]:
+    """The command that runs a SQL file: with half as much memory again as the models, so that it lacks none."""
+    memory = os.environ.get("TESSERA_MEMORY", "3GB")
+    return [sys.executable, "-m", "benchmarks.run_sql", database, str(script), "--memory", memory, *options]
 
 
 def main() -> None:

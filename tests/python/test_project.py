@@ -117,3 +117,10 @@ def test_every_case_of_the_reliability_page_has_its_tests() -> None:
         assert named, case
         for file in named:
             assert re.search(rf"def test_(?:\w\d+_)*{case.lower()}_", (ROOT / "tests" / file).read_text()), (case, file)
+
+
+def test_benchmarks_know_the_models_that_there_are() -> None:
+    from benchmarks.daily import FROM_LINES, MEASURES, ONLY_OURS, READS_SEGMENTS
+
+    models = {path.stem for path in (ROOT / "models").rglob("*") if path.suffix in (".sql", ".py")}
+    assert {*FROM_LINES, *MEASURES, *ONLY_OURS, *READS_SEGMENTS} <= models
