@@ -1,16 +1,19 @@
-"""Runs dbt as a child process, with progress, and says what stopped it."""
+"""Calls dbt, which is a child process, with progress, and says what stopped it."""
 
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.steps.dbt_worker import SIZE_BYTES
 from flows.steps.errors import RunStopped, without_values
 from flows.steps.lock import LOCK_CONFLICT, held_open, lock_descriptors
 from flows.steps.places import try_to_remove
@@ -66,10 +69,12 @@ def environment(project: Project, window: Window, more: Mapping[str, str] | None
         "TESSERA_HISTORY_START": str(window.history_start),
         "DBT_LOG_PATH": os.environ.get("DBT_LOG_PATH", str(project.logs)),
     }
-    found |= more or {}
-    # Python's bytecode is worth seconds to dbt.
-    found.pop("PYTHONDONTWRITEBYTECODE", None)
-    return found
+    return _with_bytecode(found | dict(more or {}))
+
+
+def _with_bytecode(variables: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which Python writes its bytecode, which is worth seconds to dbt."""
+    return {name: value for name, value in variables.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def run_dbt(
@@ -88,49 +93,134 @@ def run_dbt(
         RunStopped: dbt failed; the message is dbt's own, without the decoration.
     """
     project.warehouse.parent.mkdir(parents=True, exist_ok=True)
-    command = [
-        str(Path(sys.executable).with_name("dbt")),
-        "--log-format",
-        "json",
-        "--log-level-file",
-        "info",
-        # Lines below that level are made all the same, and cost seconds as JSON.
-        "--log-format-file",
-        "text",
-        *arguments,
-    ]
     nodes: list[Node] = []
     errors: list[str] = []
-    with (
-        scratch_folder(project.warehouse) as scratch,
-        subprocess.Popen(
-            [*dies_with_parent(), *command],
-            cwd=ROOT,
-            env=environment(project, window, more) | {"TMPDIR": str(scratch)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            # Where it outlives this process all the same, the warehouse stays locked until it ends.
-            pass_fds=lock_descriptors(),
-        ) as child,
-    ):
-        assert child.stdout is not None
-        try:
-            for line in child.stdout:
-                node, error = read_event(line)
-                if error:
-                    errors.append(error)
-                if node:
-                    nodes.append(node)
-                    on_node(node)
-                    report(f"  {node.index:3}/{node.total}  {node.seconds:6.1f} s  {node.name}")
-        except BaseException:
-            child.terminate()
-            raise
-    if child.returncode != 0:
-        message = readable_errors(errors) or f"dbt ended with status {child.returncode} and said nothing."
+    with dbt_worker() as worker, scratch_folder(project.warehouse) as scratch:
+        call = worker.call(arguments, environment(project, window, more) | {"TMPDIR": str(scratch)})
+        for line in call:
+            node, error = read_event(line)
+            if error:
+                errors.append(error)
+            if node:
+                nodes.append(node)
+                on_node(node)
+                report(f"  {node.index:3}/{node.total}  {node.seconds:6.1f} s  {node.name}")
+    if call.status != 0:
+        message = readable_errors(errors) or f"dbt ended with status {call.status} and said nothing."
         raise RunStopped(with_remedy(message, project.warehouse))
     return nodes
+
+
+class Call:
+    """A call of dbt that is running: iterating gives what it writes, line by line; then there is its exit status."""
+
+    def __init__(self, worker: "Worker", output: int) -> None:
+        """Take over the descriptor that the output can be read from."""
+        self._worker = worker
+        self._output = output
+        self.status: int | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        """The lines; whoever stops reading before the end stops the call."""
+        try:
+            with os.fdopen(self._output, encoding="utf-8", errors="replace") as lines:
+                yield from lines
+            self.status = self._worker.ended()
+        except BaseException:
+            self._worker.stop()
+            raise
+
+
+class Worker:
+    """A child process with dbt in it, see dbt_worker.py; it is started when it is made, and takes one call at a time.
+
+    It ends with this process, however that ends.
+    """
+
+    def __init__(self) -> None:
+        """Start it; it imports dbt while this process goes on."""
+        self._channel, there = socket.socketpair()
+        # Closed where the worker ends.
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115
+        with there:
+            self._process = subprocess.Popen(
+                [*dies_with_parent(), sys.executable, "-m", "flows.steps.dbt_worker", str(there.fileno())],
+                cwd=ROOT,
+                env=_with_bytecode(os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._said,
+                pass_fds=[there.fileno()],
+            )
+
+    @property
+    def process(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can take a call."""
+        return self._process.poll() is None
+
+    def call(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Call:
+        """Begin a call."""
+        text = json.dumps({"arguments": list(arguments), "environment": dict(environment)}).encode()
+        output, there = os.pipe()
+        try:
+            # Where the call outlives this process all the same, the warehouse stays locked until it ends.
+            descriptors = [there, *lock_descriptors()]
+            with suppress(BrokenPipeError):
+                socket.send_fds(self._channel, [len(text).to_bytes(SIZE_BYTES)], descriptors)
+                self._channel.sendall(text)
+        finally:
+            os.close(there)
+        return Call(self, output)
+
+    def ended(self) -> int:
+        """The status of the call that has ended."""
+        with suppress(ConnectionError):
+            if told := self._channel.recv(64):
+                return int(told)
+        status = self._process.wait()
+        self._said.seek(0)
+        said = self._said.read().decode(errors="replace").strip().splitlines()
+        raise RunStopped(f"dbt's process ended with status {status}. It said last: {' '.join(said[-3:]) or 'nothing'}")
+
+    def stop(self) -> None:
+        """End it, and the call that is running, if there is one."""
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._channel.close()
+        self._said.close()
+
+
+_kept: list[Worker] = []
+_users = 0
+
+
+@contextmanager
+def dbt_worker() -> Iterator[Worker]:
+    """A worker for the calls of dbt in the block; blocks within others have the same one.
+
+    So a run has one, and tests can have one for many runs.
+    """
+    global _users
+    if _kept and not _kept[0].is_alive:
+        _kept.pop().stop()
+    if not _kept:
+        _kept.append(Worker())
+    _users += 1
+    try:
+        yield _kept[0]
+    finally:
+        _users -= 1
+        if not _users:
+            _kept.pop().stop()
 
 
 @contextmanager

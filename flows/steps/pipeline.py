@@ -13,6 +13,7 @@ from prefect.states import State
 from flows.rules.undelivered import undelivered_summary
 from flows.steps.acceptance import Acceptance
 from flows.steps.console import DataConsole
+from flows.steps.dbt import dbt_worker
 from flows.steps.erasure import Erasure, forget_erased
 from flows.steps.errors import RunStopped, first_line, interruption
 from flows.steps.lock import held_open, is_lock_conflict, wait_until_free, warehouse_lock
@@ -194,12 +195,10 @@ def run_window(
         _tidy(replace(project, warehouse=published))
         if rewrite:
             copy_warehouse(rewrite)
-        if isinstance(rewrite, Erasure):
-            erase_customers(run, rewrite)
-        elif kind != "release":
-            build_inputs(run)
-            check_inputs(run)
-            build_marts(run)
+        if kind != "release":
+            # It imports dbt at once, and goes as soon as the marts are built: the release needs the memory.
+            with dbt_worker():
+                _build(run)
         check_marts(run)
         release = publish(run)
     except Exception as error:
@@ -229,6 +228,15 @@ def run_window(
             run.warn(f"{what}: {type(error).__name__}: {first_line(error)}")
     run.end("released")
     return f"Released {release.name}"
+
+
+def _build(run: Run) -> None:
+    if isinstance(run.rewrite, Erasure):
+        erase_customers(run, run.rewrite)
+        return
+    build_inputs(run)
+    check_inputs(run)
+    build_marts(run)
 
 
 def _interrupt(run: Run, by: BaseException) -> None:

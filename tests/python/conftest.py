@@ -106,12 +106,14 @@ def own_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def published_shop(tmp_path_factory: pytest.TempPathFactory, prefect_api: None) -> Shop:
+def published_shop(tmp_path_factory: pytest.TempPathFactory, prefect_api: None) -> Iterator[Shop]:
     """A shop whose days up to PUBLISHED are released. Do not change it: use `shop`.
 
-    The first of the test processes that needs it builds it; the others wait and copy what it built.
+    The first of the test processes that needs it builds it; the others wait and copy what it built. All later runs in a
+    test process call one dbt, which imports and parses once.
     """
     from flows.daily import daily
+    from flows.steps.dbt import dbt_worker
 
     folder = tmp_path_factory.mktemp("shops")
     base = tmp_path_factory.getbasetemp()
@@ -127,7 +129,8 @@ def published_shop(tmp_path_factory: pytest.TempPathFactory, prefect_api: None) 
             assert message.startswith(f"Released {PUBLISHED}")
             shop.folder.rename(built)
         shutil.copytree(built, folder / "published", symlinks=True)
-    return Shop(folder / "published")
+    with dbt_worker():
+        yield Shop(folder / "published")
 
 
 @pytest.fixture
