@@ -207,8 +207,10 @@ members as (
         new_segments.segmentation,
         new_segments.rule_version,
         new_segments.segment,
-        new_segments.baseline_date,
-        customer_features.*
+        {%- for feature, known in features.items() %}
+        cast({{ known.value }} as double) as {{ feature }},
+        {%- endfor %}
+        new_segments.baseline_date
     from (
         select distinct
             segmentation,
@@ -230,145 +232,115 @@ members as (
 
 ),
 
-measured as (
-    {%- for feature, known in features.items() %}
-    select
-        members.segmentation,
-        members.rule_version,
-        members.segment,
-        {{ sql_text(feature) }} as feature,
-        members.baseline_date,
-        cast({{ known.value | replace('customer_features.', 'members.') }} as double) as value
-    from members
-    {{ 'union all' if not loop.last }}
-    {%- else %}
-    select
-        *,
-        cast(null as double) as value
-    from new_baselines
-    {%- endfor %}
-
-),
-
--- Only what is missing: the other features of a segment may have their baseline.
-values_of_baselines as (
-
-    select measured.*
-    from measured
-    inner join new_baselines
-        on
-            measured.segmentation = new_baselines.segmentation
-            and measured.rule_version = new_baselines.rule_version
-            and measured.segment = new_baselines.segment
-            and measured.feature = new_baselines.feature
-            and measured.baseline_date = new_baselines.baseline_date
-
-),
-
-cut_points as (
+-- Wide: all features in one pass, and the values of each are kept once for its nine deciles.
+deciles as (
 
     select
-        {%- for decile in deciles %}
-        {{ cut_point('value', decile) }} as p{{ decile }},
+        {%- for feature in features %}
+        {{ cut_points(feature, deciles) }} as {{ feature }}_deciles,
+        -- Twice, so that a tie falls the same way in whatever order the sum was made.
+        round(round(avg({{ feature }}), 9), 6) as {{ feature }}_mean,
+        count({{ feature }}) as {{ feature }}_known,
         {%- endfor %}
         segmentation,
         rule_version,
         segment,
-        feature,
         baseline_date,
-        -- Twice, so that a tie falls the same way in whatever order the sum was made.
-        round(round(avg(value), 9), 6) as mean
-    from values_of_baselines
+        count(*) as customers
+    from members
     group by
         segmentation,
         rule_version,
         segment,
-        feature,
         baseline_date
 
 ),
 
--- Bin 0 is of missing values, 1 to 10 are (cut point, next cut point].
-bins as (
-    {%- for bin in range(11) %}
-    select
-        {{ bin }} as bin,
-        segmentation,
-        rule_version,
-        segment,
-        feature,
-        baseline_date,
-        mean,
-        {{ 'p' ~ bin * 10 if 0 < bin < 10 else 'cast(null as double)' }} as upper_bound
-    from cut_points
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
-
-),
-
-binned as (
+counted as (
 
     select
-        values_of_baselines.segmentation,
-        values_of_baselines.rule_version,
-        values_of_baselines.segment,
-        values_of_baselines.feature,
-        values_of_baselines.baseline_date,
-        case
-            when values_of_baselines.value is null then 0
-            {%- for decile in deciles %}
-            when values_of_baselines.value <= cut_points.p{{ decile }} then {{ decile // 10 }}
-            {%- endfor %}
-            else 10
-        end as bin
-    from values_of_baselines
-    inner join cut_points
+        {%- for feature in features %}
+        {%- for decile in deciles %}
+        count(
+            case when members.{{ feature }} <= {{ quartile('deciles.' ~ feature ~ '_deciles', loop.index) }} then 1 end
+        ) as {{ feature }}_at_most_{{ decile }},
+        {%- endfor %}
+        {%- endfor %}
+        members.segmentation,
+        members.rule_version,
+        members.segment,
+        members.baseline_date
+    from members
+    inner join deciles
         on
-            values_of_baselines.segmentation = cut_points.segmentation
-            and values_of_baselines.rule_version = cut_points.rule_version
-            and values_of_baselines.segment = cut_points.segment
-            and values_of_baselines.feature = cut_points.feature
-            and values_of_baselines.baseline_date = cut_points.baseline_date
+            members.segmentation = deciles.segmentation
+            and members.rule_version = deciles.rule_version
+            and members.segment = deciles.segment
+            and members.baseline_date = deciles.baseline_date
+    group by
+        members.segmentation,
+        members.rule_version,
+        members.segment,
+        members.baseline_date
 
 ),
 
-counts as (
-
+-- Long: a row per feature that misses a baseline; others of the same segment may have theirs.
+distributions as (
+    {%- for feature in features %}
     select
-        segmentation,
-        rule_version,
-        segment,
-        feature,
-        baseline_date,
-        bin,
-        count(*) as customers
-    from binned
-    group by
-        segmentation,
-        rule_version,
-        segment,
-        feature,
-        baseline_date,
-        bin
+        new_baselines.*,
+        deciles.{{ feature }}_mean as mean,
+        {%- for decile in deciles %}
+        cast({{ quartile('deciles.' ~ feature ~ '_deciles', loop.index) }} as double) as p{{ decile }},
+        counted.{{ feature }}_at_most_{{ decile }} as at_most_{{ decile }},
+        {%- endfor %}
+        deciles.{{ feature }}_known as known,
+        deciles.customers - deciles.{{ feature }}_known as missing
+    from new_baselines
+    inner join deciles
+        on
+            new_baselines.segmentation = deciles.segmentation
+            and new_baselines.rule_version = deciles.rule_version
+            and new_baselines.segment = deciles.segment
+            and new_baselines.baseline_date = deciles.baseline_date
+    inner join counted
+        on
+            new_baselines.segmentation = counted.segmentation
+            and new_baselines.rule_version = counted.rule_version
+            and new_baselines.segment = counted.segment
+            and new_baselines.baseline_date = counted.baseline_date
+    where new_baselines.feature = {{ sql_text(feature) }}
+    {{ 'union all' if not loop.last }}
+    {%- else %}
+    select
+        *,
+        cast(null as double) as mean,
+        {%- for decile in deciles %}
+        cast(null as double) as p{{ decile }},
+        0 as at_most_{{ decile }},
+        {%- endfor %}
+        0 as known,
+        0 as missing
+    from new_baselines
+    {%- endfor %}
 
 )
 
+-- Bin 0 is of missing values, 1 to 10 are (cut point, next cut point].
+{%- for bin in range(11) %}
+{%- set lower = 'at_most_' ~ (bin - 1) * 10 if bin > 1 else '0' %}
+{%- set upper = 'at_most_' ~ bin * 10 if bin < 10 else 'known' %}
 select
-    bins.segmentation,
-    bins.rule_version,
-    bins.segment,
-    bins.feature,
-    bins.baseline_date,
-    cast(bins.bin as bigint) as bin,
-    bins.upper_bound,
-    coalesce(counts.customers, 0) as customers,
-    bins.mean as baseline_mean
-from bins
-left join counts
-    on
-        bins.segmentation = counts.segmentation
-        and bins.rule_version = counts.rule_version
-        and bins.segment = counts.segment
-        and bins.feature = counts.feature
-        and bins.baseline_date = counts.baseline_date
-        and bins.bin = counts.bin
+    segmentation,
+    rule_version,
+    segment,
+    feature,
+    baseline_date,
+    cast({{ bin }} as bigint) as bin,
+    {{ 'p' ~ bin * 10 if 0 < bin < 10 else 'cast(null as double)' }} as upper_bound,
+    cast({{ upper ~ ' - ' ~ lower if bin else 'missing' }} as bigint) as customers,
+    mean as baseline_mean
+from distributions
+{{ 'union all' if not loop.last }}
+{%- endfor %}
