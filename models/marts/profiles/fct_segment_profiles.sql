@@ -1,74 +1,45 @@
-{%- set features = profiled_features() if execute else {} -%}
+with profile_distributions as (
 
-with customer_features as (
-
-    select * from {{ ref('fct_customer_features') }}
+    select * from {{ ref('profile_distributions') }}
 
 ),
 
-customer_segments as (
-
-    select * from {{ ref('customer_segments') }}
-
-),
-
--- Wide: one pass over the customers, and nothing is multiplied by the number of features.
 segments as (
 
-    select
-        customer_segments.segmentation,
-        customer_segments.segment,
-        {%- for feature, value in features.items() %}
-        count({{ value }}) as {{ feature }}_customers,
-        avg(cast({{ value }} as double)) as {{ feature }}_mean,
-        {{ quartiles('cast(' ~ value ~ ' as double)') }} as {{ feature }}_quartiles,
-        {%- endfor %}
-        count(*) as customers
-    from customer_segments
-    inner join customer_features
-        on customer_segments.customer_id = customer_features.customer_id
-    group by
-        customer_segments.segmentation,
-        customer_segments.segment
+    select * from profile_distributions
+    where segmentation <> '(all)'
 
 ),
 
 populations as (
 
-    select
-        {%- for feature, value in features.items() %}
-        avg(cast({{ value }} as double)) as {{ feature }}_mean,
-        stddev_pop(cast({{ value }} as double)) as {{ feature }}_deviation,
-        {{ quartiles('cast(' ~ value ~ ' as double)') }} as {{ feature }}_quartiles,
-        {%- endfor %}
-        count(*) as customers
-    from customer_features
+    select * from profile_distributions
+    where segmentation = '(all)'
 
 ),
 
--- Long: a row per feature. The last digits of sums depend on the order of their parts, so means are rounded; those that
--- are shown once more, so that a tie falls the same way, too.
+-- The last digits of sums depend on the order of their parts, so means are rounded; those that are shown once more, so
+-- that a tie falls the same way, too.
 profiles as (
-    {%- for feature in features %}
+
     select
         segments.segmentation,
         segments.segment,
-        '{{ feature }}' as feature,
+        segments.feature,
         segments.customers,
-        segments.{{ feature }}_customers as customers_with_value,
-        round(segments.{{ feature }}_mean, 9) as mean,
-        {{ quartile('segments.' ~ feature ~ '_quartiles', 1) }} as lower_quartile,
-        {{ quartile('segments.' ~ feature ~ '_quartiles', 2) }} as median,
-        {{ quartile('segments.' ~ feature ~ '_quartiles', 3) }} as upper_quartile,
-        round(populations.{{ feature }}_mean, 9) as population_mean,
-        round(populations.{{ feature }}_deviation, 9) as population_deviation,
-        {{ quartile('populations.' ~ feature ~ '_quartiles', 1) }} as population_lower_quartile,
-        {{ quartile('populations.' ~ feature ~ '_quartiles', 2) }} as population_median,
-        {{ quartile('populations.' ~ feature ~ '_quartiles', 3) }} as population_upper_quartile
+        segments.customers_with_value,
+        round(segments.mean, 9) as mean,
+        segments.lower_quartile,
+        segments.median,
+        segments.upper_quartile,
+        round(populations.mean, 9) as population_mean,
+        round(populations.deviation, 9) as population_deviation,
+        populations.lower_quartile as population_lower_quartile,
+        populations.median as population_median,
+        populations.upper_quartile as population_upper_quartile
     from segments
-    cross join populations
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
+    inner join populations
+        on segments.feature = populations.feature
 
 ),
 
