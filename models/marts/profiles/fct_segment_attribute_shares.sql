@@ -6,54 +6,83 @@ with customer_features as (
 
 ),
 
-customer_segments as (
+customer_combinations as (
 
-    select * from {{ ref('customer_segments') }}
+    select * from {{ ref('customer_combinations') }}
 
 ),
 
-members as (
+combination_segments as (
+
+    select * from {{ ref('combination_segments') }}
+
+),
+
+-- Customers with the same segments and the same attributes, counted once for all segmentations and attributes.
+alike as (
 
     select
         {%- for attribute, value in attributes.items() %}
         coalesce({{ value }}, '(unknown)') as {{ attribute }},
         {%- endfor %}
-        customer_segments.segmentation,
-        customer_segments.segment
-    from customer_segments
+        customer_combinations.combination,
+        count(*) as customers
+    from customer_combinations
     inner join customer_features
-        on customer_segments.customer_id = customer_features.customer_id
+        on customer_combinations.customer_id = customer_features.customer_id
+    group by
+        {%- for value in attributes.values() %}
+        coalesce({{ value }}, '(unknown)'),
+        {%- endfor %}
+        customer_combinations.combination
 
 ),
 
-segments as (
+combinations as (
     {%- for attribute in attributes %}
     select
-        segmentation,
-        segment,
+        combination,
         '{{ attribute }}' as attribute,
         {{ attribute }} as attribute_value,
-        count(*) as customers
-    from members
+        cast(sum(customers) as bigint) as customers
+    from alike
     group by
-        segmentation,
-        segment,
+        combination,
         {{ attribute }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 
 ),
 
-populations as (
-    {%- for attribute, value in attributes.items() %}
+segments as (
+
     select
-        '{{ attribute }}' as attribute,
-        coalesce({{ value }}, '(unknown)') as attribute_value,
-        count(*) as customers
-    from customer_features
-    group by coalesce({{ value }}, '(unknown)')
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
+        combination_segments.segmentation,
+        combination_segments.segment,
+        combinations.attribute,
+        combinations.attribute_value,
+        cast(sum(combinations.customers) as bigint) as customers
+    from combinations
+    inner join combination_segments
+        on combinations.combination = combination_segments.combination
+    group by
+        combination_segments.segmentation,
+        combination_segments.segment,
+        combinations.attribute,
+        combinations.attribute_value
+
+),
+
+populations as (
+
+    select
+        attribute,
+        attribute_value,
+        cast(sum(customers) as bigint) as customers
+    from combinations
+    group by
+        attribute,
+        attribute_value
 
 ),
 

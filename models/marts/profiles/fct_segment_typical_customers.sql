@@ -127,6 +127,22 @@ typical_customers as (
 
 ),
 
+-- Customers with the same attributes, which are few beside all customers.
+attribute_sets as (
+
+    select
+        {%- for attribute in attributes %}
+        {{ attribute }},
+        {%- endfor %}
+        count(*) as customers
+    from customer_features
+    group by
+        {%- for attribute in attributes %}
+        {{ attribute }}{{ ',' if not loop.last }}
+        {%- endfor %}
+
+),
+
 -- How many customers of all have the first attributes of the typical one, the first two, and so on. An attribute that
 -- the typical one lacks is not told.
 sharing as (
@@ -134,16 +150,16 @@ sharing as (
     select
         {%- set alike = namespace(sql='1 = 1') %}
         {%- for attribute in attributes %}
-        {%- set same = 'typical_features.' ~ attribute ~ ' = customer_features.' ~ attribute %}
+        {%- set same = 'typical_features.' ~ attribute ~ ' = attribute_sets.' ~ attribute %}
         {%- set alike.sql = alike.sql ~ ' and (' ~ same ~ ' or typical_features.' ~ attribute ~ ' is null)' %}
-        count(case when {{ alike.sql }} then 1 end) as {{ attribute }}_customers,
+        coalesce(sum(case when {{ alike.sql }} then attribute_sets.customers end), 0) as {{ attribute }}_customers,
         {%- endfor %}
         typical_customers.segmentation,
         typical_customers.segment
     from typical_customers
     inner join customer_features as typical_features
         on typical_customers.customer_id = typical_features.customer_id
-    cross join customer_features
+    cross join attribute_sets
     group by
         typical_customers.segmentation,
         typical_customers.segment
