@@ -1,11 +1,18 @@
-with customer_segments as (
+with customer_combinations as (
 
-    select * from {{ ref('customer_segments') }}
+    select * from {{ ref('customer_combinations') }}
+
+),
+
+combination_segments as (
+
+    select * from {{ ref('combination_segments') }}
 
 ),
 
 category_buyers as (
-    {{ category_buyers() }}
+
+    select * from {{ ref('category_buyers') }}
 
 ),
 
@@ -14,8 +21,8 @@ sizes as (
     select
         segmentation,
         segment,
-        count(*) as customers
-    from customer_segments
+        cast(sum(customers) as bigint) as customers
+    from combination_segments
     group by
         segmentation,
         segment
@@ -32,21 +39,37 @@ populations as (
 
 ),
 
-bought as (
+bought_by_combinations as (
 
     select
-        customer_segments.segmentation,
-        customer_segments.segment,
+        customer_combinations.combination,
         category_buyers.category,
         count(*) as buyers,
         sum(category_buyers.net_exact) as net_exact
     from category_buyers
-    inner join customer_segments
-        on category_buyers.customer_id = customer_segments.customer_id
+    inner join customer_combinations
+        on category_buyers.customer_id = customer_combinations.customer_id
     group by
-        customer_segments.segmentation,
-        customer_segments.segment,
+        customer_combinations.combination,
         category_buyers.category
+
+),
+
+bought as (
+
+    select
+        combination_segments.segmentation,
+        combination_segments.segment,
+        bought_by_combinations.category,
+        cast(sum(bought_by_combinations.buyers) as bigint) as buyers,
+        sum(bought_by_combinations.net_exact) as net_exact
+    from bought_by_combinations
+    inner join combination_segments
+        on bought_by_combinations.combination = combination_segments.combination
+    group by
+        combination_segments.segmentation,
+        combination_segments.segment,
+        bought_by_combinations.category
 
 ),
 

@@ -35,7 +35,8 @@ places as (
 ),
 
 category_buyers as (
-    {{ category_buyers() }}
+
+    select * from {{ ref('category_buyers') }}
 
 ),
 

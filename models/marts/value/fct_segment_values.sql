@@ -10,9 +10,15 @@ with fct_customer_values as (
 
 ),
 
-customer_segments as (
+customer_combinations as (
 
-    select * from {{ ref('customer_segments') }}
+    select * from {{ ref('customer_combinations') }}
+
+),
+
+combination_segments as (
+
+    select * from {{ ref('combination_segments') }}
 
 ),
 
@@ -29,47 +35,53 @@ curves as (
 
 ),
 
-members as (
+{%- set sums = {
+    'customers': 'count(*)',
+    'net_cents': 'sum(fct_customer_values.net_cents)',
+    'costed_cents': 'sum(fct_customer_values.costed_cents)',
+    'margin_cents': 'sum(fct_customer_values.margin_cents)',
+    'negative_customers': 'count(case when fct_customer_values.net_cents < 0 then 1 end)',
+    'negative_cents': 'sum(case when fct_customer_values.net_cents < 0 then fct_customer_values.net_cents else 0 end)',
+    'customers_with_expectation': 'count(fct_customer_values.expected_cents)',
+    'expected_cents': 'sum(fct_customer_values.expected_cents)',
+} %}
+
+combinations as (
 
     select
-        customer_segments.segmentation,
-        customer_segments.segment,
-        fct_customer_values.net_cents,
-        fct_customer_values.costed_cents,
-        fct_customer_values.margin_cents,
-        fct_customer_values.expected_cents
-    from customer_segments
+        {%- for name, value in sums.items() %}
+        {{ value }} as {{ name }},
+        {%- endfor %}
+        customer_combinations.combination
+    from customer_combinations
     inner join fct_customer_values
-        on customer_segments.customer_id = fct_customer_values.customer_id
-    union all
-    select
-        '(all)' as segmentation,
-        '(all)' as segment,
-        net_cents,
-        costed_cents,
-        margin_cents,
-        expected_cents
-    from fct_customer_values
+        on customer_combinations.customer_id = fct_customer_values.customer_id
+    group by customer_combinations.combination
 
 ),
 
 summed as (
 
     select
-        segmentation,
-        segment,
-        count(*) as customers,
-        sum(net_cents) as net_cents,
-        sum(costed_cents) as costed_cents,
-        sum(margin_cents) as margin_cents,
-        count(case when net_cents < 0 then 1 end) as negative_customers,
-        sum(case when net_cents < 0 then net_cents else 0 end) as negative_cents,
-        count(expected_cents) as customers_with_expectation,
-        sum(expected_cents) as expected_cents
-    from members
+        {%- for name in sums %}
+        sum(combinations.{{ name }}) as {{ name }},
+        {%- endfor %}
+        combination_segments.segmentation,
+        combination_segments.segment
+    from combinations
+    inner join combination_segments
+        on combinations.combination = combination_segments.combination
     group by
-        segmentation,
-        segment
+        combination_segments.segmentation,
+        combination_segments.segment
+    union all
+    select
+        {%- for name in sums %}
+        sum({{ name }}) as {{ name }},
+        {%- endfor %}
+        '(all)' as segmentation,
+        '(all)' as segment
+    from combinations
 
 ),
 
@@ -88,16 +100,16 @@ select
     {{ last_date() }} as as_of_date,
     summed.segmentation,
     summed.segment,
-    summed.customers,
+    cast(summed.customers as bigint) as customers,
     cast(summed.net_cents / 100 as decimal(18, 2)) as net_sales_365d,
     round(summed.customers / cast(population.customers as double), 6) as customer_share,
     round(summed.net_cents / nullif(population.net_cents, 0), 6) as value_share,
     round(summed.net_cents / 100 / summed.customers, 2) as average_net_sales_365d,
-    summed.negative_customers,
+    cast(summed.negative_customers as bigint) as negative_customers,
     cast(summed.negative_cents / 100 as decimal(18, 2)) as negative_net_sales_365d,
     curves.top_20_percent_share,
     curves.gini,
-    summed.customers_with_expectation,
+    cast(summed.customers_with_expectation as bigint) as customers_with_expectation,
     cast(summed.expected_cents / 100 as decimal(18, 2)) as expected_net_sales_180d,
     round(summed.expected_cents / nullif(population.expected_cents, 0), 6) as expected_value_share,
     round(summed.expected_cents / 100 / nullif(summed.customers_with_expectation, 0), 2)

@@ -8,29 +8,56 @@ with fct_customer_values as (
 
 ),
 
-customer_segments as (
+customer_combinations as (
 
-    select * from {{ ref('customer_segments') }}
+    select * from {{ ref('customer_combinations') }}
 
 ),
 
-members as (
+combination_segments as (
+
+    select * from {{ ref('combination_segments') }}
+
+),
+
+alike as (
 
     select
-        customer_segments.segmentation,
-        customer_segments.segment,
-        fct_customer_values.customer_id,
-        fct_customer_values.net_cents
-    from customer_segments
+        customer_combinations.combination,
+        fct_customer_values.net_cents,
+        count(*) as customers
+    from customer_combinations
     inner join fct_customer_values
-        on customer_segments.customer_id = fct_customer_values.customer_id
+        on customer_combinations.customer_id = fct_customer_values.customer_id
+    group by
+        customer_combinations.combination,
+        fct_customer_values.net_cents
+
+),
+
+-- Customers of equal value, from the least value up.
+levels as (
+
+    select
+        combination_segments.segmentation,
+        combination_segments.segment,
+        alike.net_cents,
+        sum(alike.customers) as customers
+    from alike
+    inner join combination_segments
+        on alike.combination = combination_segments.combination
+    group by
+        combination_segments.segmentation,
+        combination_segments.segment,
+        alike.net_cents
     union all
     select
         '(all)' as segmentation,
         '(all)' as segment,
-        customer_id,
-        net_cents
-    from fct_customer_values
+        net_cents,
+        sum(customers) as customers
+    from alike
+    group by net_cents
 
 ),
 
@@ -40,28 +67,33 @@ ranked as (
         segmentation,
         segment,
         net_cents,
-        row_number() over (
+        cast(customers as double) as customers,
+        cast(
+            sum(customers) over (
+                partition by segmentation, segment
+                order by net_cents
+                rows between unbounded preceding and current row
+            ) - customers as double
+        ) as customers_before,
+        sum(customers * net_cents) over (
             partition by segmentation, segment
-            order by net_cents, customer_id
-        ) as place,
-        sum(net_cents) over (
-            partition by segmentation, segment
-            order by net_cents, customer_id
+            order by net_cents
             rows between unbounded preceding and current row
-        ) as net_cents_so_far
-    from members
+        ) - customers * net_cents as net_cents_before
+    from levels
 
 ),
 
--- Gini = sum((2 place - customers - 1) value) / (customers * sum(value)), places from the least value up.
+-- Gini = sum((2 place - customers - 1) value) / (customers * sum(value)), places from the least value up; those of a
+-- level are customers_before + 1 to customers_before + customers.
 wholes as (
 
     select
         segmentation,
         segment,
-        count(*) as customers,
-        max(net_cents_so_far) as net_cents,
-        sum(place * net_cents) as net_cents_by_place
+        cast(sum(customers) as bigint) as customers,
+        sum(customers * net_cents) as net_cents,
+        sum(net_cents * (customers * customers_before + customers * (customers + 1) / 2)) as net_cents_by_place
     from ranked
     group by
         segmentation,
@@ -89,19 +121,47 @@ points as (
 
 ),
 
+-- The points that fall into a level; into most falls none.
+levels_of_points as (
+
+    select *
+    from (
+        select
+            ranked.segmentation,
+            ranked.segment,
+            ranked.net_cents,
+            ranked.customers_before,
+            ranked.net_cents_before,
+            ceil(100 * ranked.customers_before / wholes.customers) as first_percent,
+            ceil(100 * (ranked.customers_before + ranked.customers) / wholes.customers) as next_percent
+        from ranked
+        inner join wholes
+            on
+                ranked.segmentation = wholes.segmentation
+                and ranked.segment = wholes.segment
+    ) as placed
+    where first_percent < next_percent
+
+),
+
 curve as (
 
     select
         points.*,
+        -- Beyond the last customer is no level.
         coalesce(
-            ranked.net_cents_so_far - (1 - points.part_of_next) * ranked.net_cents, points.net_cents
+            levels_of_points.net_cents_before
+            + (points.whole_customers + 1 - levels_of_points.customers_before) * levels_of_points.net_cents
+            - (1 - points.part_of_next) * levels_of_points.net_cents,
+            points.net_cents
         ) as net_cents_of_poorest
     from points
-    left join ranked
+    left join levels_of_points
         on
-            points.segmentation = ranked.segmentation
-            and points.segment = ranked.segment
-            and points.whole_customers + 1 = ranked.place
+            points.segmentation = levels_of_points.segmentation
+            and points.segment = levels_of_points.segment
+            and points.customers_percent >= levels_of_points.first_percent
+            and points.customers_percent < levels_of_points.next_percent
 
 )
 
