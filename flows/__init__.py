@@ -1,4 +1,4 @@
-"""Prefect flows that run Tessera, daily and backfill, and the commands beside them, one a file.
+"""The flows that run Tessera, daily, backfill and erase, and the commands beside them, one a file.
 
 Flows call and report; what they call computes: dbt the models, Great Expectations the checks. What the commands know of
 rules is in flows.rules.
@@ -6,8 +6,6 @@ rules is in flows.rules.
 
 import os
 
-# A flow without a server of its own starts a temporary one, which can take longer than Prefect allows by default.
-os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")
 # A server that restarts is waited for at each call; one that is gone must not hold a finished run up for minutes.
 os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "3")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")

@@ -8,8 +8,6 @@ import argparse
 import sys
 from datetime import date
 
-from prefect import flow
-
 from flows.steps.acceptance import acceptance
 from flows.steps.api import call_flow
 from flows.steps.command import run_command
@@ -17,10 +15,11 @@ from flows.steps.errors import RunStopped
 from flows.steps.pipeline import CONSOLE, Job, run_flow
 from flows.steps.project import Project
 from flows.steps.restatement import Restatement
+from flows.steps.watch import flow
 from flows.steps.window import resolve_backfill, resolve_restatement
 
 
-@flow(name="backfill", log_prints=False, persist_result=False)
+@flow("backfill")
 def backfill(
     first: date,
     last: date | None = None,

@@ -7,17 +7,16 @@ import argparse
 import sys
 from datetime import date
 
-from prefect import flow
-
 from flows.steps.acceptance import acceptance
 from flows.steps.api import call_flow
 from flows.steps.command import run_command
 from flows.steps.pipeline import CONSOLE, Job, run_flow, tidy
 from flows.steps.project import Project
+from flows.steps.watch import flow
 from flows.steps.window import published_date, resolve_release, resolve_window
 
 
-@flow(name="daily", log_prints=False, persist_result=False)
+@flow("daily")
 def daily(
     as_of: date | None = None,
     vars: str | None = None,

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
-from prefect import flow
 
 from flows.steps.api import call_flow
 from flows.steps.command import run_command
@@ -33,10 +32,11 @@ from flows.steps.errors import RunStopped, first_line
 from flows.steps.lock import held_open, is_lock_conflict
 from flows.steps.pipeline import CONSOLE, Job, run_flow, tidy
 from flows.steps.project import Project
+from flows.steps.watch import flow
 from flows.steps.window import resolve_erasure
 
 
-@flow(name="erase", log_prints=False, persist_result=False)
+@flow("erase")
 def erase(customers: str, reason: str, vars: str | None = None) -> str:
     """Erase customers from the warehouse and from all releases; returns the new release.
 

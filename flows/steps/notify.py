@@ -22,6 +22,7 @@ from flows.steps import operations_log
 from flows.steps.errors import RunStopped, first_line
 from flows.steps.project import Project
 from flows.steps.release import day_of
+from flows.steps.watch import api_url
 
 # Alerts that a digest spells out; the others are counted.
 MOST_ALERTS = 20
@@ -91,11 +92,13 @@ def targets() -> dict[str, list[str]]:
     """The URLs by owner, under ``default`` those for everybody else; empty where nothing is set.
 
     Raises:
-        RunStopped: what is set is no YAML, or neither URLs nor a mapping to URLs.
+        RunStopped: what is set is no YAML, or neither URLs nor a mapping to URLs, or Prefect has no API to ask.
     """
     text = os.environ.get("TESSERA_NOTIFY", "")
     block = os.environ.get("TESSERA_NOTIFY_BLOCK")
     if not text and block:
+        if not api_url():
+            raise RunStopped("TESSERA_NOTIFY_BLOCK names a secret of Prefect's, but PREFECT_API_URL is not set.")
         from prefect.blocks.system import Secret
 
         text = str(Secret.load(block).get())

@@ -1,4 +1,4 @@
-"""The steps of a run as Prefect tasks, in order, under the warehouse's lock."""
+"""The steps of a run, in order, under the warehouse's lock."""
 
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -6,9 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
-from prefect import task
-from prefect.artifacts import create_markdown_artifact
-from prefect.states import State
 
 from flows.rules.undelivered import undelivered_summary
 from flows.steps.acceptance import Acceptance
@@ -26,6 +23,7 @@ from flows.steps.rewrite import Rewrite, discard_copy, finish_switch
 from flows.steps.run import VALUE_ERRORS, Kind, Run, log_stop, settle
 from flows.steps.summary import markdown_summary, print_summary
 from flows.steps.warehouse_format import OtherFormat, bring_up_to_date
+from flows.steps.watch import leave_artifact, step
 from flows.steps.window import Window
 
 CONSOLE = DataConsole()
@@ -40,60 +38,49 @@ class Job:
     rewrite: Rewrite | None = None
 
 
-def is_transient(_task: object, _task_run: object, state: State) -> bool:
-    """Whether trying again could help: an interrupted disk or network can recover, a wrong input cannot."""
-    error = state.result(raise_on_failure=False)
-    return isinstance(error, OSError) and not isinstance(error, PermissionError | FileNotFoundError)
-
-
-# Arguments and results of steps are kept nowhere else.
-NOT_KEPT = {"cache_policy": None, "persist_result": False}
-TRANSIENT = {"retries": 2, "retry_delay_seconds": [5, 30], "retry_condition_fn": is_transient, **NOT_KEPT}
-
-
-@task(name="build inputs", **TRANSIENT)
+@step("build inputs")
 def build_inputs(run: Run) -> None:
     """Build staging and conformed models."""
     run.build_inputs()
 
 
-@task(name="check inputs", **TRANSIENT)
+@step("check inputs")
 def check_inputs(run: Run) -> None:
     """Judge the inputs."""
     run.check_inputs()
 
 
-@task(name="build marts", **TRANSIENT)
+@step("build marts")
 def build_marts(run: Run) -> None:
     """Build features, segmentations, history and marts."""
     run.build_marts()
 
 
-@task(name="check marts", **TRANSIENT)
+@step("check marts")
 def check_marts(run: Run) -> None:
     """Judge the marts."""
     run.check_marts()
 
 
-@task(name="release", **TRANSIENT)
+@step("release")
 def publish(run: Run) -> Path:
     """Publish the marts."""
     return run.publish()
 
 
-@task(name="notify", **NOT_KEPT)
+@step("notify", delays=())
 def tell_owners(run: Run, release: Path) -> None:
     """Tell owners of segments about new alerts; what fails here is a warning."""
     notify(replace(run.project, warehouse=run.published_warehouse), release, run.run_id, run.report)
 
 
-@task(name="copy warehouse", **TRANSIENT)
+@step("copy warehouse")
 def copy_warehouse(rewrite: Rewrite) -> None:
     """Copy the warehouse that is published, to rewrite its history."""
     rewrite.begin()
 
 
-@task(name="erase customers", **NOT_KEPT)
+@step("erase customers", delays=())
 def erase_customers(run: Run, erasure: Erasure) -> None:
     """Take customers out of the copy."""
     run.erase(erasure)
@@ -245,11 +232,8 @@ def _interrupt(run: Run, by: BaseException) -> None:
 
 
 def _leave_artifact(run: Run, release: Path) -> None:
-    create_markdown_artifact(
-        key=f"{run.kind}-summary",
-        markdown=markdown_summary(release, run.results, run.seconds, run.accepted.reason),
-        description=str(run.window),
-    )
+    summary = markdown_summary(release, run.results, run.seconds, run.accepted.reason)
+    leave_artifact(f"{run.kind}-summary", summary, str(run.window))
 
 
 def _told(error: Exception, warehouse: Path) -> Exception:

@@ -212,8 +212,8 @@ class ApiDead(Fault):
         self.api_url = f"http://127.0.0.1:{free_port()}/api"
 
 
-class ApiOwn(Killed):
-    """SIGKILL to a run without a server, which had started a temporary one."""
+class WithoutApi(Killed):
+    """SIGKILL to a run that Prefect does not watch."""
 
     api_url = ""
 
@@ -316,14 +316,14 @@ def step_kills() -> Iterator[Case]:
     )
     yield Case(
         "killed",
-        "the flow alone, with a temporary Prefect server: models",
-        ApiOwn(group=False),
+        "the flow alone, without Prefect: models",
+        WithoutApi(group=False),
         WITH_CHILD["models, features"],
     )
     yield Case(
         "killed",
-        "the group, with a temporary Prefect server: models",
-        ApiOwn(group=True),
+        "the group, without Prefect: models",
+        WithoutApi(group=True),
         WITH_CHILD["models, features"],
     )
 

@@ -123,7 +123,7 @@ class Bench:
 
     folder: Path
     base: Path
-    api_port: int
+    api_port: int | None = None
     without_root: bool = field(default_factory=lambda: os.geteuid() == 0)
     target: Path = Path()
 
@@ -133,8 +133,8 @@ class Bench:
 
     @property
     def api_url(self) -> str:
-        """Prefect's API that runs use."""
-        return f"http://127.0.0.1:{self.api_port}/api"
+        """Prefect's API that runs use; empty if they use none."""
+        return f"http://127.0.0.1:{self.api_port}/api" if self.api_port else ""
 
     @property
     def files(self) -> Path:
@@ -204,7 +204,7 @@ class Bench:
             place: where `act` is called.
             act: gets the bench and the process, which is stopped (SIGSTOP) where the place is an audit event.
             command: which flow.
-            api_url: Prefect's API instead of the bench's; empty for a temporary one.
+            api_url: Prefect's API instead of the bench's; empty for none.
         """
         place = place or Place()
         words = [sys.executable, "-m", "tests.faults.child", place.for_child(), command.module]

@@ -1,4 +1,4 @@
-"""What all tests share: one Prefect API, and a shop whose first days are published."""
+"""What all tests share: a shop whose first days are published, one dbt for all runs, and one Prefect API."""
 
 import json
 import os
@@ -84,9 +84,9 @@ def copy_release(serving: Path, name: str) -> Path:
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One temporary Prefect API for the whole session."""
+    """One temporary Prefect API, for tests of what it sees of a run; others need none."""
     from prefect.testing.utilities import prefect_test_harness
 
     with prefect_test_harness(server_startup_timeout=120):
@@ -106,7 +106,7 @@ def own_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def published_shop(tmp_path_factory: pytest.TempPathFactory, prefect_api: None) -> Iterator[Shop]:
+def published_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """A shop whose days up to PUBLISHED are released. Do not change it: use `shop`.
 
     The first of the test processes that needs it builds it; the others wait and copy what it built. All later runs in a

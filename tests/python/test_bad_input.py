@@ -12,7 +12,6 @@ import duckdb
 import pytest
 import yaml
 from conftest import NEXT_DAY, Shop
-from prefect.settings import PREFECT_API_URL
 from shop import HISTORY_START, read_rows, write_rows
 
 from flows.daily import daily
@@ -209,7 +208,7 @@ def test_rule_that_is_wrong(shop: Shop, tmp_path: Path, clause: str, wrong: str,
     done = subprocess.run(
         [sys.executable, "-m", "flows.daily", "--vars", shop.vars],
         cwd=project,
-        env=os.environ | {"DBT_TARGET_PATH": str(tmp_path / "target"), "PREFECT_API_URL": PREFECT_API_URL.value()},
+        env=os.environ | {"DBT_TARGET_PATH": str(tmp_path / "target")},
         capture_output=True,
         text=True,
         check=False,

@@ -17,10 +17,9 @@ import httpx
 import pytest
 import yaml
 from conftest import NEXT_DAY, PUBLISHED, Shop
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.steps import lock, release
-from flows.steps.api import answering_api, call_flow
+from flows.steps import api, lock, release
+from flows.steps.api import call_flow
 from flows.steps.dbt import with_remedy
 from flows.steps.errors import RunStopped
 from flows.steps.lock import wait_until_free, warehouse_lock
@@ -30,7 +29,9 @@ from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release, list_releases, publish, roll_back, sweep
 from flows.steps.rewrite import Rewrite
 from flows.steps.run import Run
+from flows.steps.watch import api_url
 from flows.steps.window import Window
+from tests.faults.api import free_port
 from tests.faults.cases import WITH_CHILD, AccessTaken, Case, Killed
 from tests.faults.lab import Bench, Ended, Place, current_problem, strays
 from tests.faults.readers import Seen
@@ -41,9 +42,8 @@ from tests.faults.trial import DAYS, Outcome
 @pytest.fixture
 def bench(shop: Shop) -> Bench:
     """The shop as a bench of the harness, with what dbt parsed for all tests."""
-    port = int(PREFECT_API_URL.value().split(":")[-1].split("/")[0])
     (shop.folder / "tmp").mkdir()
-    return Bench(shop.folder, shop.folder, port, target=Path(os.environ["DBT_TARGET_PATH"]))
+    return Bench(shop.folder, shop.folder, target=Path(os.environ["DBT_TARGET_PATH"]))
 
 
 def left_by(ended: Ended, bench: Bench) -> None:
@@ -319,23 +319,27 @@ def test_release_counts_where_prefect_went_away_and_nothing_else_does(
     def cut_off() -> str:
         raise httpx.ConnectError("connection refused")
 
+    monkeypatch.setattr(api, "api_url", lambda: "http://somewhere/api")
+    monkeypatch.setattr(api, "_answers", lambda _url: True)
     assert call_flow(released_and_cut_off).startswith(f"Released {PUBLISHED}-29990101T000000Z")
     with pytest.raises(RunStopped, match=r"connection refused\. Nothing was released"):
         call_flow(cut_off)
 
 
-def test_api_that_does_not_answer_is_replaced_by_a_temporary_one(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_run_goes_without_an_api_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
-    dead = "http://127.0.0.1:9/api"
-    with temporary_settings({PREFECT_API_URL: dead}), answering_api():
-        own = PREFECT_API_URL.value()
-        assert own != dead
-        assert httpx.get(f"{own}/health").json() is True
-    assert f"({dead}) does not answer" in capsys.readouterr().out
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{own}/health")
+    dead = f"http://127.0.0.1:{free_port()}/api"
+    seen: list[str | None] = []
+
+    def plain() -> str:
+        seen.append(api_url())
+        return "done"
+
+    monkeypatch.setattr(api, "api_url", lambda: dead)
+    assert call_flow(plain) == "done"
+    assert seen == [None]
+    assert f"({dead}) does not answer: this run goes without it" in capsys.readouterr().out
 
 
 def test_next_day_of_these_tests_is_the_day_of_the_harness() -> None:

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -15,7 +14,6 @@ import duckdb
 import pytest
 import yaml
 from conftest import NEXT_DAY, PUBLISHED, Shop, released, rows
-from prefect.settings import PREFECT_API_URL
 from rich.console import Console
 from shop import FIRST_ORDER_DATE, HISTORY_START, add_late_rows, read_rows, write_rows, write_shop
 
@@ -25,12 +23,12 @@ from flows.steps.dbt import read_event, readable_errors
 from flows.steps.errors import RunStopped
 from flows.steps.lock import warehouse_lock
 from flows.steps.operations_log import Run, log_run, published_by, read_runs
-from flows.steps.pipeline import is_transient
 from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release, list_releases, publish, roll_back
 from flows.steps.run import Run as FlowRun
 from flows.steps.run_log import log_file, read_events
 from flows.steps.summary import print_summary
+from flows.steps.watch import is_transient
 from flows.steps.window import (
     Window,
     built_date,
@@ -343,17 +341,10 @@ def test_two_files_are_enough(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> No
     )
 
 
-def test_only_what_may_pass_is_tried_again() -> None:
-    class State:
-        def __init__(self, error: Exception) -> None:
-            self.error = error
-
-        def result(self, raise_on_failure: bool) -> Exception:
-            return self.error
-
-    assert is_transient(None, None, State(OSError("Resource temporarily unavailable")))
-    assert not is_transient(None, None, State(RunStopped("a wrong rule")))
-    assert not is_transient(None, None, State(PermissionError("read-only")))
+def test_only_errors_that_can_pass_are_tried_again() -> None:
+    assert is_transient(OSError("Resource temporarily unavailable"))
+    assert not is_transient(RunStopped("a wrong rule"))
+    assert not is_transient(PermissionError("read-only"))
 
 
 def test_dbt_messages_are_told_without_decoration() -> None:
@@ -560,7 +551,6 @@ def test_command_says_what_stopped_it_fails_and_leaves_it_in_the_log(shop: Shop)
     done = subprocess.run(
         [sys.executable, "-m", "flows.daily", "--vars", shop.vars],
         cwd=ROOT,
-        env=os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value()},
         capture_output=True,
         text=True,
         check=False,

@@ -4,8 +4,6 @@ import os
 import stat
 import subprocess
 import sys
-import tempfile
-import time
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +11,6 @@ import duckdb
 import pytest
 
 from flows.report import charts
-from flows.steps import api
 from flows.steps.command import run_command
 from flows.steps.errors import RunStopped
 from flows.steps.pipeline import run_flow
@@ -82,24 +79,6 @@ def test_d7_labels_are_no_markup_in_the_data_of_a_chart() -> None:
     text = charts.inline_json({"label": "<!--<script></script>&amp;-->"})
     assert not set("<>&") & set(text)
     assert text == r'{"label":"\u003c!--\u003cscript\u003e\u003c/script\u003e\u0026amp;--\u003e"}'
-
-
-def test_e5_place_that_may_not_be_written_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home folder that may not be written was told after four minutes, as a server that did not start."""
-    (tmp_path / "a file").write_text("no folder")
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "a file"))
-    began = time.monotonic()
-    with pytest.raises(RunStopped, match=r"no folder for temporary files: .* Set TMPDIR"), api.temporary_home():
-        pass
-    assert time.monotonic() - began < 5
-
-
-def test_e5_temporary_api_that_ends_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = "import sys; print('Traceback', file=sys.stderr); sys.exit('PermissionError: /home/nobody/.prefect')"
-    monkeypatch.setattr(api, "dies_with_parent", lambda: [sys.executable, "-c", code])
-    told = r"ended with status 1\. It said last: Traceback PermissionError: /home"
-    with pytest.raises(RunStopped, match=told), api.temporary_api():
-        pass
 
 
 def test_e5_run_that_may_not_write_its_places_stops_before_it_begins(
