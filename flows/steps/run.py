@@ -2,12 +2,14 @@
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -135,6 +137,8 @@ class Run:
     def build_inputs(self) -> None:
         """Build staging and conformed models and what the input checks look at."""
         with self.step("inputs"):
+            # It takes seconds, and dbt is a process of its own.
+            threading.Thread(target=import_great_expectations, daemon=True).start()
             files = [table.facts() for table in source_tables(self.project) if table.files]
             operations_log.log_source_files(self.project.warehouse, self.run_id, files)
             arguments = dbt.dbt_arguments("build", self.project, select=dbt.INPUTS)
@@ -446,6 +450,12 @@ class Run:
         failed = failures(results)
         if failed:
             raise RunStopped("\n".join(describe(result) for result in failed))
+
+
+def import_great_expectations() -> None:
+    """Import what the checks need; whoever needs it in the end says what is wrong with it."""
+    with suppress(Exception):
+        import_module("expectations.suites")
 
 
 def run_id(project: Project, started_at: datetime) -> str:

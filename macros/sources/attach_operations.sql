@@ -2,17 +2,22 @@
     that tables of an earlier version lack. -#}
 {% macro attach_operations() %}
     {%- if execute -%}
+        {%- set built = built_tables() -%}
         {%- for table in graph.sources.values() | selectattr('source_name', 'equalto', 'operations') -%}
             {%- set relation = table.schema ~ '.' ~ table.identifier -%}
             {%- set columns = [] -%}
             {%- for column in table.columns.values() -%}
                 {%- do columns.append(column.name ~ ' ' ~ column.data_type) -%}
             {%- endfor -%}
-            {%- do run_query('create schema if not exists ' ~ table.schema) -%}
-            {%- do run_query('create table if not exists ' ~ relation ~ ' (' ~ (columns | join(', ')) ~ ')') -%}
-            {%- for column in columns -%}
-                {%- do run_query('alter table ' ~ relation ~ ' add column if not exists ' ~ column) -%}
-            {%- endfor -%}
+            {%- if relation not in built -%}
+                {%- do run_query('create schema if not exists ' ~ table.schema) -%}
+                {%- do run_query('create table if not exists ' ~ relation ~ ' (' ~ (columns | join(', ')) ~ ')') -%}
+            {%- else -%}
+                {%- set there = columns_of_query('select * from ' ~ relation) | map(attribute='name') | list -%}
+                {%- for column in table.columns.values() if column.name not in there -%}
+                    {%- do run_query('alter table ' ~ relation ~ ' add column if not exists ' ~ column.name ~ ' ' ~ column.data_type) -%}
+                {%- endfor -%}
+            {%- endif -%}
         {%- endfor -%}
     {%- endif -%}
 {% endmacro %}

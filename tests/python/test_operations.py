@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -296,6 +297,19 @@ def test_run_whose_warehouse_stays_open_elsewhere_stops_and_names_the_process(
         other.stdin.close()
 
 
+def test_great_expectations_is_imported_while_dbt_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    began = threading.Event()
+    monkeypatch.setattr("flows.steps.run.import_great_expectations", began.set)
+    monkeypatch.setattr("flows.steps.run.source_tables", lambda _project: [])
+    monkeypatch.setattr("flows.steps.run.operations_log.log_rows_read", lambda *_: None)
+    during: list[bool] = []
+    monkeypatch.setattr(Run, "_run_dbt", lambda *_: during.append(began.wait(10)))
+    run = new_run(tmp_path)
+    run.begin()
+    run.build_inputs()
+    assert during == [True]
+
+
 def test_error_that_says_nothing_is_told_by_its_name() -> None:
     """A timeout of the disk has no text: what wanted its first line failed, and the run was not written down."""
     assert first_line(ValueError("what\nand where")) == "what"
@@ -492,7 +506,11 @@ def by_dbt(file: Path) -> None:
         for table in source["tables"]
     }
     with duckdb.connect(str(file)) as connection:
-        macros(graph={"nodes": {}, "sources": tables}, run_query=connection.execute).attach_operations()
+
+        def run_query(sql: str) -> SimpleNamespace:
+            return SimpleNamespace(rows=connection.execute(sql).fetchall())
+
+        macros(graph={"nodes": {}, "sources": tables}, run_query=run_query).attach_operations()
 
 
 @pytest.mark.parametrize("make", [by_flows, by_dbt])
