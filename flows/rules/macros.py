@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from types import CodeType, SimpleNamespace
 from typing import Any, NoReturn
@@ -97,9 +97,10 @@ def macros(
         if path.parent.name == "materializations":
             continue
         source = path.read_text()
-        module = jinja2.Template.from_code(environment, _compiled(source), environment.globals)
+        # Most of them are never called, and compiling one takes milliseconds.
+        template = cache(partial(_template, environment, source))
         for name in MACRO.findall(source):
-            functions[name] = _catching(partial(_own, module, name), mistakes)
+            functions[name] = _catching(partial(_own, template, name), mistakes)
     environment.globals |= functions
 
     def render(path: str) -> str:
@@ -281,9 +282,13 @@ class _Mistakes:
         return list(dict.fromkeys(self.told))
 
 
-def _own(module: jinja2.Template, name: str) -> Callable:
+def _template(environment: jinja2.Environment, source: str) -> jinja2.Template:
+    return jinja2.Template.from_code(environment, _compiled(source), environment.globals)
+
+
+def _own(template: Callable[[], jinja2.Template], name: str) -> Callable:
     """A macro of a file, without the wrapper that has its name."""
-    return getattr(module.module, f"own__{name}")
+    return getattr(template().module, f"own__{name}")
 
 
 def _give_back(value: Any) -> NoReturn:
