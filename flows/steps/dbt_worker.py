@@ -36,8 +36,8 @@ SIZE_BYTES = 8
 MOST_DESCRIPTORS = 16
 
 # dbt writes every event as a line and then drops most of the lines, which takes seconds. Here it writes none, and what
-# is worth a line is written by `Listener`.
-QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-use-colors")
+# is worth a line is written by `Listener`. Nobody reads the JSON that it would leave in its target either.
+QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-use-colors", "--no-write-json")
 # What parsing depends on, of the arguments of a call.
 PARSED = ("--project-dir", "--profiles-dir", "--vars")
 # Environment variables of dbt's that say where it writes, and so change nothing that it parses.
