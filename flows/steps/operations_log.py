@@ -105,6 +105,53 @@ def log_source_files(warehouse: Path, run_id: str, files: Iterable[dict[str, Any
         _insert(connection, "source_files", [{"run_id": run_id} | file for file in files])
 
 
+def read_built_inputs(warehouse: Path) -> dict[str, Any] | None:
+    """What the inputs in a warehouse were built from (operations.built_inputs); None where it does not say.
+
+    Raises:
+        duckdb.Error: the file cannot be read.
+    """
+    if not warehouse.is_file():
+        return None
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        try:
+            built = connection.table("operations.built_inputs")
+        except duckdb.CatalogException:
+            return None
+        row = built.fetchone()
+        return dict(zip(built.columns, row, strict=True)) if row else None
+
+
+def log_built_inputs(warehouse: Path, built: dict[str, Any] | None) -> None:
+    """Write down what the inputs in a warehouse were built from; None before they are built."""
+    with duckdb.connect(str(warehouse)) as connection:
+        _create_tables(connection)
+        connection.execute("delete from operations.built_inputs")
+        if built:
+            _insert(connection, "built_inputs", [built])
+
+
+def read_delivered_days(warehouse: Path) -> dict[str, date | None]:
+    """The first and the newest day of which the inputs in a warehouse have a line, kept or rejected."""
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        days = connection.table("conformed.delivered_days").aggregate("min(order_date), max(order_date)").fetchone()
+    return dict(zip(("first_date", "newest_date"), days, strict=True))
+
+
+def repeat_source_files(warehouse: Path, run_id: str, of: str) -> bool:
+    """Write down that a run reads the same files as an earlier one did; returns whether that one is remembered."""
+    columns = ", ".join(column["name"] for column in _tables()["source_files"] if column["name"] != "run_id")
+    with duckdb.connect(str(warehouse)) as connection:
+        _create_tables(connection)
+        connection.execute("delete from operations.source_files where run_id = ?", [run_id])
+        connection.execute(
+            f"insert into operations.source_files (run_id, {columns}) "
+            f"select ?, {columns} from operations.source_files where run_id = ?",
+            [run_id, of],
+        )
+        return bool(connection.execute("select 1 from operations.source_files where run_id = ?", [run_id]).fetchone())
+
+
 def log_rows_read(warehouse: Path, run_id: str) -> None:
     """Write down how many rows of its files a run read, kept and rejected, by what its input checks counted."""
     counts = ("rows_read", "rows_kept", "rows_rejected")

@@ -20,7 +20,7 @@ from expectations.parameters import InputParameters, MartParameters, Parameters
 from expectations.runner import CheckResult, Gate, describe, failures
 from flows.rules.definitions import Definition, parse, segments_of, share_limits
 from flows.rules.macros import RuleError
-from flows.steps import dbt, operations_log, release
+from flows.steps import dbt, operations_log, release, unchanged
 from flows.steps.acceptance import Acceptance
 from flows.steps.databases import mart_names
 from flows.steps.erasure import Erasure, forget_erased
@@ -139,11 +139,23 @@ class Run:
         with self.step("inputs"):
             # It takes seconds, and dbt is a process of its own.
             threading.Thread(target=import_great_expectations, daemon=True).start()
-            files = [table.facts() for table in source_tables(self.project) if table.files]
-            operations_log.log_source_files(self.project.warehouse, self.run_id, files)
-            arguments = dbt.dbt_arguments("build", self.project, select=dbt.INPUTS)
+            tables, warehouse = source_tables(self.project), self.project.warehouse
+            built = unchanged.unchanged(self.project, tables)
+            if built and operations_log.repeat_source_files(warehouse, self.run_id, built.run_id):
+                self.report("the source files are those that the inputs were built from: they are not read again")
+                left_out = (unchanged.OF_FILES,)
+            else:
+                # Before they are read: of a file that changes meanwhile the next run finds another fingerprint.
+                built, left_out = unchanged.Built(unchanged.fingerprint(self.project, tables), self.run_id), ()
+                files = [table.facts() for table in tables if table.files]
+                operations_log.log_source_files(warehouse, self.run_id, files)
+            operations_log.log_built_inputs(warehouse, None)
+            arguments = dbt.dbt_arguments("build", self.project, select=dbt.INPUTS, exclude=left_out)
             self._run_dbt(arguments, self.window, {"TESSERA_RUN_ID": self.run_id})
-            operations_log.log_rows_read(self.project.warehouse, self.run_id)
+            operations_log.log_rows_read(warehouse, self.run_id)
+            knows_all_lines = self.project.vars["late_days"] is None
+            days = operations_log.read_delivered_days(warehouse) if knows_all_lines else {}
+            operations_log.log_built_inputs(warehouse, vars(replace(built, run_id=self.run_id, **days)))
 
     def check_inputs(self) -> None:
         """Judge the inputs.

@@ -15,6 +15,7 @@ from flows.steps.operations_log import published_by, read_runs
 from flows.steps.project import Project
 from flows.steps.run_log import log_file, read_events
 from flows.steps.source_files import check_files, source_tables
+from flows.steps.unchanged import unchanged
 
 ONE_DAY = timedelta(days=1)
 
@@ -180,6 +181,10 @@ def source_days(project: Project, now: datetime) -> SourceDays:
     """
     zone = ZoneInfo(project.vars["timezone"])
     tables = source_tables(project)
+    today = now.astimezone(zone).date()
+    built = unchanged(project, tables)
+    if built and built.first_date and built.newest_date and built.newest_date < today:
+        return _source_days(project, built.first_date, built.newest_date)
     check_files(tables)
     first, newest = [], []
     for table in tables:
@@ -198,8 +203,11 @@ def source_days(project: Project, now: datetime) -> SourceDays:
             )
         first.append(oldest_stamp.replace(tzinfo=source_zone).astimezone(zone).date())
         newest.append(newest_stamp.replace(tzinfo=source_zone).astimezone(zone).date())
-    last = max(newest) if project.vars["newest_day_is_complete"] else max(newest) - ONE_DAY
-    return SourceDays(min(first), last)
+    return _source_days(project, min(first), max(newest))
+
+
+def _source_days(project: Project, first: date, newest: date) -> SourceDays:
+    return SourceDays(first, newest if project.vars["newest_day_is_complete"] else newest - ONE_DAY)
 
 
 def history_start(project: Project, days: SourceDays) -> date:

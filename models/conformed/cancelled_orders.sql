@@ -1,4 +1,4 @@
-{{ config(materialized='table') }}
+{{ config(materialized='table', tags=['of_files']) }}
 
 with united as (
     {{ unite('transactions', ['customer_id', 'order_id', 'order_status']) }}

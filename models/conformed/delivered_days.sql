@@ -1,4 +1,5 @@
-{{ config(materialized='table') }}
+{#- With late_days it is about the run's days. -#}
+{{ config(materialized='table', tags=['of_files'] if var('late_days') is none else []) }}
 
 with checked_transactions as (
 

@@ -1,4 +1,4 @@
-{{ config(materialized='table') }}
+{{ config(materialized='table', tags=['of_files']) }}
 
 -- One narrow pass over all lines; the second, below, ends at once where there are no candidates. They share no common
 -- expression, which the engine would keep whole. Numbers that several source systems use are told apart below, too.

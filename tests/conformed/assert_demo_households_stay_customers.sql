@@ -1,5 +1,5 @@
 -- 2,469 households, of whom 1,668 told nothing of themselves and 910 were never reached by a campaign: all customers.
-{{ config(enabled = var('sources') == ['completejourney']) }}
+{{ config(enabled = var('sources') == ['completejourney'], tags = ['of_files']) }}
 
 with counted as (
 

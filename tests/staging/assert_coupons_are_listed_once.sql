@@ -1,5 +1,5 @@
 -- 4,872 of the demo's 116,204 coupon rows stand twice.
-{{ config(enabled = 'completejourney' in var('sources')) }}
+{{ config(enabled = 'completejourney' in var('sources'), tags = ['of_files']) }}
 
 with coupons as (
 

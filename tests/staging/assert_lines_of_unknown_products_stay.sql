@@ -1,5 +1,5 @@
 -- 4,836 lines of the demo name a product that is not in products. They count in sales and in no category.
-{{ config(enabled = 'completejourney' in var('sources')) }}
+{{ config(enabled = 'completejourney' in var('sources'), tags = ['of_files']) }}
 
 with lines_without_product as (
 

@@ -1,5 +1,5 @@
 -- 13,494 lines of the demo have a quantity over 1,000. All are fuel, where it is a measure.
-{{ config(enabled = 'completejourney' in var('sources')) }}
+{{ config(enabled = 'completejourney' in var('sources'), tags = ['of_files']) }}
 
 with measured_lines as (
 

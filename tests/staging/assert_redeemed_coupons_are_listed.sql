@@ -1,5 +1,5 @@
 -- Every coupon redeemed in the demo is one of its campaign's.
-{{ config(enabled = 'completejourney' in var('sources')) }}
+{{ config(enabled = 'completejourney' in var('sources'), tags = ['of_files']) }}
 
 select responses.*
 from {{ ref('stg_completejourney__responses') }} as responses

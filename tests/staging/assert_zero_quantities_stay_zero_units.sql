@@ -1,5 +1,5 @@
 -- 8,869 lines of the demo carry no quantity: price corrections, which count as money and not as units.
-{{ config(enabled = 'completejourney' in var('sources')) }}
+{{ config(enabled = 'completejourney' in var('sources'), tags = ['of_files']) }}
 
 with lines_of_zero_units as (
 

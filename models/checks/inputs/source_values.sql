@@ -1,3 +1,4 @@
+{{ config(tags=['of_files']) }}
 {#- Tables and columns are those of the sources' YAML, which dbt knows once it executes. Each table is read once. -#}
 {%- set tables = [] %}
 {%- if execute %}
