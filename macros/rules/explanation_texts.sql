@@ -1,7 +1,9 @@
 {#- The common table expressions that put `explained` (rows as change_ctes makes them)
     into words; the last, told, has its columns and deciding_clauses, missed_rules and
-    explanation. They read explained and rule_cut_points; `day` is a date as SQL. -#}
-{% macro explanation_texts(definitions, day) -%}
+    explanation. They read explained and rule_cut_points; `day` is a date as SQL. `decided`
+    has the decisions of explained: where another relation has them, the engine need not
+    keep all of explained to read it twice. -#}
+{% macro explanation_texts(definitions, day, decided='explained') -%}
 -- The clauses of every rule as people read them, percentiles with their value.
 clause_texts as (
     {%- for definition in definitions %}
@@ -62,7 +64,7 @@ patterns as (
         rule_version,
         rule_segment,
         held_clauses
-    from explained
+    from {{ decided }}
 
 ),
 

@@ -64,7 +64,7 @@ explained as (
 
 ),
 
-{{ explanation_texts(definitions(), last_date()) }}
+{{ explanation_texts(definitions(), last_date(), decided='segment_explanations') }}
 
 select
     {{ last_date() }} as as_of_date,
