@@ -33,7 +33,8 @@ SLICE_DAYS = 60
 # The script computes neither the forecasts nor the units of fits, which are features as well.
 ONLY_OURS = (
     *("customer_repeats", "repeat_patterns", "value_parameters", "pattern_expectations", "customer_expectations"),
-    *("feature_units",),
+    *("backtest_repeats", "backtest_patterns", "backtest_parameters", "backtest_pattern_expectations"),
+    *("backtest_expectations", "category_buyers", "feature_units"),
 )
 # The models of segmentations are views: the first to read them is raw_segment_entries, which also compares each
 # customer's segments with those of the day before.

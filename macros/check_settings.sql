@@ -24,7 +24,7 @@
     {{ return({
         'a whole number': [
             'late_days', 'features_kept_days', 'value_holdout_days', 'cross_sell_minimum_buyers',
-            'typical_customer_alike', 'drift_every_days', 'alert_minimum_customers', 'alert_compared_weeks',
+            'profiles_every_days', 'typical_customer_alike', 'drift_every_days', 'alert_minimum_customers', 'alert_compared_weeks',
             'alert_usual_days', 'alert_minimum_weeks', 'alert_response_days', 'alert_response_window_days',
             'outgrown_days', 'alert_resolve_days', 'tests_kept_days', 'regular_orders', 'lapsed_days', 'follow_up_days',
         ],

@@ -178,7 +178,8 @@ def explained(
         *(known.explained_cte(definition, number) for number, definition in enumerate(definitions)),
         *(known.change_ctes(definition, literal) for definition in definitions),
         f"explained as ({rows})",
-        known.explanation_texts(definitions, literal),
+        known.pattern_texts(definitions, literal, "explained"),
+        f"told as ({known.told_explanations()})",
     ]
     query = f"select customer_id, {COLUMNS}, held_clauses, explanation from told order by customer_id, segmentation"
     return rows_of(run(parts, query))

@@ -196,6 +196,7 @@ class Settings(BaseModel):
     cross_sell_minimum_buyers: whole(1, MOST) = Field(description="minimum buyers before a category is offered")
 
     # --- Profiles
+    profiles_every_days: whole(1, 366) = Field(description="the days between two profiles of segments")
     typical_customer_alike: whole(1, MOST) = Field(description="the smallest group whose attributes may be shown")
 
     # --- Drift and alerts

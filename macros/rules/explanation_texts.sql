@@ -1,9 +1,8 @@
-{#- The common table expressions that put `explained` (rows as change_ctes makes them)
-    into words; the last, told, has its columns and deciding_clauses, missed_rules and
-    explanation. They read explained and rule_cut_points; `day` is a date as SQL. `decided`
-    has the decisions of explained: where another relation has them, the engine need not
-    keep all of explained to read it twice. -#}
-{% macro explanation_texts(definitions, day, decided='explained') -%}
+{#- The common table expressions that put the decisions of rules into words, once for all
+    customers of whom the same clauses hold; the last, pattern_texts, has one row per
+    segmentation, rule_segment and held_clauses in `decided`, with deciding_clauses and
+    missed_rules. They read rule_cut_points; `day` is a date as SQL. -#}
+{% macro pattern_texts(definitions, day, decided) -%}
 -- The clauses of every rule as people read them, percentiles with their value.
 clause_texts as (
     {%- for definition in definitions %}
@@ -167,16 +166,40 @@ missed_texts as (
 
 ),
 
-told as (
+pattern_texts as (
 
     select
-        explained.*,
+        patterns.segmentation,
+        patterns.rule_segment,
+        patterns.held_clauses,
         decided_texts.deciding_clauses,
-        missed_texts.missed_rules,
+        missed_texts.missed_rules
+    from patterns
+    left join decided_texts
+        on
+            patterns.segmentation = decided_texts.segmentation
+            and patterns.rule_segment = decided_texts.rule_segment
+            and patterns.held_clauses = decided_texts.held_clauses
+    left join missed_texts
+        on
+            patterns.segmentation = missed_texts.segmentation
+            and patterns.rule_segment = missed_texts.rule_segment
+            and patterns.held_clauses = missed_texts.held_clauses
+
+)
+{%- endmacro %}
+
+{#- A select: the rows of explained (as change_ctes makes them) in words, with the columns
+    of pattern_texts and explanation. -#}
+{% macro told_explanations() -%}
+    select
+        explained.*,
+        pattern_texts.deciding_clauses,
+        pattern_texts.missed_rules,
         case when explained.segment = explained.rule_segment then '' else 'Still counts as ' || explained.segment || '. ' end
-        || explained.rule_segment || ': ' || coalesce(decided_texts.deciding_clauses, 'no rule holds')
+        || explained.rule_segment || ': ' || coalesce(pattern_texts.deciding_clauses, 'no rule holds')
         || coalesce(', with ' || explained.clause_values, '')
-        || coalesce('. Missed: ' || missed_texts.missed_rules, '')
+        || coalesce('. Missed: ' || pattern_texts.missed_rules, '')
         || coalesce(
             '. Nearest: ' || explained.nearest_segment || coalesce(
                 ', if ' || explained.change_feature || ' were ' || explained.change_to || ' instead of '
@@ -189,16 +212,9 @@ told as (
             ''
         ) || '.' as explanation
     from explained
-    left join decided_texts
+    left join pattern_texts
         on
-            explained.segmentation = decided_texts.segmentation
-            and explained.rule_segment = decided_texts.rule_segment
-            and explained.held_clauses = decided_texts.held_clauses
-    left join missed_texts
-        on
-            explained.segmentation = missed_texts.segmentation
-            and explained.rule_segment = missed_texts.rule_segment
-            and explained.held_clauses = missed_texts.held_clauses
-
-)
+            explained.segmentation = pattern_texts.segmentation
+            and explained.rule_segment = pattern_texts.rule_segment
+            and explained.held_clauses = pattern_texts.held_clauses
 {%- endmacro %}

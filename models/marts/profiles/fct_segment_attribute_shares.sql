@@ -1,20 +1,21 @@
+{{ config(tags=['weekly']) }}
 {%- set attributes = profiled_attributes() if execute else {} -%}
 
-with customer_features as (
+with profile_days as (
 
-    select * from {{ ref('fct_customer_features') }}
+    select * from {{ ref('profile_days') }}
 
 ),
 
-customer_combinations as (
+customer_features as (
 
-    select * from {{ ref('customer_combinations') }}
+    select * from {{ ref('profiled_customers') }}
 
 ),
 
 combination_segments as (
 
-    select * from {{ ref('combination_segments') }}
+    select * from {{ ref('profiled_segments') }}
 
 ),
 
@@ -25,16 +26,14 @@ alike as (
         {%- for attribute, value in attributes.items() %}
         coalesce({{ value }}, '(unknown)') as {{ attribute }},
         {%- endfor %}
-        customer_combinations.combination,
+        combination,
         count(*) as customers
-    from customer_combinations
-    inner join customer_features
-        on customer_combinations.customer_id = customer_features.customer_id
+    from customer_features
     group by
         {%- for value in attributes.values() %}
         coalesce({{ value }}, '(unknown)'),
         {%- endfor %}
-        customer_combinations.combination
+        combination
 
 ),
 
@@ -105,7 +104,7 @@ population_shares as (
 )
 
 select
-    {{ last_date() }} as as_of_date,
+    profile_days.as_of_date,
     segment_shares.segmentation,
     segment_shares.segment,
     segment_shares.attribute,
@@ -116,6 +115,7 @@ select
     population_shares.share as population_share,
     round(100 * segment_shares.share / population_shares.share, 2) as share_index
 from segment_shares
+cross join profile_days
 inner join population_shares
     on
         segment_shares.attribute = population_shares.attribute

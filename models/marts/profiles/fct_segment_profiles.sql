@@ -1,4 +1,11 @@
-with profile_distributions as (
+{{ config(tags=['weekly']) }}
+with profile_days as (
+
+    select * from {{ ref('profile_days') }}
+
+),
+
+profile_distributions as (
 
     select * from {{ ref('profile_distributions') }}
 
@@ -60,7 +67,7 @@ compared as (
 )
 
 select
-    {{ last_date() }} as as_of_date,
+    profile_days.as_of_date,
     segmentation,
     segment,
     feature,
@@ -86,3 +93,4 @@ select
             feature
     ) as difference_rank
 from compared
+cross join profile_days

@@ -1,3 +1,4 @@
+{{ config(tags=['weekly']) }}
 {%- set features = profiled_features() if execute else {} -%}
 {#- What is told beside numbers, the category first. -#}
 {%- set attributes = {'top_category_365d': 'customer_features.top_category_365d'} -%}
@@ -5,13 +6,19 @@
 
 with customer_features as (
 
-    select * from {{ ref('fct_customer_features') }}
+    select * from {{ ref('profiled_customers') }}
 
 ),
 
 customer_segments as (
 
-    select * from {{ ref('customer_segments') }}
+    select
+        profiled_customers.customer_id,
+        profiled_segments.segmentation,
+        profiled_segments.segment
+    from {{ ref('profiled_customers') }} as profiled_customers
+    inner join {{ ref('profiled_segments') }} as profiled_segments
+        on profiled_customers.combination = profiled_segments.combination
 
 ),
 

@@ -5,11 +5,11 @@ from macros.python.distributions import distributions
 
 def model(dbt, session):
     """One row per segmentation, segment and feature."""
-    dbt.config(materialized="table", schema="profiles")
+    dbt.config(materialized="table", schema="profiles", tags=["weekly"])
     inputs = dbt.ref("profile_inputs")
     features = sorted(column for column in inputs.columns if column != "combination")
     segments: dict[str, dict[int, str]] = {}
-    for combination, segmentation, segment, _ in dbt.ref("combination_segments").fetchall():
+    for combination, segmentation, segment, _ in dbt.ref("profiled_segments").fetchall():
         segments.setdefault(segmentation, {})[combination] = segment
     return distributions(
         features,

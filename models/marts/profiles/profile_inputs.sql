@@ -1,15 +1,9 @@
-{{ config(materialized='view', schema='profiles', contract={'enforced': false}) }}
+{{ config(materialized='view', schema='profiles', contract={'enforced': false}, tags=['weekly']) }}
 {%- set features = profiled_features() if execute else {} %}
 
 with customer_features as (
 
-    select * from {{ ref('fct_customer_features') }}
-
-),
-
-customer_combinations as (
-
-    select * from {{ ref('customer_combinations') }}
+    select * from {{ ref('profiled_customers') }}
 
 )
 
@@ -17,7 +11,5 @@ select
     {%- for feature, value in features.items() %}
     cast({{ value }} as double) as {{ feature }},
     {%- endfor %}
-    customer_combinations.combination
+    combination
 from customer_features
-inner join customer_combinations
-    on customer_features.customer_id = customer_combinations.customer_id

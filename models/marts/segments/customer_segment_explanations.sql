@@ -64,7 +64,16 @@ explained as (
 
 ),
 
-{{ explanation_texts(definitions(), last_date(), decided='segment_explanations') }}
+pattern_texts as (
+
+    select * from {{ ref('explanation_texts') }}
+
+),
+
+told as (
+    {{ told_explanations() }}
+
+)
 
 select
     {{ last_date() }} as as_of_date,

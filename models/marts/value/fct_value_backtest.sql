@@ -1,28 +1,27 @@
+{{ config(tags=['monthly']) }}
 {%- set holdout_days = var('value_holdout_days') %}
 {#- As many days as expectations are made for: who has been a customer for fewer is new. -#}
 {%- set new_days = 180 %}
 
 -- Who was known at the day from which the forecasts are made, with what the model expected of them.
-with customer_expectations as (
+with backtest_expectations as (
 
     select
         as_of_date,
         customer_id,
         expected_net_cents
-    from {{ ref('customer_expectations') }}
-    where as_of_date = {{ last_date(-holdout_days) }}
+    from {{ ref('backtest_expectations') }}
 
 ),
 
-customer_repeats as (
+backtest_repeats as (
 
     select
         as_of_date,
         customer_id,
         age_days,
         net_exact
-    from {{ ref('customer_repeats') }}
-    where as_of_date = {{ last_date(-holdout_days) }}
+    from {{ ref('backtest_repeats') }}
 
 ),
 
@@ -50,12 +49,12 @@ seasons as (
 
     select
         case
-            when first_order_date <= {{ last_date(1 - holdout_days - 365) }} then {{ last_date(-holdout_days - 365) }}
-            else {{ last_date(-2 * holdout_days) }}
+            when first_order_date <= {{ backtest_day(1 - holdout_days - 365) }} then {{ backtest_day(-holdout_days - 365) }}
+            else {{ backtest_day(-2 * holdout_days) }}
         end as after_date,
         case
-            when first_order_date <= {{ last_date(1 - holdout_days - 365) }} then {{ last_date(-365) }}
-            else {{ last_date(-holdout_days) }}
+            when first_order_date <= {{ backtest_day(1 - holdout_days - 365) }} then {{ backtest_day(-365) }}
+            else {{ backtest_day(-holdout_days) }}
         end as last_date
     from first_days
 
@@ -82,8 +81,8 @@ holdout_sales as (
         sum(net_exact) as net_exact
     from customer_days
     where
-        activity_date > {{ last_date(-holdout_days) }}
-        and activity_date <= {{ last_date() }}
+        activity_date > {{ backtest_day(-holdout_days) }}
+        and activity_date <= {{ backtest_day() }}
     group by customer_id
 
 ),
@@ -92,23 +91,23 @@ holdout_sales as (
 forecast_customers as (
 
     select
-        customer_repeats.customer_id,
-        customer_repeats.age_days < {{ new_days }} as is_new,
+        backtest_repeats.customer_id,
+        backtest_repeats.age_days < {{ new_days }} as is_new,
         coalesce(holdout_sales.net_exact, 0) as actual_exact,
         -- Forecasts are whole cents.
-        customer_expectations.expected_net_cents * 100 as model_exact,
+        backtest_expectations.expected_net_cents * 100 as model_exact,
         round(
-            customer_repeats.net_exact / 100 / (customer_repeats.age_days + 1) * {{ holdout_days }}
+            backtest_repeats.net_exact / 100 / (backtest_repeats.age_days + 1) * {{ holdout_days }}
         ) * 100 as past_exact,
         coalesce(season_sales.net_exact, 0) as season_exact
-    from customer_repeats
-    inner join customer_expectations
-        on customer_repeats.customer_id = customer_expectations.customer_id
+    from backtest_repeats
+    inner join backtest_expectations
+        on backtest_repeats.customer_id = backtest_expectations.customer_id
     left join holdout_sales
-        on customer_repeats.customer_id = holdout_sales.customer_id
+        on backtest_repeats.customer_id = holdout_sales.customer_id
     left join season_sales
-        on customer_repeats.customer_id = season_sales.customer_id
-    where customer_expectations.expected_net_cents is not null
+        on backtest_repeats.customer_id = season_sales.customer_id
+    where backtest_expectations.expected_net_cents is not null
 
 ),
 
@@ -180,12 +179,12 @@ errors as (
 )
 
 select
-    {{ last_date() }} as as_of_date,
-    {{ last_date(-holdout_days) }} as forecast_from,
+    {{ backtest_day() }} as as_of_date,
+    {{ backtest_day(-holdout_days) }} as forecast_from,
     errors.forecaster,
     case
         when errors.forecaster = 'seasonal_naive'
-            then {{ days_between('seasons.after_date', last_date(-holdout_days)) }}
+            then {{ days_between('seasons.after_date', backtest_day(-holdout_days)) }}
     end as season_days,
     errors.customers,
     {{ money('errors.actual_exact') }} as actual_net_sales,

@@ -1,6 +1,8 @@
 with value_parameters as (
 
     select * from {{ ref('value_parameters') }}
+    union all
+    select * from {{ ref('backtest_parameters') }}
 
 )
 

@@ -1,0 +1,3 @@
+{{ config(materialized='table', tags=['monthly']) }}
+
+{{ patterns_of(ref('backtest_repeats')) }}

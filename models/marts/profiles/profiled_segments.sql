@@ -1,0 +1,8 @@
+{{ config(materialized='table', schema='profiles', contract={'enforced': false}, tags=['weekly']) }}
+
+with combinations as (
+    {{ segments_of_combinations(ref('profiled_customers')) }}
+
+)
+
+select * from combinations
