@@ -101,7 +101,7 @@ class MeasuredRun(Run):
 
     def _run_dbt(self, arguments: Sequence[str], window: Window, more: Mapping[str, str] | None = None) -> None:
         name = str(self.unfinished_step)
-        spent, measured = run_dbt(arguments, self.project, window, self.folder, more)
+        spent, measured = run_dbt(arguments, self.project, window, self.folder, self._environment(more))
         self.cost.dbt[name] = self.cost.dbt.get(name, NOTHING) + spent
         self.cost.nodes.extend(measured)
 

@@ -105,30 +105,32 @@ def log_source_files(warehouse: Path, run_id: str, files: Iterable[dict[str, Any
         _insert(connection, "source_files", [{"run_id": run_id} | file for file in files])
 
 
-def read_built_inputs(warehouse: Path) -> dict[str, Any] | None:
-    """What the inputs in a warehouse were built from (operations.built_inputs); None where it does not say.
+def read_built(warehouse: Path) -> dict[str, dict[str, Any]]:
+    """What tables of a warehouse were built from (operations.built), by group of tables.
 
     Raises:
         duckdb.Error: the file cannot be read.
     """
     if not warehouse.is_file():
-        return None
+        return {}
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         try:
-            built = connection.table("operations.built_inputs")
+            built = connection.table("operations.built")
         except duckdb.CatalogException:
-            return None
-        row = built.fetchone()
-        return dict(zip(built.columns, row, strict=True)) if row else None
+            return {}
+        rows = [dict(zip(built.columns, row, strict=True)) for row in built.fetchall()]
+    return {row["tables"]: row for row in rows}
 
 
-def log_built_inputs(warehouse: Path, built: dict[str, Any] | None) -> None:
-    """Write down what the inputs in a warehouse were built from; None before they are built."""
+def log_built(warehouse: Path, *groups: dict[str, Any]) -> None:
+    """Write down what groups of tables were built from, or before they are built that nothing is known of them."""
     with duckdb.connect(str(warehouse)) as connection:
         _create_tables(connection)
-        connection.execute("delete from operations.built_inputs")
-        if built:
-            _insert(connection, "built_inputs", [built])
+        connection.begin()
+        for group in groups:
+            connection.execute("delete from operations.built where tables = ?", [group["tables"]])
+        _insert(connection, "built", [group for group in groups if "fingerprint" in group])
+        connection.commit()
 
 
 def read_delivered_days(warehouse: Path) -> dict[str, date | None]:

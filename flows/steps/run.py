@@ -140,22 +140,32 @@ class Run:
             # It takes seconds, and dbt is a process of its own.
             threading.Thread(target=import_great_expectations, daemon=True).start()
             tables, warehouse = source_tables(self.project), self.project.warehouse
-            built = unchanged.unchanged(self.project, tables)
-            if built and operations_log.repeat_source_files(warehouse, self.run_id, built.run_id):
+            # Before they are read: of a file that changes meanwhile the next run finds another fingerprint.
+            files = unchanged.of_files(self.project, tables)
+            kept = unchanged.unchanged(self.project, files)
+            is_kept = bool(kept and operations_log.repeat_source_files(warehouse, self.run_id, str(kept.run_id)))
+            if is_kept:
                 self.report("the source files are those that the inputs were built from: they are not read again")
-                left_out = (unchanged.OF_FILES,)
             else:
-                # Before they are read: of a file that changes meanwhile the next run finds another fingerprint.
-                built, left_out = unchanged.Built(unchanged.fingerprint(self.project, tables), self.run_id), ()
-                files = [table.facts() for table in tables if table.files]
-                operations_log.log_source_files(warehouse, self.run_id, files)
-            operations_log.log_built_inputs(warehouse, None)
-            arguments = dbt.dbt_arguments("build", self.project, select=dbt.INPUTS, exclude=left_out)
-            self._run_dbt(arguments, self.window, {"TESSERA_RUN_ID": self.run_id})
+                facts = [table.facts() for table in tables if table.files]
+                operations_log.log_source_files(warehouse, self.run_id, facts)
+            with self._building([] if is_kept else [files]):
+                left_out = [f"tag:{unchanged.FILES}"] if is_kept else []
+                self._run_dbt(
+                    dbt.dbt_arguments("build", self.project, select=dbt.INPUTS, exclude=left_out), self.window
+                )
             operations_log.log_rows_read(warehouse, self.run_id)
             knows_all_lines = self.project.vars["late_days"] is None
             days = operations_log.read_delivered_days(warehouse) if knows_all_lines else {}
-            operations_log.log_built_inputs(warehouse, vars(replace(built, run_id=self.run_id, **days)))
+            operations_log.log_built(warehouse, vars(replace(files, run_id=self.run_id, **days)))
+
+    @contextmanager
+    def _building(self, groups: Sequence[unchanged.Built]) -> Iterator[None]:
+        """Build groups of tables; until that has succeeded nothing is known of them."""
+        operations_log.log_built(self.project.warehouse, *({"tables": group.tables} for group in groups))
+        yield
+        built = [vars(replace(group, run_id=self.run_id)) for group in groups]
+        operations_log.log_built(self.project.warehouse, *built)
 
     def check_inputs(self) -> None:
         """Judge the inputs.
@@ -174,14 +184,20 @@ class Run:
         What tells of the last day alone is built once, with the last chunk, and so are the tests.
         """
         with self.step("models"):
+            groups = unchanged.of_days(self.project, self.window.last, self.rule_versions)
+            # A rewrite or a backfill changes days that they are about.
+            may_stay = self.kind in ("daily", "catch-up")
+            kept = [group for group in groups if may_stay and unchanged.unchanged(self.project, group)]
+            left_out = [f"tag:{group.tables}" for group in kept]
             keep = dbt.dbt_arguments("run", self.project, select=dbt.EVERY_DAY, exclude=dbt.INPUTS)
-            build = dbt.dbt_arguments("build", self.project, exclude=dbt.INPUTS)
+            build = dbt.dbt_arguments("build", self.project, exclude=(*dbt.INPUTS, *left_out))
             *chunks, last = self.window.chunks(self.chunk_days())
             for number, chunk in enumerate(chunks, start=1):
                 self.report(f"days {chunk}, part {number} of {len(chunks) + 1}")
                 self._run_dbt(keep, chunk)
             # A day that is added leaves the tests of the days before it true.
-            self._run_dbt(build, last, {} if self.kind == "daily" else {"TESSERA_TESTED_DAYS": "all"})
+            with self._building([group for group in groups if group not in kept]):
+                self._run_dbt(build, last, {} if self.kind == "daily" else {"TESSERA_TESTED_DAYS": "all"})
 
     def erase(self, erasure: Erasure) -> None:
         """Take customers out of all tables of the copy, and build what tells of the last day anew.
@@ -440,8 +456,12 @@ class Run:
 
     def _run_dbt(self, arguments: Sequence[str], window: Window, more: Mapping[str, str] | None = None) -> None:
         """Run dbt on days of the run; `more` is added to its environment."""
+        dbt.run_dbt(arguments, self.project, window, self.report, self._log_node, self._environment(more))
+
+    def _environment(self, more: Mapping[str, str] | None) -> dict[str, str]:
+        """What dbt has to know of the run, and `more`."""
         rewritten = self.rewrite.environment(self.run_id, self.window) if self.rewrite else {}
-        dbt.run_dbt(arguments, self.project, window, self.report, self._log_node, rewritten | dict(more or {}))
+        return {"TESSERA_RUN_ID": self.run_id, **rewritten, **(more or {})}
 
     def _log_node(self, node: dbt.Node) -> None:
         self.events.write("node_built", step=self.unfinished_step, node=node.name, seconds=node.seconds)

@@ -1,12 +1,19 @@
-"""Source files that have not changed since the warehouse was built from them are not read again.
+"""What a run may leave as it is in the warehouse, because it would come out the same.
 
-The warehouse keeps one hash of what its inputs were built from, beside the tables that were made of it: the path, size,
-inode and times of every file, the bytes of small files, the vars, and all models and macros. A file that is replaced by
-one of the same size at the same time of modification has another inode or time of change, which no tool sets back.
+Three groups of models are tagged: `of_files`, which depend on the source files and not on the days of the run; `weekly`
+and `monthly`, which are computed as of a day of their own. The warehouse keeps one hash of what each group was built
+from (operations.built): the vars, all models and macros, and of
+
+- `of_files` the path, size, inode and times of every source file, and the bytes of small ones. A file that is replaced
+  by one of the same size at the same time of modification has another inode or time of change, which no tool sets back;
+- `weekly` and `monthly` their day, and of `weekly` the rules in force.
+
+What tables say therefore never depends on when runs were made.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
@@ -17,62 +24,84 @@ from flows.steps import operations_log
 from flows.steps.project import ROOT, Project
 from flows.steps.source_files import SourceTable
 
-# Models, with their tests, that are the same as long as the source files are, whatever the days of the run.
-OF_FILES = "tag:of_files"
+FILES, WEEKLY, MONTHLY = "of_files", "weekly", "monthly"
+# vars: profiles_every_days are counted from this Monday.
+FIRST_MONDAY = date(2001, 1, 1)
 # Up to this size a file's bytes are compared, too.
 SMALL_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Built:
-    """What the warehouse knows of the source files that its inputs were built from.
+    """What a group of tables was built from.
 
     Attributes:
-        fingerprint: of the files, and of what made tables of them.
+        tables: the tag of their models.
+        fingerprint: of everything that they are made of.
         run_id: of the run that built them.
-        first_date: the first day with a transaction line.
-        newest_date: the newest day with one; both are None where the inputs do not know all lines (vars: late_days).
+        first_date: of files the first day with a transaction line.
+        newest_date: the newest day with one; both are None where not all lines are known (vars: late_days).
     """
 
+    tables: str
     fingerprint: str
-    run_id: str
+    run_id: str | None = None
     first_date: date | None = None
     newest_date: date | None = None
 
 
-def fingerprint(project: Project, tables: list[SourceTable]) -> str:
-    """A hash of everything that tables of source files are made of.
+def of_files(project: Project, tables: list[SourceTable]) -> Built:
+    """What the inputs would be built from now.
 
     Raises:
         OSError: a file cannot be read.
     """
+    parts: list[object] = []
+    for table in tables:
+        parts.append((table.system, table.name))
+        for file in map(Path, table.files):
+            found = file.stat()
+            parts.append((str(file), found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino))
+            if found.st_size <= SMALL_BYTES:
+                parts.append(file.read_bytes())
+    return Built(FILES, _fingerprint(project, *parts))
+
+
+def of_days(project: Project, last: date, rule_versions: Mapping[str, str] | None) -> list[Built]:
+    """What the tables that are not computed every day would be built from in a run that ends on a day."""
+    weekly = last - timedelta(days=(last - FIRST_MONDAY).days % project.vars["profiles_every_days"])
+    next_day = last + timedelta(days=1)
+    month_end = next_day.replace(day=1) - timedelta(days=1)
+    return [
+        Built(WEEKLY, _fingerprint(project, weekly, sorted((rule_versions or {}).items()))),
+        Built(MONTHLY, _fingerprint(project, month_end)),
+    ]
+
+
+def unchanged(project: Project, wanted: Built) -> Built | None:
+    """What the warehouse has of a group of tables, if that is what a build would make now."""
+    try:
+        kept = operations_log.read_built(project.warehouse).get(wanted.tables)
+    except duckdb.Error:
+        # Whoever reads the warehouse next says what is wrong with it.
+        return None
+    return Built(**kept) if kept and kept["fingerprint"] == wanted.fingerprint else None
+
+
+def unchanged_files(project: Project, tables: list[SourceTable]) -> Built | None:
+    """What the warehouse knows of the source files, if they are those that its inputs were built from."""
+    try:
+        return unchanged(project, of_files(project, tables))
+    except OSError:
+        # Whoever reads the files next says what is wrong with them.
+        return None
+
+
+def _fingerprint(project: Project, *parts: object) -> str:
     digest = blake2b(digest_size=16)
-
-    def add(*parts: object) -> None:
-        digest.update(repr(parts).encode())
-
-    add(version("duckdb"), sorted(project.vars.items()))
+    digest.update(repr((version("duckdb"), sorted(project.vars.items()), parts)).encode())
     for folder in ("models", "macros"):
         for path in sorted((ROOT / folder).rglob("*")):
             if path.suffix in (".sql", ".yml", ".py"):
-                add(str(path.relative_to(ROOT)), path.read_bytes())
-    for table in tables:
-        add(table.system, table.name)
-        for file in map(Path, table.files):
-            found = file.stat()
-            add(str(file), found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-            if found.st_size <= SMALL_BYTES:
-                add(file.read_bytes())
+                digest.update(repr((str(path.relative_to(ROOT)), path.read_bytes())).encode())
     return digest.hexdigest()
-
-
-def unchanged(project: Project, tables: list[SourceTable]) -> Built | None:
-    """What the warehouse's inputs were built from, if that is what a build would find now."""
-    try:
-        built = operations_log.read_built_inputs(project.warehouse)
-        if built is None or built["fingerprint"] != fingerprint(project, tables):
-            return None
-    except (duckdb.Error, OSError):
-        # Whoever reads the warehouse or the files next says what is wrong with them.
-        return None
-    return Built(**built)

@@ -15,7 +15,7 @@ from flows.steps.operations_log import published_by, read_runs
 from flows.steps.project import Project
 from flows.steps.run_log import log_file, read_events
 from flows.steps.source_files import check_files, source_tables
-from flows.steps.unchanged import unchanged
+from flows.steps.unchanged import unchanged_files
 
 ONE_DAY = timedelta(days=1)
 
@@ -182,7 +182,7 @@ def source_days(project: Project, now: datetime) -> SourceDays:
     zone = ZoneInfo(project.vars["timezone"])
     tables = source_tables(project)
     today = now.astimezone(zone).date()
-    built = unchanged(project, tables)
+    built = unchanged_files(project, tables)
     if built and built.first_date and built.newest_date and built.newest_date < today:
         return _source_days(project, built.first_date, built.newest_date)
     check_files(tables)

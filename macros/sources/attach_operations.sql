@@ -19,5 +19,9 @@
                 {%- endfor -%}
             {%- endif -%}
         {%- endfor -%}
+        {%- if not env_var('TESSERA_RUN_ID', '') and flags.WHICH in ['build', 'run', 'seed'] -%}
+            {#- Whoever builds by hand may build something else: a run leaves nothing as it is then. #}
+            {%- do run_query('delete from operations.built') -%}
+        {%- endif -%}
     {%- endif -%}
 {% endmacro %}

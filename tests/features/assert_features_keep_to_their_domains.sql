@@ -1,3 +1,4 @@
+{{ config(tags=['weekly']) }}
 -- Proofs about rules (unreachable segments, versions that are the same) rest on the domains that _features.yml
 -- declares.
 -- Days before the run's window may have been built before a feature was there.

@@ -1,3 +1,4 @@
+{{ config(tags=['weekly']) }}
 -- What is kept beside the log of measures says of the day before the run and of its last day what the log says.
 with days as (
 

@@ -1,3 +1,4 @@
+{{ config(tags=['weekly']) }}
 -- The values of an attribute, the unknown included, divide a segment without rest: shares sum to 1, customers to the
 -- segment's size on the last day.
 with sizes as (
@@ -8,7 +9,7 @@ with sizes as (
         customers
     from {{ ref('fct_segment_daily') }}
     where
-        as_of_date = {{ last_date() }}
+        as_of_date = (select profile_days.as_of_date from {{ ref('profile_days') }} as profile_days)
         and customers > 0
 
 ),

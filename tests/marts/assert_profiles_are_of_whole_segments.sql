@@ -1,3 +1,4 @@
+{{ config(tags=['weekly']) }}
 -- Every segment with customers on the last day has a profile of each feature over all of them, features are ranked
 -- without a gap, and the segments' means, weighted by who has a value, give the mean of all customers.
 with sizes as (
@@ -8,7 +9,7 @@ with sizes as (
         customers
     from {{ ref('fct_segment_daily') }}
     where
-        as_of_date = {{ last_date() }}
+        as_of_date = (select profile_days.as_of_date from {{ ref('profile_days') }} as profile_days)
         and customers > 0
 
 ),

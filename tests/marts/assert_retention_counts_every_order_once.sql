@@ -1,3 +1,4 @@
+{{ config(tags=['weekly']) }}
 -- Over cohorts and months, orders and net sales of the triangle are all of them, from the month of a customer's first
 -- order on; every cohort is wholly active in its first month.
 with fct_retention as (

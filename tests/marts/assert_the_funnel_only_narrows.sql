@@ -1,3 +1,4 @@
+{{ config(tags=['weekly']) }}
 -- A stage is reached by nobody who did not reach the one before, the first by everybody, and with a longer follow-up by
 -- no smaller share; up to the as-of date the cohorts hold everybody ever seen.
 with funnel as (

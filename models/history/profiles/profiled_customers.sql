@@ -1,4 +1,4 @@
-{{ config(materialized='table', schema='profiles', contract={'enforced': false}, tags=['weekly']) }}
+{{ config(materialized='table', tags=['weekly']) }}
 -- depends_on: {{ ref('segment_entries') }}
 
 with profile_days as (

@@ -1,4 +1,4 @@
-{{ config(materialized='view', schema='profiles', contract={'enforced': false}, tags=['weekly']) }}
+{{ config(materialized='view', tags=['weekly']) }}
 {%- set features = profiled_features() if execute else {} %}
 
 with customer_features as (

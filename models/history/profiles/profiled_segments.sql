@@ -1,4 +1,4 @@
-{{ config(materialized='table', schema='profiles', contract={'enforced': false}, tags=['weekly']) }}
+{{ config(materialized='table', tags=['weekly']) }}
 
 with combinations as (
     {{ segments_of_combinations(ref('profiled_customers')) }}

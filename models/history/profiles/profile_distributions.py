@@ -5,7 +5,7 @@ from macros.python.distributions import distributions
 
 def model(dbt, session):
     """One row per segmentation, segment and feature."""
-    dbt.config(materialized="table", schema="profiles", tags=["weekly"])
+    dbt.config(materialized="table", tags=["weekly"])
     inputs = dbt.ref("profile_inputs")
     features = sorted(column for column in inputs.columns if column != "combination")
     segments: dict[str, dict[int, str]] = {}
