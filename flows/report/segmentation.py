@@ -49,6 +49,7 @@ def section(marts: Marts, row: object) -> dict[str, object]:
         "migration": _migration(marts, name, label, order, labels, palette),
         "projection": _projection(marts, name, shown, labels),
         "paths": _paths(marts, name, labels),
+        "profiled_on": _profiled_on(marts, name),
         "cards": [_card(marts, name, segment, labels, palette, daily, sizes, broken) for segment in shown],
         "empty": [labels[segment] for segment in order if segment not in shown],
     }
@@ -278,6 +279,12 @@ def _stay(marts: Marts, name: str, segment: str, first: date) -> str | None:
         return of + f"half were over after {words.count(int(last.median_days), 'day')}"
     over = "none was" if last.survival == 1 else f"{1 - last.survival:.1%} were"
     return of + f"{over} over after {words.count(int(last.days), 'day')}"
+
+
+def _profiled_on(marts: Marts, name: str) -> str | None:
+    """The day of the profiles in words, where it is another than that of the report."""
+    days = pd.to_datetime(marts.own("fct_segment_profiles", name)["as_of_date"]).dt.date
+    return words.day(days.max()) if len(days) and days.max() != marts.as_of else None
 
 
 def _typical(marts: Marts, name: str, segment: str) -> str | None:

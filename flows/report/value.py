@@ -100,6 +100,7 @@ def _backtest(marts: Marts) -> dict[str, object] | None:
     since = pd.to_datetime(rows["forecast_from"].iloc[0]).date()
     return {
         "since": words.day(since),
+        "until": words.day(pd.to_datetime(rows["as_of_date"].iloc[0]).date()),
         "best": rows["label"].iloc[0],
         "simpler": _simpler_is_better(rows),
         "table": Markup(
