@@ -33,6 +33,25 @@ def render(path: str, last_date: date, **variables: Any) -> str:
     )
 
 
+def combinations(members: Sequence[tuple[Any, str, str]]) -> dict[str, tuple[str, Sequence[Sequence[Any]]]]:
+    """The tables of combinations of segments, for customers given by key, segmentation and segment."""
+    segments: dict[Any, dict[str, str]] = {}
+    for customer, segmentation, segment in members:
+        segments.setdefault(customer, {})[segmentation] = segment
+    numbers = {
+        kind: number for number, kind in enumerate(sorted({tuple(sorted(of.items())) for of in segments.values()}))
+    }
+    of_customers = {customer: numbers[tuple(sorted(of.items()))] for customer, of in segments.items()}
+    customers = list(of_customers.values())
+    return {
+        "customer_combinations": ("customer_id bigint, combination bigint", list(of_customers.items())),
+        "combination_segments": (
+            "combination bigint, segmentation varchar, segment varchar, customers bigint",
+            [(number, *member, customers.count(number)) for kind, number in numbers.items() for member in kind],
+        ),
+    }
+
+
 def run(sql: str, tables: Mapping[str, tuple[str, Sequence[Sequence[Any]]]]) -> list[Row]:
     """The rows of a query over tables given as {name: (column definitions, rows)}."""
     with duckdb.connect() as connection:

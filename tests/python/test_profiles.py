@@ -1,5 +1,6 @@
 """The profile marts: their SQL against customers counted by hand, and against slow and obvious code."""
 
+import importlib.util
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 import yaml
 from conftest import Shop
@@ -76,8 +78,21 @@ def graph(claims: dict[str, Any]) -> dict[str, Any]:
     return {"nodes": {f"model.tessera.{name}": node for name, node in nodes.items()}}
 
 
-@cache
+def run_distributions(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """What the Python model makes of profile_inputs, as dbt calls it."""
+    path = ROOT / "models" / "history" / "profiles" / "profile_distributions.py"
+    spec = importlib.util.spec_from_file_location("profile_distributions", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.model(SimpleNamespace(config=lambda **_settings: None, ref=connection.table), connection)
+
+
 def sql_of(mart: str, alike: int, first: date = TODAY) -> str:
+    return rendered(f"marts/profiles/{mart}", alike, first)
+
+
+@cache
+def rendered(path: str, alike: int, first: date = TODAY) -> str:
     variables = {
         "first_date": str(first),
         "last_date": str(TODAY),
@@ -87,7 +102,7 @@ def sql_of(mart: str, alike: int, first: date = TODAY) -> str:
     known = macros(
         variables=variables, dbt=DBT, graph=graph(CLAIMS), is_incremental=lambda: first != TODAY, this="kept"
     )
-    return known.render(f"marts/profiles/{mart}.sql")
+    return known.render(f"{path}.sql")
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +112,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
             """
             -- The tables are tiny: threads would only wait for each other.
             set threads = 1;
+            create table profile_days (as_of_date date);
             create table customer_segments (customer_id bigint, segmentation varchar, segment varchar);
             create table dim_segments as
             select 'seg_x' as segmentation, segment, persona, 'a@example.com' as owner, is_current
@@ -113,6 +129,12 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
                 average_order_value_365d double default 42.25, top_category_365d varchar default 'WINE'
             );
             create view customer_features as from fct_customer_features;
+            create view profiled_customers as
+            select fct_customer_features.*, dense_rank() over (order by segment) as combination
+            from fct_customer_features inner join customer_segments using (customer_id);
+            create view profiled_segments as
+            select combination, 'seg_x' as segmentation, segment, count(*) as customers
+            from profiled_customers inner join customer_segments using (customer_id) group by all;
             """
         )
         yield connection
@@ -134,6 +156,11 @@ def profile(
             """,
             [TODAY, number, orders, share, days, band, member],
         )
+    connection.execute("truncate profile_days; insert into profile_days values (?)", [TODAY])
+    connection.execute(f"create or replace view profile_inputs as {rendered('history/profiles/profile_inputs', alike)}")
+    distributions = run_distributions(connection)
+    connection.execute("create or replace table profile_distributions as from distributions")
+    assert distributions.num_rows > 0
     found = {}
     for mart in MARTS:
         connection.execute(f"create or replace table {mart} as {sql_of(mart, alike)}")

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import PUBLISHED, Shop
-from rendered_marts import Row, render, run
+from rendered_marts import Row, combinations, render, run
 
 from benchmarks.expected_sales import simulate_orders, simulate_spend
 from flows.steps.project import ROOT
@@ -36,22 +36,24 @@ def days(rows: Sequence[Sequence[Any]]) -> tuple[str, list[list[Any]]]:
 
 
 def test_repeats_are_order_days_after_the_first_as_known_on_each_day() -> None:
-    rows = run(
-        render("features/customer_repeats.sql", TODAY, value_holdout_days=HOLDOUT),
-        {
-            "customers": ("customer_id bigint, closed_date date", [[1, None], [2, TODAY], [3, TODAY + DAY]]),
-            "customer_days": days(
-                [
-                    [1, BEFORE - 10 * DAY, 1000],
-                    [1, BEFORE, 2000],
-                    [1, TODAY - DAY, 400],
-                    [1, TODAY + DAY, 99],  # not yet
-                    [2, BEFORE - DAY, 500],  # closed since
-                    [3, TODAY, 700],
-                ]
-            ),
-        },
-    )
+    tables = {
+        "customers": ("customer_id bigint, closed_date date", [[1, None], [2, TODAY], [3, TODAY + DAY]]),
+        "customer_days": days(
+            [
+                [1, BEFORE - 10 * DAY, 1000],
+                [1, BEFORE, 2000],
+                [1, TODAY - DAY, 400],
+                [1, TODAY + DAY, 99],  # not yet
+                [2, BEFORE - DAY, 500],  # closed since
+                [3, TODAY, 700],
+            ]
+        ),
+    }
+    rows = [
+        row
+        for model in ("customer_repeats", "backtest_repeats")
+        for row in run(render(f"features/{model}.sql", TODAY, value_holdout_days=HOLDOUT), tables)
+    ]
     names = ("as_of_date", "customer_id", "repeats", "recency_days", "age_days", "net_exact", "repeat_net_exact")
     assert sorted(tuple(row[name] for name in names) for row in rows) == [
         (BEFORE, 1, 1, 10, 10, 3000 * CENT, 2000 * CENT),
@@ -238,10 +240,7 @@ def concentration(values: dict[str, Sequence[float]]) -> list[Row]:
                 "customer_id bigint, net_sales_365d decimal(18,2)",
                 [[n, Decimal(str(value))] for n, (_, value) in enumerate(placed)],
             ),
-            "customer_segments": (
-                "customer_id bigint, segmentation varchar, segment varchar",
-                [[n, "seg", segment] for n, (segment, _) in enumerate(placed)],
-            ),
+            **combinations([(n, "seg", segment) for n, (segment, _) in enumerate(placed)]),
         },
     )
 
@@ -293,10 +292,7 @@ def test_segment_values_add_up_and_set_negative_ones_apart() -> None:
                     for customer, _, sales, expected in values
                 ],
             ),
-            "customer_segments": (
-                "customer_id bigint, segmentation varchar, segment varchar",
-                [[customer, "seg", segment] for customer, segment, _, _ in values],
-            ),
+            **combinations([(customer, "seg", segment) for customer, segment, _, _ in values]),
             "fct_value_concentration": (
                 "segmentation varchar, segment varchar, customers_percent bigint, value_share double, gini double",
                 [["seg", "a", 80, 0.454425, 0.4], ["seg", "a", 81, 0.9, 0.4]],
@@ -347,14 +343,14 @@ def backtest(orders: Sequence[tuple[int, date, float]], expected: dict[int, floa
         render("marts/value/fct_value_backtest.sql", TODAY, value_holdout_days=HOLDOUT),
         {
             "customer_days": days(orders),
-            "customer_repeats": (
+            "backtest_repeats": (
                 "as_of_date date, customer_id bigint, age_days bigint, net_exact double",
                 [
                     [BEFORE, who, (BEFORE - day).days, sum(c for w, d, c in orders if w == who and d <= BEFORE) * CENT]
                     for who, day in first.items()
                 ],
             ),
-            "customer_expectations": (
+            "backtest_expectations": (
                 "as_of_date date, customer_id bigint, expected_net_cents double",
                 [[BEFORE, who, cents] for who, cents in expected.items()],
             ),
@@ -407,12 +403,49 @@ def test_seasonal_forecast_repeats_the_year_before_where_it_is_known() -> None:
     assert (season["season_days"], season["forecast_net_sales"]) == (91, Decimal("88.88"))
 
 
+def test_the_backtest_is_of_the_last_end_of_a_month_whatever_day_it_is() -> None:
+    tables = {
+        "customers": ("customer_id bigint, closed_date date", [[1, None]]),
+        "customer_days": days([[1, BEFORE, 2000], [1, TODAY + 20 * DAY, 99]]),
+    }
+    of_days = [
+        run(render("features/backtest_repeats.sql", day, value_holdout_days=HOLDOUT), tables)
+        for day in (TODAY, TODAY + DAY, TODAY + 30 * DAY)
+    ]
+    assert of_days[0] == of_days[1] == of_days[2] != []
+    assert {row["as_of_date"] for row in of_days[0]} == {BEFORE}
+    (later,) = run(render("features/backtest_repeats.sql", TODAY + 31 * DAY, value_holdout_days=HOLDOUT), tables)
+    assert later["as_of_date"] == TODAY + 31 * DAY - HOLDOUT * DAY
+
+
 # --- Cross-sell ------------------------------------------------------------------------
+
+
+def bought(
+    rows: Sequence[tuple[int, str | None, date, float]], **variables: Any
+) -> dict[str, tuple[str, list[list[Any]]]]:
+    """Who bought in which category, of customer, category, day and cents."""
+    variables = {"cross_sell_excluded_categories": [], **variables}
+    found = run(
+        render("features/category_buyers.sql", TODAY, **variables),
+        {
+            "customer_category_days": (
+                "customer_id bigint, category varchar, activity_date date, net_exact double",
+                [(*where, cents * CENT) for *where, cents in rows],
+            )
+        },
+    )
+    return {
+        "category_buyers": (
+            "customer_id bigint, category varchar, net_exact double",
+            [list(row.values()) for row in found],
+        )
+    }
 
 
 def test_cross_sell_is_what_others_in_the_segment_buy() -> None:
     year = timedelta(days=365)
-    bought = [
+    lines = [
         *[(1, "wine", TODAY, 3_000), (1, "wine", TODAY - DAY, 1_000), (2, "wine", TODAY - year + DAY, 2_000)],
         *[(3, "wine", TODAY - year, 5_000)],  # too long ago
         *[(4, "wine", TODAY, 900), (4, "wine", TODAY, -900)],  # brought back
@@ -420,16 +453,7 @@ def test_cross_sell_is_what_others_in_the_segment_buy() -> None:
     ]
     rows = run(
         render("marts/value/fct_cross_sell.sql", TODAY, cross_sell_minimum_buyers=2),
-        {
-            "customer_category_days": (
-                "customer_id bigint, category varchar, activity_date date, net_exact double",
-                [(*where, cents * CENT) for *where, cents in bought],
-            ),
-            "customer_segments": (
-                "customer_id bigint, segmentation varchar, segment varchar",
-                [[n, "seg", "a" if n <= 4 else "b"] for n in range(1, 9)],
-            ),
-        },
+        bought(lines) | combinations([(n, "seg", "a" if n <= 4 else "b") for n in range(1, 9)]),
     )
     a, b = sorted(rows, key=lambda row: row["segment"])
     assert (a["category"], a["customers"], a["buyers"], a["customers_without"]) == ("wine", 4, 2, 2)
@@ -450,14 +474,13 @@ def test_a_customer_is_offered_what_is_worth_most_of_what_they_lack() -> None:
         **{5: {"tea": 500}, 8: {"wine": 0}},
     }
     segments = [*[(n, "seg", "a") for n in (1, 2, 3, 4)], (5, "seg", "b"), (6, "seg", "b"), (7, "seg", "c")]
+    members = [*segments, (8, "seg", "b"), *((n, "other", "x") for n in range(1, 9))]
     tables = {
-        "customer_category_days": (
-            "customer_id bigint, category varchar, activity_date date, net_exact double",
-            [(who, what, TODAY, cents * CENT) for who, basket in baskets.items() for what, cents in basket.items()],
-        ),
+        **bought([(who, what, TODAY, cents) for who, basket in baskets.items() for what, cents in basket.items()]),
+        **combinations(members),
         "customer_segments": (
             "as_of_date date, customer_id bigint, segmentation varchar, segment varchar",
-            [(TODAY, *row) for row in [*segments, (8, "seg", "b"), *((n, "other", "x") for n in range(1, 9))]],
+            [(TODAY, *row) for row in members],
         ),
     }
     columns = "segmentation varchar, segment varchar, category varchar, penetration double, lift double, "
@@ -498,12 +521,11 @@ def test_offers_take_memory_for_what_customers_bought_not_for_every_segment() ->
             select date '{TODAY}' as as_of_date, range as customer_id, 'seg' as segmentation,
                 'segment ' || range % 10 as segment
             from range(20_000);
-            create table customer_category_days as
+            create table category_buyers as
             select customers.range as customer_id, 'category ' || categories.range as category,
-                date '{TODAY}' - (hash(customers.range, categories.range, days.range) % 730)::integer as activity_date,
                 100.0::double as net_exact
-            from range(20_000) as customers, range(60) as categories, range(2) as days
-            where hash(customers.range, categories.range, days.range, 1) % 4 = 0;
+            from range(20_000) as customers, range(60) as categories
+            where hash(customers.range, categories.range) % 4 = 0;
             create table fct_cross_sell as
             select 'seg' as segmentation, 'segment ' || segments.range as segment,
                 'category ' || categories.range as category, 0.2::double as penetration, 1.0::double as lift,
@@ -511,22 +533,13 @@ def test_offers_take_memory_for_what_customers_bought_not_for_every_segment() ->
             from range(10) as segments, range(60) as categories
             """
         )
-        variables = {"cross_sell_segmentation": "seg", "cross_sell_excluded_categories": ["fuel", "tobacco"]}
-        offers = render("marts/value/fct_customer_cross_sell.sql", TODAY, **variables)
+        offers = render("marts/value/fct_customer_cross_sell.sql", TODAY, cross_sell_segmentation="seg")
         assert connection.sql(f"select count(*) from ({offers})").fetchone() == (20_000,)
 
 
 def test_what_may_not_be_offered_is_left_out() -> None:
-    tables = {
-        "customer_category_days": (
-            "customer_id bigint, category varchar, activity_date date, net_exact double",
-            [(1, "wine", TODAY, 1_000), (1, "it's gas", TODAY, 9_000), (2, "it's gas", TODAY, 9_000)],
-        ),
-        "customer_segments": (
-            "customer_id bigint, segmentation varchar, segment varchar",
-            [(1, "seg", "a"), (2, "seg", "a")],
-        ),
-    }
-    variables = {"cross_sell_excluded_categories": ["it's gas"], "cross_sell_minimum_buyers": 1}
-    rendered = render("marts/value/fct_cross_sell.sql", TODAY, **variables)
+    lines = [(1, "wine", TODAY, 1_000), (1, "it's gas", TODAY, 9_000), (2, "it's gas", TODAY, 9_000)]
+    tables = bought(lines, cross_sell_excluded_categories=["it's gas"])
+    tables |= combinations([(1, "seg", "a"), (2, "seg", "a")])
+    rendered = render("marts/value/fct_cross_sell.sql", TODAY, cross_sell_minimum_buyers=1)
     assert [row["category"] for row in run(rendered, tables)] == ["wine"]
