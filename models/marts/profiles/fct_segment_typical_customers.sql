@@ -10,15 +10,9 @@ with customer_features as (
 
 ),
 
-customer_segments as (
+profiled_segments as (
 
-    select
-        profiled_customers.customer_id,
-        profiled_segments.segmentation,
-        profiled_segments.segment
-    from {{ ref('profiled_customers') }} as profiled_customers
-    inner join {{ ref('profiled_segments') }} as profiled_segments
-        on profiled_customers.combination = profiled_segments.combination
+    select * from {{ ref('profiled_segments') }}
 
 ),
 
@@ -67,9 +61,9 @@ centres as (
 distances as (
 
     select
-        customer_segments.segmentation,
-        customer_segments.segment,
-        customer_segments.customer_id,
+        profiled_segments.segmentation,
+        profiled_segments.segment,
+        customer_features.customer_id,
         (
             {%- for feature, value in features.items() %}
             {{ '+ ' if not loop.first }}coalesce(
@@ -82,13 +76,13 @@ distances as (
             )
             {%- endfor %}
         ) / centres.features as distance
-    from customer_segments
-    inner join customer_features
-        on customer_segments.customer_id = customer_features.customer_id
+    from customer_features
+    inner join profiled_segments
+        on customer_features.combination = profiled_segments.combination
     inner join centres
         on
-            customer_segments.segmentation = centres.segmentation
-            and customer_segments.segment = centres.segment
+            profiled_segments.segmentation = centres.segmentation
+            and profiled_segments.segment = centres.segment
 
 ),
 
