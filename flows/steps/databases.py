@@ -1,6 +1,7 @@
 """DuckDB files as SQL calls them: their paths, their names, what is in them."""
 
 import os
+import re
 from pathlib import Path
 
 import duckdb
@@ -18,7 +19,25 @@ def file_text(file: Path) -> str:
 
 def copying_connection() -> duckdb.DuckDBPyConnection:
     """A connection that copies databases, with as much memory as dbt's connection, see profiles.yml."""
-    return duckdb.connect(config={"memory_limit": os.environ.get("TESSERA_MEMORY", "2GB")})
+    return duckdb.connect(config={"memory_limit": memory_setting()})
+
+
+def memory_setting() -> str:
+    """The memory that DuckDB may use, as a number with a unit."""
+    return os.environ.get("TESSERA_MEMORY", "2GB")
+
+
+def memory_limit() -> int:
+    """The memory that DuckDB may use, in bytes: it counts a KB as 1,000 of them and a KiB as 1,024.
+
+    Raises:
+        ValueError: TESSERA_MEMORY is not a number with a unit.
+    """
+    found = re.fullmatch(r"([0-9.]+)\s*([KMGT])(i?)(?:B?)", memory_setting().strip(), re.IGNORECASE)
+    if not found:
+        raise ValueError("TESSERA_MEMORY must be a number with a unit, such as 2GB.")
+    number, unit, is_binary = found.groups()
+    return int(float(number) * (1024 if is_binary else 1000) ** (1 + "KMGT".index(unit.upper())))
 
 
 def mart_names(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:

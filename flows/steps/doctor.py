@@ -6,6 +6,7 @@ and what the last release and the structured logs tell is used. Otherwise it is 
 
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import shutil
@@ -24,9 +25,11 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from flows.rules.definitions import parse
+from flows.steps.databases import memory_limit, memory_setting
 from flows.steps.errors import RunStopped, first_line
 from flows.steps.holders import Holder, holders
 from flows.steps.mart_files import MANIFEST, damage, files_of, read_manifest
+from flows.steps.memory import MIB, least_limit, limit_that_fits, memory_of, needed
 from flows.steps.operations_log import BUILDS, UNFINISHED, WINDOW, Run, published_by, read_runs
 from flows.steps.places import existing, unwritable
 from flows.steps.project import ROOT, Project
@@ -34,7 +37,7 @@ from flows.steps.release import current_release, day_of, list_releases
 from flows.steps.rewrite import FOLDER, REWRITES, how_to_restate_back, restated_since
 from flows.steps.run_log import read_events
 from flows.steps.settings import invalid_environment, invalid_settings
-from flows.steps.source_files import source_tables, unread_files, wrong_files
+from flows.steps.source_files import SourceTable, source_tables, unread_files, wrong_files
 from flows.steps.warehouse_format import OtherFormat, check_format
 from flows.steps.window import (
     ONE_DAY,
@@ -79,6 +82,8 @@ STATES: dict[str, State] = {
     "package_differs": "warning",
     "disk_full": "error",
     "disk_low": "warning",
+    "memory_short": "warning",
+    "memory_limit_low": "warning",
     "place_not_writable": "error",
     "stray_files": "warning",
     "not_checked": "warning",
@@ -111,11 +116,13 @@ class Facts:
 
     Attributes:
         deep: whether every block of the warehouse, and every file of every release, is read.
+        machine: the folder under which Linux tells of the machine: its root.
     """
 
     project: Project
     root: Path = ROOT
     deep: bool = False
+    machine: Path = Path("/")
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @cached_property
@@ -132,6 +139,18 @@ class Facts:
     def current(self) -> Path | None:
         """The release that readers see."""
         return current_release(self.project.serving)
+
+    @cached_property
+    def tables(self) -> list[SourceTable]:
+        """The tables of every enabled source system."""
+        return source_tables(self.project, self.root)
+
+    @cached_property
+    def customers(self) -> int:
+        """How many customers the next run has: those of the release, or of the files that list customers if more."""
+        released = read_manifest(self.current).get("rows_by_mart", {}).get("dim_customers", 0) if self.current else 0
+        listed = [table for table in self.tables if table.entity == "customers" and not table.wrong]
+        return max(released, sum(table.row_count for table in listed))
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -450,12 +469,11 @@ def check_freshness(facts: Facts) -> Iterator[Finding]:
 
 def check_sources(facts: Facts) -> Iterator[Finding]:
     """Whether the files of every enabled source system are there and can be read, with their required columns."""
-    tables = source_tables(facts.project, facts.root)
-    for wrong in wrong_files(tables):
+    for wrong in wrong_files(facts.tables):
         if wrong.code != "source_unread":
             yield _problem("sources", wrong.code, wrong.message, "Deliver the file as docs/own-data.md describes it.")
     for system in facts.project.vars["sources"]:
-        own = [table for table in tables if table.system == system]
+        own = [table for table in facts.tables if table.system == system]
         folder = own[0].folder
         # Others may be meant for somebody else; these look as if they were meant for a table.
         meant = [name for name in unread_files(own) if name.startswith(tuple(table.name for table in own))]
@@ -555,6 +573,43 @@ def check_disk(facts: Facts) -> Iterator[Finding]:
             yield _fine("disk", found)
 
 
+def check_memory(facts: Facts) -> Iterator[Finding]:
+    """Whether a run of so many customers fits into the memory of the machine, and into DuckDB's limit."""
+    customers, limit, memory = facts.customers, memory_limit(), memory_of(facts.machine)
+    if not customers:
+        yield _fine("memory", "How many customers there are is known once something is released.")
+        return
+    need, least = needed(customers, limit), least_limit(customers)
+    setting = f"TESSERA_MEMORY={memory_setting()}"
+    found = f"With {customers:,} customers and {setting} a run needs up to {_bytes(need)}; there are"
+    # What a run under way has taken is not free, and is no reason to warn.
+    is_short = need > (memory.size if facts.lock_holders else memory.free)
+    if need > memory.size:
+        found = f"{found} {_bytes(memory.size)}."
+        yield _problem("memory", "memory_short", found, _how_to_fit(customers, memory.size, "give the machine"))
+    elif is_short:
+        found = f"{found} {_bytes(memory.free)} free, of {_bytes(memory.size)}."
+        yield _problem(
+            "memory", "memory_short", found, _how_to_fit(customers, memory.free, "end other processes to have")
+        )
+    if limit < least:
+        yield _problem(
+            "memory",
+            "memory_limit_low",
+            f"{setting} may be too little for {customers:,} customers: DuckDB cannot spill everything to disk.",
+            f"If a run stops for want of memory: TESSERA_MEMORY={math.ceil(least / MIB)}MiB make run",
+        )
+    elif not is_short:
+        yield _fine("memory", f"{found} {_bytes(memory.free)} free, of {_bytes(memory.size)}.")
+
+
+def _how_to_fit(customers: int, space: int, make_room: str) -> str:
+    fits = limit_that_fits(customers, space)
+    if fits is None:
+        return f"{make_room.capitalize()} at least {_bytes(needed(customers, least_limit(customers)))}."
+    return f"TESSERA_MEMORY={fits // MIB}MiB make run, which spills more to disk; or {make_room} more."
+
+
 def check_places(facts: Facts) -> Iterator[Finding]:
     """Whether this user may write where a run writes."""
     project = facts.project
@@ -615,6 +670,7 @@ CHECKS: dict[str, Callable[[Facts], Iterator[Finding]]] = {
     "configuration": check_configuration,
     "versions": check_versions,
     "disk": check_disk,
+    "memory": check_memory,
     "places": check_places,
     "stray files": check_stray_files,
 }

@@ -84,6 +84,11 @@ class SourceTable:
         return self.meta.get("config", {}).get("loaded_at_field")
 
     @property
+    def entity(self) -> str | None:
+        """What a row of it is, if rows are not put together before they are one of the project's entities."""
+        return _meta(self.meta).get("becomes")
+
+    @property
     def dialect(self) -> dict[str, str]:
         """How its CSV files differ from the defaults of source_files.sql."""
         return _meta(self.meta).get("dialect") or {}
@@ -144,6 +149,16 @@ class SourceTable:
             column[0].lower(): {"expression": '"' + column[0].replace('"', '""') + '"', "type": column[1]}
             for column in described
         }
+
+    @cached_property
+    def row_count(self) -> int:
+        """The rows of the delivery.
+
+        Raises:
+            duckdb.Error: it cannot be read.
+        """
+        ((rows,),) = _rows(f"select count(*) from {self.reader}")
+        return rows
 
     @property
     def rows(self) -> str:
@@ -248,8 +263,7 @@ class SourceTable:
 
     def _wrong_rows(self) -> Iterator[Wrong]:
         """What is wrong with the rows: reads the whole file, but hardly any values."""
-        ((rows,),) = _rows(f"select count(*) from {self.reader}")
-        if rows == 0 and self.is_required:
+        if self.row_count == 0 and self.is_required:
             yield self._unreadable(f"{self.delivery} has a header but no rows. Deliver it again, whole.")
         typed = [
             column["name"]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from shop import HISTORY_START, edited, write_shop
 
 from flows.doctor import as_text
 from flows.rules.definitions import parse
-from flows.steps.doctor import CHECKS, STATES, Facts, Finding, examine
+from flows.steps.doctor import CHECKS, STATES, Facts, Finding, check_memory, examine
 from flows.steps.holders import holders
+from flows.steps.memory import least_limit, needed
 from flows.steps.operations_log import Run, log_run
 from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release
@@ -136,6 +138,22 @@ def enlarged(shop: Shop, share_of_free: float) -> None:
     file = shop.serving / "current" / "data_docs" / "large"
     with file.open("wb") as handle:
         handle.truncate(int(shutil.disk_usage(file.parent).free * share_of_free))
+
+
+def deliver_customers(shop: Shop, count: int) -> None:
+    """Deliver a file that lists so many customers."""
+    (shop.files / "customers.csv").unlink()
+    file = shop.files / "customers.parquet"
+    duckdb.sql(f"select range as customer_id from range({count})").write_parquet(str(file))
+
+
+def on_machine(facts: Facts, folder: Path, size: float, free: float) -> Facts:
+    """The facts of a machine with so many GiB of memory."""
+    (folder / "proc").mkdir(exist_ok=True)
+    sizes = {"MemTotal": size, "MemAvailable": free}
+    lines = [f"{name}: {int(gibibytes * 2**20)} kB\n" for name, gibibytes in sizes.items()]
+    (folder / "proc" / "meminfo").write_text("".join(lines))
+    return replace(facts, machine=folder)
 
 
 Trouble = Callable[[Shop, Path, ExitStack], Facts]
@@ -370,6 +388,24 @@ def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
     return facts_of(shop)
 
 
+@trouble(
+    "memory_short",
+    r"10,000,000 customers and TESSERA_MEMORY=2GB .* there are 8 GiB",
+    r"^Give the machine at least \d+ GiB\.",
+)
+def _(shop: Shop, folder: Path, _stack: ExitStack) -> Facts:
+    deliver_customers(shop, 10_000_000)
+    return on_machine(facts_of(shop), folder, size=8, free=8)
+
+
+@trouble(
+    "memory_limit_low", "TESSERA_MEMORY=1MB may be too little for 1,200 customers", r"TESSERA_MEMORY=\d+MiB make run"
+)
+def _(shop: Shop, folder: Path, stack: ExitStack) -> Facts:
+    stack.enter_context(pytest.MonkeyPatch.context()).setenv("TESSERA_MEMORY", "1MB")
+    return on_machine(facts_of(shop), folder, size=8, free=8)
+
+
 @trouble("place_not_writable", r"\(TESSERA_LOGS\) cannot be written", "TESSERA_LOGS")
 def _(shop: Shop, folder: Path, _stack: ExitStack) -> Facts:
     # A file where a folder should be: root, too, cannot write into it.
@@ -495,6 +531,42 @@ def test_a_failed_run_is_told_until_its_days_are_built_whatever_is_restated_mean
     assert codes() == ["last_run_failed"]
     run(7, status="released")
     assert codes() == []
+
+
+def test_memory_is_told_by_how_many_customers_there_are_and_by_what_would_do(shop: Shop, tmp_path: Path) -> None:
+    customers, default = 500_000, 2 * 10**9
+    deliver_customers(shop, customers)
+    # Enough with a lower limit, but not with the default.
+    little = (needed(customers, least_limit(customers)) + needed(customers, default)) / 2 / 2**30
+
+    def told(size: float, free: float) -> Finding:
+        (finding,) = check_memory(on_machine(facts_of(shop), tmp_path, size, free))
+        return finding
+
+    assert told(size=64, free=32).state == "ok"
+    # Others have it: they can be ended, or DuckDB can spill more.
+    busy = told(size=64, free=little)
+    assert busy.code == "memory_short"
+    assert busy.found.endswith(" GiB free, of 64 GiB.")
+    limit = int(re.match(r"TESSERA_MEMORY=(\d+)MiB make run, ", busy.remedy)[1])
+    assert 0 < limit * 2**20 < default
+    assert busy.remedy.endswith("or end other processes to have more.")
+    # With the limit that it names, it is fine.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TESSERA_MEMORY", f"{limit}MiB")
+        assert told(size=64, free=little).state == "ok"
+    # What a run under way has taken is no reason to warn.
+    with locking(shop):
+        assert told(size=64, free=0.5).state == "ok"
+
+
+def test_memory_of_the_release_counts_where_no_file_lists_customers(shop: Shop, tmp_path: Path) -> None:
+    (shop.files / "customers.csv").unlink()
+    (told,) = check_memory(on_machine(facts_of(shop), tmp_path, 64, 64))
+    assert told.found.startswith("With 1,200 customers")
+    (shop.serving / "current").unlink()
+    (told,) = check_memory(on_machine(facts_of(shop), tmp_path, 64, 64))
+    assert told.found == "How many customers there are is known once something is released."
 
 
 def test_first_run_of_its_kind_is_not_called_stuck_for_taking_longer_than_others(shop: Shop) -> None:
