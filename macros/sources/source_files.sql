@@ -132,6 +132,9 @@
         {{ read_date(value, delivered_type, zone) }}
     {%- elif delivered_type == data_type | upper -%}
         {{ value }}
+    {#- An exact number needs no way through its text, which would be as exact and five times as slow. #}
+    {%- elif wanted.startswith('decimal') and (delivered_type.endswith('INT') or delivered_type.startswith(('INTEGER', 'UINTEGER', 'DECIMAL'))) -%}
+        try_cast({{ value }} as {{ data_type }})
     {%- elif wanted == 'boolean' -%}
         {{ read_boolean(text) }}
     {%- elif wanted in ['bigint', 'integer'] -%}

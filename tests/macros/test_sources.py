@@ -202,3 +202,31 @@ def test_keys_that_are_text_stay_as_they_are() -> None:
     with duckdb.connect() as connection:
         sql = macros({"customer_id_type": "varchar"}).customer_key("id")
         assert connection.sql(f"select {sql} from (select 'C-0017' as id)").fetchone() == ("C-0017",)
+
+
+@pytest.mark.parametrize(
+    "delivered",
+    [
+        "12.35::decimal(18, 2)",
+        "-12.35::decimal(18, 2)",
+        "0.00005::decimal(18, 6)",
+        "-0.00015::decimal(18, 5)",
+        "0.00004999::decimal(38, 8)",
+        "99999999999999.99995::decimal(38, 5)",
+        "-99999999999999.99994::decimal(38, 5)",
+        "7::tinyint",
+        "7::uinteger",
+        "9223372036854775807::bigint",
+        "null::decimal(9, 5)",
+    ],
+)
+def test_exact_numbers_are_what_their_text_says(delivered: str) -> None:
+    """They are not read from their text, which costs most of reading a file, and round and overflow as it does."""
+    assert read("decimal(18, 4)", delivered) == read("decimal(18, 4)", f"cast({delivered} as varchar)")
+
+
+@pytest.mark.parametrize("delivered_type", ["DECIMAL(18,2)", "BIGINT", "INTEGER", "UTINYINT", "HUGEINT"])
+def test_exact_numbers_take_no_way_through_text(delivered_type: str) -> None:
+    """Decimals and integers of Parquet are cast at once."""
+    for reader in READERS:
+        assert "varchar" not in reader.source_value("x", delivered_type, "decimal(18, 4)", "x", ZONE)
