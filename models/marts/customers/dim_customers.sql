@@ -14,16 +14,9 @@ customer_measures as (
 
 ),
 
--- One column per active segmentation: a new one wants a new column in the contract.
-current_segments as (
+customer_combinations as (
 
-    select
-        {%- for name in active_segmentations() %}
-        max(case when segmentation = '{{ name }}' then segment end) as {{ name }},
-        {%- endfor %}
-        customer_id
-    from {{ ref('customer_segments') }}
-    group by customer_id
+    select * from {{ ref('customer_combinations') }}
 
 )
 
@@ -37,12 +30,13 @@ select
     customers.household_composition,
     customers.home_ownership,
     customers.marital_status,
+    -- One column per active segmentation: a new one wants a new column in the contract.
     {%- for name in active_segmentations() %}
-    current_segments.{{ name }},
+    customer_combinations.{{ name }},
     {%- endfor %}
     customers.kids_count
 from customer_measures
 inner join customers
     on customer_measures.customer_id = customers.customer_id
-left join current_segments
-    on customer_measures.customer_id = current_segments.customer_id
+left join customer_combinations
+    on customer_measures.customer_id = customer_combinations.customer_id
