@@ -145,7 +145,7 @@ class Run:
             kept = unchanged.unchanged(self.project, files)
             is_kept = bool(kept and operations_log.repeat_source_files(warehouse, self.run_id, str(kept.run_id)))
             if is_kept:
-                self.report("the source files are those that the inputs were built from: they are not read again")
+                self.report("unchanged source files: not read again")
             else:
                 facts = [table.facts() for table in tables if table.files]
                 operations_log.log_source_files(warehouse, self.run_id, facts)
