@@ -1,17 +1,37 @@
 {#- A select of `current` (customer_id, segmentation, segment), one row per customer: the
     segment in every segmentation, and a number that customers with the same segments
-    share, counted from 1 in the order of the segments' names. -#}
+    share, counted from 1 in the order of the segments' names. Until the few combinations
+    are known, segments are numbers: texts of all customers would be kept in memory. -#}
 {% macro combinations_of(current) -%}
 {%- set segmentations = var('segmentations') -%}
-with customers as (
+with numbers as (
+
+    select
+        segmentation,
+        segment,
+        cast(row_number() over (order by segmentation, segment) as integer) as segment_number
+    from (
+        select distinct
+            segmentation,
+            segment
+        from {{ current }}
+    ) as named
+
+),
+
+customers as (
 
     select
         {%- for name in segmentations %}
-        max(case when segmentation = {{ sql_text(name) }} then segment end) as {{ name }},
+        max(case when numbers.segmentation = {{ sql_text(name) }} then numbers.segment_number end) as number_{{ loop.index }},
         {%- endfor %}
-        customer_id
-    from {{ current }}
-    group by customer_id
+        members.customer_id
+    from {{ current }} as members
+    inner join numbers
+        on
+            members.segmentation = numbers.segmentation
+            and members.segment = numbers.segment
+    group by members.customer_id
 
 ),
 
@@ -19,25 +39,33 @@ combinations as (
 
     select
         {%- for name in segmentations %}
-        {{ name }},
+        number_{{ loop.index }},
         {%- endfor %}
-        row_number() over (order by {{ segmentations | join(', ') or 'customers' }}) as combination
+        row_number() over (
+            order by
+                {%- for name in segmentations %}
+                number_{{ loop.index }} nulls first,
+                {%- endfor %}
+                customers
+        ) as combination
     from (
         select
             {%- for name in segmentations %}
-            {{ name }},
+            number_{{ loop.index }},
             {%- endfor %}
             count(*) as customers
         from customers
-        {{ 'group by ' ~ segmentations | join(', ') if segmentations }}
-    ) as numbered
+        {%- for name in segmentations %}
+        {{ 'group by' if loop.first }} number_{{ loop.index }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    ) as different
 
 )
 
 select
     customers.customer_id,
     {%- for name in segmentations %}
-    customers.{{ name }},
+    numbers_{{ loop.index }}.segment as {{ name }},
     {%- endfor %}
     combinations.combination
 from customers
@@ -45,8 +73,12 @@ inner join combinations
     on
         combinations.combination > 0
         {%- for name in segmentations %}
-        and coalesce(customers.{{ name }}, '') = coalesce(combinations.{{ name }}, '')
+        and coalesce(customers.number_{{ loop.index }}, 0) = coalesce(combinations.number_{{ loop.index }}, 0)
         {%- endfor %}
+{%- for name in segmentations %}
+left join numbers as numbers_{{ loop.index }}
+    on combinations.number_{{ loop.index }} = numbers_{{ loop.index }}.segment_number
+{%- endfor %}
 {%- endmacro %}
 
 {#- A select: the segments of the combinations that combinations_of made, one row per
