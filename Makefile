@@ -49,17 +49,39 @@ doctor: $(if $(wildcard $(PYTHON)),,setup) ## Say what is wrong with locks, disk
 promote: setup ## Make a challenger the active segmentation (ARGS="seg_value_by_spend").
 	$(PYTHON) -m flows.promote $(ARGS)
 
+PYTEST := $(PYTHON) -m pytest --numprocesses 2 --dist worksteal --durations 25
+
 .PHONY: test
 test: setup lint ## Run everything that CI runs: linters, dbt tests and unit tests, macro tests, pytest.
-	$(PYTHON) -m pytest --numprocesses 2 --dist worksteal
+	$(PYTEST)
+	@$(call parts)
+
+.PHONY: test-fast
+test-fast: setup lint ## Run linters and the tests that need no dbt, no flow and no browser.
+	$(PYTEST) -m "not dbt and not flow and not browser"
+	@$(call parts)
 
 .PHONY: lint
-lint: setup ## Run ruff, sqlfluff and the checks of the rules.
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/check-jsonschema --schemafile models/segmentations/segmentation.schema.json models/segmentations/seg_*.yml
-	$(PYTHON) -m flows.check
-	TESSERA_WAREHOUSE=:memory: $(VENV)/bin/sqlfluff lint --processes 2 --disable-progress-bar models tests
+lint: setup ## Run ruff, sqlfluff (on SQL that changed since it was clean) and the checks of the rules.
+	@rm -f target/seconds
+	$(call timed,ruff check,$(VENV)/bin/ruff check .)
+	$(call timed,ruff format,$(VENV)/bin/ruff format --check .)
+	$(call timed,check-jsonschema,$(VENV)/bin/check-jsonschema --schemafile models/segmentations/segmentation.schema.json models/segmentations/seg_*.yml)
+	$(call timed,flows.check,$(PYTHON) -m flows.check)
+	@$(MAKE) --no-print-directory target/sql_is_clean
+
+# Runs a part of lint (name, command) and keeps how many seconds it took; `parts` prints them.
+define timed
+@mkdir -p target
+@echo '$(2)'; started=$$(date +%s%N); $(2) && echo "$$(( ($$(date +%s%N) - started) / 100000000 )) $(1)" >> target/seconds
+endef
+parts = echo "Seconds of lint:"; sort --numeric-sort --reverse target/seconds | awk '{printf "%8.1f  ", $$1 / 10; $$1 = ""; print substr($$0, 2)}'
+
+# All SQL after a change of sqlfluff's own files, as in a new clone; else what changed.
+SQL := $(shell find models tests -name '*.sql' -not -path 'tests/generic/*')
+target/sql_is_clean: $(SQL) .sqlfluff tests/.sqlfluff tests/lint/without_dbt/__init__.py $(VENV)/installed
+	$(call timed,sqlfluff,$(VENV)/bin/sqlfluff lint --processes 2 --disable-progress-bar $(if $(filter-out $(SQL),$?),models tests,$?))
+	@touch $@
 
 .PHONY: plan
 plan: setup ## Show what the rules of the working tree would change (ARGS="--history").

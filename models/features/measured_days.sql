@@ -41,4 +41,4 @@ select
     {{ measures_version('run_days.as_of_date') }} as measures_version
 from run_days
 cross join last_key_frame
-cross join {{ ref('first_deliveries') }} as first_deliveries
+cross join {{ ref('first_deliveries') }}

@@ -8,7 +8,7 @@ with customer_features as (
 
 ),
 
-{%- if definitions() | selectattr('frozen_on') | list %}
+{% if definitions() | selectattr('frozen_on') | list -%}
 score_cut_points as (
 
     select * from {{ ref('score_cut_points') }}

@@ -175,10 +175,10 @@ followed as (
             lag(confirmed.segment) over (
                 partition by confirmed.customer_id, confirmed.segmentation
                 order by confirmed.confirmed_on
-            )
-            {%- if is_incremental() %},
+            ),
+            {% if is_incremental() -%}
             last_entries.segment
-            {%- else %},
+            {%- else -%}
             cast(null as {{ dbt.type_string() }})
             {%- endif %}
         ) as effective_previous_segment
@@ -203,7 +203,9 @@ entries as (
         followed.rule_version,
         followed.held_clauses,
         followed.entry_clauses,
-        cast({{ deciding_clauses('followed', 'effective_previous_segment', false, definitions()) }} as bigint) as exit_clauses,
+        cast(
+            {{ deciding_clauses('followed', 'effective_previous_segment', false, definitions()) }} as bigint
+        ) as exit_clauses,
         followed.entered_on as held_since
     from followed
     where

@@ -17,8 +17,30 @@ from shop import shop_vars, write_shop
 
 import flows  # noqa: F401  (sets Prefect's environment before Prefect is imported)
 
+# What tests need, by their fixtures and modules; `make test-fast` leaves all of them out.
+NEEDS = {
+    "flow": {"prefect_api", "published_shop", "shop", "text_shop", "test_demo", "test_growth"},
+    "dbt": {"manifest", "models", "published_shop", "shop", "text_shop", "test_dbt_worker", "test_demo", "test_growth"},
+    "browser": {"browser"},
+}
+
 PUBLISHED = date(2024, 4, 9)
 NEXT_DAY = PUBLISHED + timedelta(days=1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers."""
+    for mark in NEEDS:
+        config.addinivalue_line("markers", f"{mark}: needs a {mark}; set by NEEDS in conftest.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test with what it needs."""
+    for item in items:
+        has = {item.path.stem, *getattr(item, "fixturenames", ())}
+        for mark, names in NEEDS.items():
+            if has & names:
+                item.add_marker(mark)
 
 
 @dataclass(frozen=True)

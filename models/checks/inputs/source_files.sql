@@ -21,7 +21,8 @@ tables as (
 -- The model that a table's rows become, if every row becomes one row.
 became as (
 
-    {%- for table in (graph.sources.values() | sort(attribute='unique_id') if execute else []) if table.config.meta.get('becomes') %}
+    {%- set delivered = graph.sources.values() | sort(attribute='unique_id') if execute else [] %}
+    {%- for table in delivered if table.config.meta.get('becomes') %}
     select
         '{{ table.source_name }}' as source_system,
         '{{ table.name }}' as table_name,

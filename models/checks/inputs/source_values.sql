@@ -2,9 +2,9 @@
 {#- Tables and columns are those of the sources' YAML, which dbt knows once it executes. Each table is read once. -#}
 {%- set tables = [] %}
 {%- if execute %}
-    {%- for table in graph.sources.values() | sort(attribute='unique_id') if table.source_name in var('sources') %}
-        {%- do tables.append(table) %}
-    {%- endfor %}
+{%- for table in graph.sources.values() | sort(attribute='unique_id') if table.source_name in var('sources') %}
+{%- do tables.append(table) %}
+{%- endfor %}
 {%- endif %}
 
 with
@@ -13,7 +13,7 @@ with
 
     select
         {%- for column in table.columns.values() if column.data_type != 'varchar' %}
-            {%- set delivered = column.name ~ '__as_delivered' %}
+        {%- set delivered = column.name ~ '__as_delivered' %}
         count({{ column.name }}) as {{ column.name }}__readable,
         count(case when {{ column.name }} is null then {{ delivered }} end) as {{ column.name }}__unreadable,
         min(case when {{ column.name }} is null then {{ shape(delivered) }} end) as {{ column.name }}__example,
@@ -27,7 +27,7 @@ with
 counted as (
 
     {%- for table in tables %}
-        {%- for column in [none] + (table.columns.values() | rejectattr('data_type', 'equalto', 'varchar') | list) %}
+    {%- for column in [none] + (table.columns.values() | rejectattr('data_type', 'equalto', 'varchar') | list) %}
     select
         '{{ table.source_name }}' as source_system,
         '{{ table.name }}' as table_name,
@@ -38,7 +38,7 @@ counted as (
         {{ column.name ~ '__example' if column else sql_text(none) }} as example
     from {{ table.source_name }}__{{ table.name }}
     {{ 'union all' if not loop.last }}
-        {%- endfor %}
+    {%- endfor %}
     {{ 'union all' if not loop.last }}
     {%- else %}
     select

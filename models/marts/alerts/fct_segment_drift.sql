@@ -123,8 +123,7 @@ cut_points as (
 binned as (
 
     select
-        cut_points.segment_day
-        {%- for feature, known in features.items() %},
+        {%- for feature, known in features.items() %}
         cast({{ known.value }} as double) as {{ feature }},
         case
             when {{ known.value }} is null then 0
@@ -132,8 +131,9 @@ binned as (
             when {{ known.value }} <= cut_points.{{ feature }}_p{{ decile }} then {{ decile // 10 }}
             {%- endfor %}
             else 10
-        end as {{ feature }}_bin
+        end as {{ feature }}_bin,
         {%- endfor %}
+        cut_points.segment_day
     from customer_features
     inner join fct_segment_spells
         on

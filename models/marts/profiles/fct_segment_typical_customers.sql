@@ -138,9 +138,7 @@ attribute_sets as (
         count(*) as customers
     from customer_features
     group by
-        {%- for attribute in attributes %}
-        {{ attribute }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        {{ attributes | join(',\n        ') }}
 
 ),
 

@@ -103,7 +103,7 @@ wholes as (
 
 percents as (
 
-    select cast(generated_number - 1 as bigint) as customers_percent
+    select cast(numbers.generated_number - 1 as bigint) as customers_percent
     from ({{ dbt.generate_series(101) }}) as numbers
 
 ),
