@@ -57,8 +57,8 @@ test: setup lint ## Run everything that CI runs: linters, dbt tests and unit tes
 	@$(call parts)
 
 .PHONY: test-fast
-test-fast: setup lint ## Run linters and the tests that need no dbt, no flow and no browser.
-	$(PYTEST) -m "not dbt and not flow and not browser"
+test-fast: setup lint ## Run linters and the tests that need no dbt, no flow, no browser, and are not slow.
+	$(PYTEST) -m "not dbt and not flow and not browser and not slow"
 	@$(call parts)
 
 .PHONY: lint

@@ -22,6 +22,11 @@ NEEDS = {
     "flow": {"prefect_api", "published_shop", "shop", "text_shop", "test_demo", "test_growth"},
     "dbt": {"manifest", "models", "published_shop", "shop", "text_shop", "test_dbt_worker", "test_demo", "test_growth"},
     "browser": {"browser"},
+    # A minute or more of days that follow each other, or of Great Expectations, each.
+    "slow": {
+        *("test_expectations", "test_explanations", "test_mart_files", "test_measures", "test_oracle", "test_orders"),
+        *("test_lint", "test_proofs", "test_schedules"),
+    },
 }
 
 PUBLISHED = date(2024, 4, 9)
@@ -31,7 +36,7 @@ NEXT_DAY = PUBLISHED + timedelta(days=1)
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers."""
     for mark in NEEDS:
-        config.addinivalue_line("markers", f"{mark}: needs a {mark}; set by NEEDS in conftest.py")
+        config.addinivalue_line("markers", f"{mark}: what it needs, see NEEDS in tests/python/conftest.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,8 +1,5 @@
 """sqlfluff reads models and tests without dbt: it finds there what it would find with it."""
 
-import re
-from pathlib import Path
-
 import pytest
 from sqlfluff.core import FluffConfig, Linter
 
@@ -23,9 +20,9 @@ join second_table using (customer_id)
 left join third_table on {{ last_date() }} = third_table.day
 inner join (select 1 as x) as fourth_table on fourth_table.x = first_table.x
 cross join fifth_table as never_used
-where first_table.sum <> 1 and first_table.sum != 2 and first_table.this_name_makes_the_line_longer_than_it_may = 1
+where first_table.sum <> 1 and first_table.sum != 2 and first_table.{name} = 1
 order by 1, first_table.day desc
-"""
+""".replace("{name}", "n" * 80)
 FOUND = {
     "AL01",  # a table's alias without `as`
     "AL05",  # an alias that nothing uses
