@@ -11,5 +11,5 @@ select
     {%- for feature, value in features.items() %}
     cast({{ value }} as double) as {{ feature }},
     {%- endfor %}
-    combination
+    customer_features.combination
 from customer_features

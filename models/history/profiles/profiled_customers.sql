@@ -91,10 +91,10 @@ features as (
 
 select
     features.*,
-    combinations.combination
-    {%- for name in var('segmentations') %},
-    combinations.{{ name }}
+    {%- for name in var('segmentations') %}
+    combinations.{{ name }},
     {%- endfor %}
+    combinations.combination
 from features
 inner join combinations
     on features.customer_id = combinations.customer_id

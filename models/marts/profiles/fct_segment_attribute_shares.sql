@@ -26,14 +26,14 @@ alike as (
         {%- for attribute, value in attributes.items() %}
         coalesce({{ value }}, '(unknown)') as {{ attribute }},
         {%- endfor %}
-        combination,
+        customer_features.combination,
         count(*) as customers
     from customer_features
     group by
         {%- for value in attributes.values() %}
         coalesce({{ value }}, '(unknown)'),
         {%- endfor %}
-        combination
+        customer_features.combination
 
 ),
 

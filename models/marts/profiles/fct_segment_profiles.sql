@@ -68,29 +68,29 @@ compared as (
 
 select
     profile_days.as_of_date,
-    segmentation,
-    segment,
-    feature,
-    customers,
-    customers_with_value,
-    round(mean, 6) as mean,
-    lower_quartile,
-    median,
-    upper_quartile,
-    round(population_mean, 6) as population_mean,
-    round(population_deviation, 6) as population_deviation,
-    population_lower_quartile,
-    population_median,
-    population_upper_quartile,
-    mean_index,
-    standardised_difference,
+    compared.segmentation,
+    compared.segment,
+    compared.feature,
+    compared.customers,
+    compared.customers_with_value,
+    round(compared.mean, 6) as mean,
+    compared.lower_quartile,
+    compared.median,
+    compared.upper_quartile,
+    round(compared.population_mean, 6) as population_mean,
+    round(compared.population_deviation, 6) as population_deviation,
+    compared.population_lower_quartile,
+    compared.population_median,
+    compared.population_upper_quartile,
+    compared.mean_index,
+    compared.standardised_difference,
     row_number() over (
-        partition by segmentation, segment
+        partition by compared.segmentation, compared.segment
         -- A feature that most of the segment lacks says little of it.
         order by
-            case when 2 * customers_with_value >= customers then 0 else 1 end,
-            abs(standardised_difference) desc nulls last,
-            feature
+            case when 2 * compared.customers_with_value >= compared.customers then 0 else 1 end,
+            abs(compared.standardised_difference) desc nulls last,
+            compared.feature
     ) as difference_rank
 from compared
 cross join profile_days

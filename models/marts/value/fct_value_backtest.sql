@@ -49,7 +49,8 @@ seasons as (
 
     select
         case
-            when first_order_date <= {{ backtest_day(1 - holdout_days - 365) }} then {{ backtest_day(-holdout_days - 365) }}
+            when first_order_date <= {{ backtest_day(1 - holdout_days - 365) }}
+                then {{ backtest_day(-holdout_days - 365) }}
             else {{ backtest_day(-2 * holdout_days) }}
         end as after_date,
         case

@@ -102,11 +102,15 @@ trailing_windows = _gives([30])
 # Queries.
 carried_day = domain_violations = feature_scales = features_of = last_of_each = lines_to_append = _gives(_QUERY)
 moves_by_day = rows_of = run_days = segmentation = _gives(_QUERY)
+customer_repeats_on = expectations_of = patterns_of = segments_of_combinations = _gives(_QUERY)
+told_explanations = _gives(
+    "select explained.explanation, pattern_texts.clause from explained inner join pattern_texts on true"
+)
 changes_in_force = _gives("select as_of_date, customer_id, measured_on from days")
 measures_of_days = _gives("select measured_on from days")
 
 # CTEs that a model goes on with.
-explanation_texts = _gives(_cte("told", "explained"))
+pattern_texts = _gives(_cte("pattern_texts", "segment_explanations"))
 measures_at_turns = _gives(_cte("measured", "turns"))
 rule_inputs = _gives(_cte("rule_inputs", "customer_features"))
 rules_in_force = _gives(_cte("rules_in_force", "feature_scales"))
@@ -123,6 +127,11 @@ def claims_of_personas() -> list[dict[str, object]]:
         {"claim": claim, "feature": feature, "value": 1, "segment_number": 1, "segmentation": "seg_x", "segment": "x"}
         for claim, feature in (("mostly", "attribute_a"), ("high", "feature_a"))
     ]
+
+
+def combinations_of(current: str) -> str:
+    """Customers and their combination of segments."""
+    return f"select customer_id, combination from {current}"
 
 
 def explained_cte(definition: Name, _number: object) -> str:
