@@ -79,7 +79,7 @@ parts = echo "Seconds of lint:"; sort --numeric-sort --reverse target/seconds | 
 
 # All SQL after a change of sqlfluff's own files, as in a new clone; else what changed.
 SQL := $(shell find models tests -name '*.sql' -not -path 'tests/generic/*')
-target/sql_is_clean: $(SQL) .sqlfluff tests/.sqlfluff tests/lint/without_dbt/__init__.py $(VENV)/installed
+target/sql_is_clean: $(SQL) .sqlfluff tests/.sqlfluff tests/lint/without_dbt/__init__.py requirements.lock
 	$(call timed,sqlfluff,$(VENV)/bin/sqlfluff lint --processes 2 --disable-progress-bar $(if $(filter-out $(SQL),$?),models tests,$?))
 	@touch $@
 
