@@ -14,12 +14,13 @@ import sys
 from datetime import date
 
 from benchmarks import measure
-from benchmarks.company import DAY_BEFORE, FOLDER, LAST_DATE
+from benchmarks.company import FOLDER
 from benchmarks.console import CONSOLE, figures, print_load, print_nodes, table_of
 from benchmarks.day import places, project_in, run_day
 from flows.steps.window import Window, built_days
 
 DEMO = FOLDER / "demo"
+DAY_BEFORE, LAST_DATE = date(2017, 12, 30), date(2017, 12, 31)
 STATE = ("warehouse.duckdb", "serving")
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -131,6 +132,14 @@ def log_built(warehouse: Path, *groups: dict[str, Any]) -> None:
             connection.execute("delete from operations.built where tables = ?", [group["tables"]])
         _insert(connection, "built", [group for group in groups if "fingerprint" in group])
         connection.commit()
+
+
+def rules_on(warehouse: Path, day: date) -> set[tuple[str, str]]:
+    """The segmentations and rule versions that the history in a warehouse has on a day; none if it cannot be read."""
+    with suppress(duckdb.Error), duckdb.connect(str(warehouse), read_only=True) as connection:
+        days = connection.table("history.segmentation_days")
+        return set(days.filter(f"as_of_date = date '{day}'").select("segmentation, rule_version").fetchall())
+    return set()
 
 
 def read_delivered_days(warehouse: Path) -> dict[str, date | None]:

@@ -70,10 +70,13 @@ def of_files(project: Project, tables: list[SourceTable]) -> Built:
 def of_days(project: Project, last: date, rule_versions: Mapping[str, str] | None) -> list[Built]:
     """What the tables that are not computed every day would be built from in a run that ends on a day."""
     weekly = last - timedelta(days=(last - FIRST_MONDAY).days % project.vars["profiles_every_days"])
+    rules = sorted((rule_versions or {}).items())
+    # Newer rules are profiled as of the run's last day (profile_days).
+    profiled = weekly if set(rules) <= operations_log.rules_on(project.warehouse, weekly) else last
     next_day = last + timedelta(days=1)
     month_end = next_day.replace(day=1) - timedelta(days=1)
     return [
-        Built(WEEKLY, _fingerprint(project, weekly, sorted((rule_versions or {}).items()))),
+        Built(WEEKLY, _fingerprint(project, profiled, rules)),
         Built(MONTHLY, _fingerprint(project, month_end)),
     ]
 

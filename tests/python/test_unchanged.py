@@ -61,17 +61,25 @@ def test_settings_count_as_a_change(files: Path) -> None:
     assert of_files(project, source_tables(project)).fingerprint != fingerprint(files)
 
 
-def kept_since(day: date, before: date, rules: str = "1", rules_before: str = "1", **settings: object) -> set[str]:
+def kept_since(
+    day: date, before: date, rules: str = "1", rules_before: str = "1", known: str = "1", **settings: object
+) -> set[str]:
+    """The groups that a run of a day leaves as a run of an earlier day built them; `known` is Monday's rule version."""
     project = Project(settings)
-    then = of_days(project, before, {"seg": rules_before})
-    return {group.tables for group in of_days(project, day, {"seg": rules}) if group in then}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(operations_log, "rules_on", lambda _warehouse, _day: {("seg", known)})
+        then = of_days(project, before, {"seg": rules_before})
+        return {group.tables for group in of_days(project, day, {"seg": rules}) if group in then}
 
 
-def test_profiles_are_due_on_mondays_and_with_new_rules_and_the_backtest_at_the_end_of_a_month() -> None:
+def test_profiles_are_due_on_mondays_and_while_rules_are_newer_and_the_backtest_at_the_end_of_a_month() -> None:
     sunday, month_end = MONDAY + 6 * ONE_DAY, date(2024, 4, 30)
     assert kept_since(sunday, MONDAY) == {WEEKLY, MONTHLY}
     assert kept_since(MONDAY, MONDAY - ONE_DAY) == {MONTHLY}
     assert kept_since(sunday, MONDAY, rules="2") == {MONTHLY}
+    # Rules of Wednesday are profiled every day until Monday.
+    assert kept_since(sunday, sunday - ONE_DAY, rules="2", rules_before="2") == {MONTHLY}
+    assert kept_since(sunday, sunday - ONE_DAY, rules="2", rules_before="2", known="2") == {WEEKLY, MONTHLY}
     assert kept_since(month_end, month_end - ONE_DAY) == {WEEKLY}
     assert kept_since(month_end + 28 * ONE_DAY, month_end) == {MONTHLY}
     assert kept_since(sunday, MONDAY, profiles_every_days=1) == {MONTHLY}

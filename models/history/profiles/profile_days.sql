@@ -6,30 +6,23 @@ with segmentation_days as (
 
 ),
 
-versions_in_force as (
+-- Rules that are newer than the day that is due are profiled as of the run's last day, until the next one is due.
+newer_rules as (
 
-    select
-        segmentation,
-        rule_version
-    from segmentation_days
-    where as_of_date = {{ last_date() }}
-
-),
-
-first_days as (
-
-    select
-        versions_in_force.segmentation,
-        min(segmentation_days.as_of_date) as as_of_date
-    from versions_in_force
-    inner join segmentation_days
-        on
-            versions_in_force.segmentation = segmentation_days.segmentation
-            and versions_in_force.rule_version = segmentation_days.rule_version
-    group by versions_in_force.segmentation
+    select count(*) as versions
+    from segmentation_days as in_force
+    where
+        in_force.as_of_date = {{ last_date() }}
+        and not exists (
+            select 1
+            from segmentation_days as due
+            where
+                due.as_of_date = {{ weekly_day() }}
+                and due.segmentation = in_force.segmentation
+                and due.rule_version = in_force.rule_version
+        )
 
 )
 
--- New rules are profiled from their first day on.
-select cast(greatest({{ weekly_day() }}, max(as_of_date)) as date) as as_of_date
-from first_days
+select case when versions = 0 then {{ weekly_day() }} else {{ last_date() }} end as as_of_date
+from newer_rules

@@ -1,7 +1,7 @@
 {{ config(materialized='table', tags=['weekly']) }}
 
 with combinations as (
-    {{ segments_of_combinations(ref('profiled_customers')) }}
+    {{ segments_of_combinations(ref('profiled_combinations')) }}
 
 )
 
