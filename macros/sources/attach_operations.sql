@@ -19,7 +19,7 @@
                 {%- endfor -%}
             {%- endif -%}
         {%- endfor -%}
-        {%- if not env_var('TESSERA_RUN_ID', '') and flags.WHICH in ['build', 'run', 'seed'] -%}
+        {%- if not env_var('TESSERA_RUN_ID', '') -%}
             {#- Whoever builds by hand may build something else: a run leaves nothing as it is then. #}
             {%- do run_query('delete from operations.built') -%}
         {%- endif -%}

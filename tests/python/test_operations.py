@@ -302,6 +302,7 @@ def test_great_expectations_is_imported_while_dbt_builds(tmp_path: Path, monkeyp
     monkeypatch.setattr("flows.steps.run.import_great_expectations", began.set)
     monkeypatch.setattr("flows.steps.run.source_tables", lambda _project: [])
     monkeypatch.setattr("flows.steps.run.operations_log.log_rows_read", lambda *_: None)
+    monkeypatch.setattr("flows.steps.run.operations_log.read_delivered_days", lambda _warehouse: {})
     during: list[bool] = []
     monkeypatch.setattr(Run, "_run_dbt", lambda *_: during.append(began.wait(10)))
     run = new_run(tmp_path)
