@@ -20,9 +20,8 @@ from expectations.parameters import InputParameters, MartParameters, Parameters
 from expectations.runner import CheckResult, Gate, describe, failures
 from flows.rules.definitions import Definition, parse, segments_of, share_limits
 from flows.rules.macros import RuleError
-from flows.steps import dbt, operations_log, release, unchanged
+from flows.steps import dbt, mart_files, operations_log, release, unchanged
 from flows.steps.acceptance import Acceptance
-from flows.steps.databases import mart_names
 from flows.steps.erasure import Erasure, forget_erased
 from flows.steps.errors import RunStopped, first_line
 from flows.steps.lock import wait_until_free
@@ -55,6 +54,7 @@ class Run:
         results: what the checks found so far.
         warnings: what went wrong that did not stop it.
         unfinished_step: the step that is under way, or that stopped the run.
+        rows_by_mart: of the release; until it is written, of the marts that are tables.
     """
 
     project: Project
@@ -68,6 +68,7 @@ class Run:
     warnings: list[str] = field(default_factory=list)
     started_at: datetime = field(default_factory=operations_log.utc_now)
     unfinished_step: str | None = None
+    rows_by_mart: dict[str, int] = field(default_factory=dict)
     _begun: float = field(default_factory=time.monotonic)
     _gate: Gate | None = None
 
@@ -247,6 +248,7 @@ class Run:
     def publish(self) -> Path:
         """Release the marts and write the run down; returns the release's folder."""
         with self.step("release"):
+            self.rows_by_mart = table_rows(self.project.warehouse)
             self.log("releasing", self.note)
             folder = release.publish(
                 warehouse=self.project.warehouse,
@@ -261,6 +263,7 @@ class Run:
                 grace=timedelta(minutes=int(self.project.vars["release_grace_minutes"])),
                 base=self._release_to_begin_with(),
             )
+        self.rows_by_mart = mart_files.read_manifest(folder)["rows_by_mart"]
         self.events.write("released", release=folder.name, rows_by_mart=self.rows_by_mart)
         # Readers have the release: what goes wrong from here on must not call the run failed.
         try:
@@ -433,11 +436,6 @@ class Run:
         found, _ = parse(variables=self.project.overrides)
         return found
 
-    @cached_property
-    def rows_by_mart(self) -> dict[str, int]:
-        """Rows of every mart, counted when they are released."""
-        return mart_rows(self.project.warehouse)
-
     @property
     def gate(self) -> Gate:
         """The checks; made on first use, for it takes seconds."""
@@ -604,8 +602,9 @@ def _ended(project: Project, run: operations_log.Run) -> operations_log.Run:
     )
 
 
-def mart_rows(warehouse: Path) -> dict[str, int]:
-    """Rows of every mart, by name."""
+def table_rows(warehouse: Path) -> dict[str, int]:
+    """Rows of every mart that is a table, by name: to count those of a view takes as long as to make them."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
-        marts = mart_names(connection, warehouse.stem)
-        return {mart: len(connection.sql(f"from marts.{mart}")) for mart in marts}
+        tables = connection.sql("from duckdb_tables()").filter("schema_name = 'marts' and not internal")
+        names = [name for (name,) in tables.order("table_name").select("table_name").fetchall()]
+        return {name: connection.table(f"marts.{name}").count("*").fetchone()[0] for name in names}
