@@ -130,7 +130,7 @@ def main() -> int:
     definitions = known.definitions()
     connection = duckdb.connect()
     connection.execute("set enable_progress_bar = false")
-    connection.execute(f"set memory_limit = '{os.environ.get('TESSERA_MEMORY', '2GB')}'")
+    connection.execute(f"set memory_limit = '{os.environ.get('TESSERA_MEMORY', '1500MB')}'")
     columns = ", ".join(
         f"{generated(name, place, column, known)} as {name}"
         for place, (name, column) in enumerate(feature_columns().items())

@@ -24,7 +24,7 @@ def copying_connection() -> duckdb.DuckDBPyConnection:
 
 def memory_setting() -> str:
     """The memory that DuckDB may use, as a number with a unit."""
-    return os.environ.get("TESSERA_MEMORY", "2GB")
+    return os.environ.get("TESSERA_MEMORY", "1500MB")
 
 
 def memory_limit() -> int:

@@ -17,8 +17,8 @@ IN_DUCKDB = 9_500
 # For each customer what is outside it, which nothing bounds: Python's arrays, the states of aggregates, files on their
 # way to the disk. At 200,000 customers the largest process had 0.2 GB more than with 100, and DuckDB's limit.
 OUTSIDE = 1_200
-# For each customer the lowest limit with which DuckDB was seen to end: 400 MB at 200,000 customers, not with 260 MB.
-LEAST_IN_DUCKDB = 2_000
+# For each customer the lowest limit with which DuckDB was seen to end: 1.5 GB at 1,000,000 customers.
+LEAST_IN_DUCKDB = 1_500
 
 
 @dataclass(frozen=True)

@@ -390,7 +390,7 @@ def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
 
 @trouble(
     "memory_short",
-    r"10,000,000 customers and TESSERA_MEMORY=2GB .* there are 8 GiB",
+    r"10,000,000 customers and TESSERA_MEMORY=1500MB .* there are 8 GiB",
     r"^Give the machine at least \d+ GiB\.",
 )
 def _(shop: Shop, folder: Path, _stack: ExitStack) -> Facts:
