@@ -6,8 +6,7 @@ with profile_days as (
 
 ),
 
--- Of the two days that it may be one is empty, and then its features are not read. A view of all days is asked for a day
--- that is a constant.
+-- It may be one of two days, and features of the other are not read. A view of all days is asked for a constant day.
 features as (
 
     select
