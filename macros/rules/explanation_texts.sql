@@ -1,5 +1,5 @@
 {#- The common table expressions that put the decisions of rules into words, once for all
-    customers of whom the same clauses hold; the last, pattern_texts, has one row per
+    customers with the same clauses; the last, pattern_texts, has one row per
     segmentation, rule_segment and held_clauses in `decided`, with deciding_clauses and
     missed_rules. They read rule_cut_points; `day` is a date as SQL. -#}
 {% macro pattern_texts(definitions, day, decided) -%}
