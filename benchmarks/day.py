@@ -49,8 +49,10 @@ class Day:
 
     @property
     def whole(self) -> Cost:
-        """All steps with dbt's processes; the peak is that of the largest process."""
-        return sum((*self.steps.values(), *self.dbt.values()), NOTHING)
+        """All steps with dbt's processes; the peak is that of the largest process, while its largest node ran."""
+        # The system's own peak of a process is forgotten whenever a node begins.
+        of_nodes = Cost(0.0, 0.0, max((node.peak for node in self.nodes), default=0.0))
+        return sum((*self.steps.values(), *self.dbt.values()), of_nodes)
 
     def layers(self) -> dict[str, Cost]:
         """Nodes added up by layer, in the order in which the layers were first built; then what dbt took besides."""
