@@ -1,16 +1,18 @@
 {{ config(tags=['weekly']) }}
 -- The values of an attribute, the unknown included, divide a segment without rest: shares sum to 1, customers to the
--- segment's size on the last day.
+-- segment's size on the day of the profiles.
 with sizes as (
 
     select
-        segmentation,
-        segment,
-        customers
-    from {{ ref('fct_segment_daily') }}
-    where
-        as_of_date = (select profile_days.as_of_date from {{ ref('profile_days') }} as profile_days)
-        and customers > 0
+        profiled_segments.segmentation,
+        profiled_segments.segment,
+        count(*) as customers
+    from {{ ref('profiled_customers') }} as profiled_customers
+    inner join {{ ref('profiled_segments') }} as profiled_segments
+        on profiled_customers.combination = profiled_segments.combination
+    group by
+        profiled_segments.segmentation,
+        profiled_segments.segment
 
 ),
 

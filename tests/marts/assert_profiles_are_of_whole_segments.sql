@@ -1,16 +1,18 @@
 {{ config(tags=['weekly']) }}
--- Every segment with customers on the last day has a profile of each feature over all of them, features are ranked
--- without a gap, and the segments' means, weighted by who has a value, give the mean of all customers.
+-- Every segment with customers on the day of the profiles has a profile of each feature over all of them, features are
+-- ranked without a gap, and the segments' means, weighted by who has a value, give the mean of all customers.
 with sizes as (
 
     select
-        segmentation,
-        segment,
-        customers
-    from {{ ref('fct_segment_daily') }}
-    where
-        as_of_date = (select profile_days.as_of_date from {{ ref('profile_days') }} as profile_days)
-        and customers > 0
+        profiled_segments.segmentation,
+        profiled_segments.segment,
+        count(*) as customers
+    from {{ ref('profiled_customers') }} as profiled_customers
+    inner join {{ ref('profiled_segments') }} as profiled_segments
+        on profiled_customers.combination = profiled_segments.combination
+    group by
+        profiled_segments.segmentation,
+        profiled_segments.segment
 
 ),
 
