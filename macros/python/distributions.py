@@ -79,7 +79,7 @@ def distributions(
     fetch: Callable[[Sequence[str]], Mapping[str, np.ndarray[Any, Any]]],
     segments: Mapping[str, Mapping[int, str]],
 ) -> pa.Table:
-    """One row per segmentation, segment and feature, and per feature one of all customers (`ALL`).
+    """One row per segmentation, segment with customers and feature, and per feature one of all customers (`ALL`).
 
     Args:
         features: names of columns of numbers.
@@ -99,7 +99,8 @@ def distributions(
                 ordered = values[division.order]
                 for segment, place in division.slices():
                     part = ordered[place]
-                    rows.append((division.segmentation, segment, feature, len(part), *summary(part)))
+                    if len(part):
+                        rows.append((division.segmentation, segment, feature, len(part), *summary(part)))
     return pa.table([list(column) for column in zip(*rows, strict=True)] or [[] for _ in SCHEMA], schema=SCHEMA)
 
 
