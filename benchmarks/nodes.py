@@ -13,6 +13,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measure import peak_memory, reset_peak_memory
 
@@ -54,22 +55,22 @@ class Meter:
         self._lock = threading.Lock()
         self._begun: dict[str, tuple[float, float, float]] = {}
 
-    def hear(self, event: object) -> None:
+    def hear(self, event: Any) -> None:
         """Take note of an event."""
-        name = event.info.name  # type: ignore[attr-defined]
+        name = event.info.name
         if name in ("NodeStart", "LogHookStartLine"):
-            self._begin(event.data.node_info.unique_id or event.data.statement)  # type: ignore[attr-defined]
+            self._begin(event.data.node_info.unique_id or event.data.statement)
         elif name in ("NodeFinished", "LogHookEndLine"):
-            self._end(event.data.node_info, event.data)  # type: ignore[attr-defined]
+            self._end(event.data.node_info, event.data)
 
     def _begin(self, node: str) -> None:
         with self._lock:
             self._begun[node] = (time.monotonic(), time.process_time(), reset_peak_memory())
 
-    def _end(self, node: object, data: object) -> None:
+    def _end(self, node: Any, data: Any) -> None:
         wall, cpu = time.monotonic(), time.process_time()
         peak = peak_memory()
-        unique_id = node.unique_id or data.statement  # type: ignore[attr-defined]
+        unique_id = node.unique_id or data.statement
         with self._lock:
             begun = self._begun.pop(unique_id, None)
             if begun:
@@ -77,16 +78,16 @@ class Meter:
                 self.nodes.append(NodeCost(name, layer, wall - begun[0], cpu - begun[1], peak, begun[2]))
 
 
-def _name_and_layer(node: object, unique_id: str) -> tuple[str, str]:
+def _name_and_layer(node: Any, unique_id: str) -> tuple[str, str]:
     kind = unique_id.split(".")[0]
-    name = node.node_name or unique_id  # type: ignore[attr-defined]
+    name = node.node_name or unique_id
     if kind in ("test", "unit_test"):
         return name, "tests"
     if kind == "seed":
         return name, "seeds"
     if kind != "model":
         return name, "hooks"
-    folder = node.node_path  # type: ignore[attr-defined]
+    folder = node.node_path
     return name, CHECKS_OF_INPUTS if folder.startswith(CHECKS_OF_INPUTS) else folder.split("/")[0]
 
 

@@ -138,9 +138,9 @@ class Worker:
     """
 
     def __init__(self) -> None:
-        """Start it; it imports dbt while this process goes on."""
+        """Start it; it imports dbt while this process continues."""
         self._channel, there = socket.socketpair()
-        # Closed where the worker ends.
+        # No `with` (SIM115): it is closed when the worker ends.
         self._said = tempfile.TemporaryFile()  # noqa: SIM115
         with there:
             self._process = subprocess.Popen(

@@ -99,9 +99,10 @@ class Worker:
         # would hold what the call writes to open.
         multiprocessing.resource_tracker.ensure_running()
         import dbt.cli.main
-        import dbt.task.build  # noqa: F401
 
-        # Python models import these.
+        # Imported and not used (F401): every call is a fork and finds them loaded. dbt builds with the first, Python
+        # models import the others.
+        import dbt.task.build  # noqa: F401
         import pandas  # noqa: F401
         import scipy.optimize  # noqa: F401
 

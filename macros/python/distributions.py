@@ -85,7 +85,7 @@ def distributions(
         features: names of columns of numbers.
         fetch: gives columns of the customers by name, in the same order: `combination` and some features, which may be
             masked where there is no value.
-        segments: the segment that a combination has, by segmentation and combination.
+        segments: the segment that a combination of these customers has, by segmentation and combination.
     """
     rows: list[tuple[Any, ...]] = []
     for begin in range(0, len(features), COLUMNS):
@@ -99,8 +99,7 @@ def distributions(
                 ordered = values[division.order]
                 for segment, place in division.slices():
                     part = ordered[place]
-                    if len(part):
-                        rows.append((division.segmentation, segment, feature, len(part), *summary(part)))
+                    rows.append((division.segmentation, segment, feature, len(part), *summary(part)))
     return pa.table([list(column) for column in zip(*rows, strict=True)] or [[] for _ in SCHEMA], schema=SCHEMA)
 
 

@@ -4,15 +4,13 @@
 with sizes as (
 
     select
-        profiled_segments.segmentation,
-        profiled_segments.segment,
-        count(*) as customers
-    from {{ ref('profiled_customers') }} as profiled_customers
-    inner join {{ ref('profiled_segments') }} as profiled_segments
-        on profiled_customers.combination = profiled_segments.combination
+        segmentation,
+        segment,
+        sum(customers) as customers
+    from {{ ref('profiled_segments') }}
     group by
-        profiled_segments.segmentation,
-        profiled_segments.segment
+        segmentation,
+        segment
 
 ),
 

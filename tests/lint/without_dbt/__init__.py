@@ -102,7 +102,7 @@ trailing_windows = _gives([30])
 # Queries.
 carried_day = domain_violations = feature_scales = features_of = last_of_each = lines_to_append = _gives(_QUERY)
 moves_by_day = rows_of = run_days = segmentation = _gives(_QUERY)
-customer_repeats_on = expectations_of = patterns_of = segments_of_combinations = _gives(_QUERY)
+customer_repeats_on = expectations_of = patterns_of = _gives(_QUERY)
 told_explanations = _gives(
     "select explained.explanation, pattern_texts.clause from explained inner join pattern_texts on true"
 )
@@ -132,6 +132,11 @@ def claims_of_personas() -> list[dict[str, object]]:
 def combinations_of(current: str) -> str:
     """Customers and their combination of segments."""
     return f"select customer_id, combination from {current}"
+
+
+def segments_of_combinations(combinations: str) -> str:
+    """The segments of combinations."""
+    return f"select combination, customers from {combinations}"
 
 
 def explained_cte(definition: Name, _number: object) -> str:
