@@ -390,12 +390,12 @@ def _(shop: Shop, _folder: Path, _stack: ExitStack) -> Facts:
 
 @trouble(
     "memory_short",
-    r"10,000,000 customers and TESSERA_MEMORY=1500MB .* there are 8 GiB",
+    r"10,000,000 customers and TESSERA_MEMORY=1500MB .* there are 6 GiB",
     r"^Give the machine at least \d+ GiB\.",
 )
 def _(shop: Shop, folder: Path, _stack: ExitStack) -> Facts:
     deliver_customers(shop, 10_000_000)
-    return on_machine(facts_of(shop), folder, size=8, free=8)
+    return on_machine(facts_of(shop), folder, size=6, free=6)
 
 
 @trouble(

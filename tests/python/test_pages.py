@@ -142,13 +142,16 @@ def test_e9_duckdb_still_says_it_in_these_words() -> None:
 
     before = signal.signal(signal.SIGUSR1, stop)
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGUSR1))
-    try:
-        timer.start()
-        with pytest.raises(RuntimeError) as raised:
-            duckdb.sql("select sum(hash(i)) from range(100000000000) as numbers(i)").fetchall()
-    finally:
-        timer.cancel()
-        signal.signal(signal.SIGUSR1, before)
+    with duckdb.connect() as connection:
+        try:
+            timer.start()
+            with pytest.raises(RuntimeError) as raised:
+                connection.sql("select sum(hash(i)) from range(100000000000) as numbers(i)").fetchall()
+        finally:
+            timer.cancel()
+            signal.signal(signal.SIGUSR1, before)
+            # It is still running: the next query of this connection would wait for its end.
+            connection.interrupt()
     assert isinstance(interruption(raised.value), KeyboardInterrupt)
     assert interruption(ValueError("x")) is None
 
