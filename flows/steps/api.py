@@ -1,19 +1,12 @@
 """Prefect's API watches a run. It must not take one down with it."""
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from flows.steps.errors import RunStopped
 from flows.steps.project import Project
 from flows.steps.release import current_release
+from flows.steps.termination import ended_by_sigterm
 from flows.steps.watch import api_url, without_api
-
-
-class Terminated(BaseException):
-    """This process was told to end (SIGTERM)."""
 
 
 def call_flow(flow: Callable[..., str], **parameters: object) -> str:
@@ -29,7 +22,7 @@ def call_flow(flow: Callable[..., str], **parameters: object) -> str:
         return _call_watched(flow, url, parameters)
     if url:
         print(f"Prefect's API ({url}) does not answer: this run goes without it, and it will not know of the run.")
-    with without_api(), _ended_by_sigterm():
+    with without_api(), ended_by_sigterm():
         return flow(**parameters)
 
 
@@ -54,29 +47,6 @@ def _call_watched(flow: Callable[..., str], url: str, parameters: dict[str, obje
             f"Prefect's API ({url}) went away: {error}. Nothing was released. Run again; "
             "without PREFECT_API_URL a run needs no server."
         ) from error
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let a run write down that it was told to end, as under Prefect; then the signal ends the process."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(_signal: int, _frame: object) -> None:
-        # What a second signal would interrupt is the writing down.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    except Terminated:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _answers(url: str) -> bool:

@@ -22,6 +22,7 @@ from flows.steps.release import sweep
 from flows.steps.rewrite import Rewrite, discard_copy, finish_switch
 from flows.steps.run import VALUE_ERRORS, Kind, Run, log_stop, settle
 from flows.steps.summary import markdown_summary, print_summary
+from flows.steps.termination import told_to_end
 from flows.steps.warehouse_format import OtherFormat, bring_up_to_date
 from flows.steps.watch import leave_artifact, step
 from flows.steps.window import Window
@@ -189,7 +190,7 @@ def run_window(
         check_marts(run)
         release = publish(run)
     except Exception as error:
-        if interrupted := interruption(error):
+        if interrupted := told_to_end() or interruption(error):
             _interrupt(run, interrupted)
             raise interrupted from error
         told = _told(error, published)

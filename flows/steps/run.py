@@ -30,6 +30,7 @@ from flows.steps.project import Project
 from flows.steps.rewrite import REWRITES, Rewrite, finish_switch
 from flows.steps.run_log import RunLog, forget_logs, log_file, read_events
 from flows.steps.source_files import source_tables
+from flows.steps.termination import end_if_told
 from flows.steps.warehouse_format import OtherFormat
 from flows.steps.window import ONE_DAY, Window, check_history, last_published
 
@@ -259,7 +260,7 @@ class Run:
                 sources=self.project.vars["sources"],
                 keep=int(self.project.vars["releases_kept"]),
                 write_pages=self._write_pages,
-                before_readers_see_it=self.rewrite.take_over if self.rewrite else lambda: None,
+                before_readers_see_it=self._take_over,
                 grace=timedelta(minutes=int(self.project.vars["release_grace_minutes"])),
                 base=self._release_to_begin_with(),
             )
@@ -273,6 +274,12 @@ class Run:
         except (OSError, duckdb.Error) as error:
             self.warn(f"Released, but old files could not be removed: {first_line(error)}")
         return folder
+
+    def _take_over(self) -> None:
+        """What comes right before readers see the release; from then on the run counts."""
+        end_if_told()
+        if self.rewrite:
+            self.rewrite.take_over()
 
     def _release_to_begin_with(self) -> Path | None:
         """The current release, if the warehouse made it and no history was rewritten since.

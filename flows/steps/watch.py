@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from flows.steps.termination import end_if_told
+
 # Seconds until a step is tried again, if trying again can help.
 DELAYS = (5, 30)
 
@@ -105,12 +107,14 @@ def step(name: str, delays: tuple[int, ...] = DELAYS) -> Callable[[Callable[...,
             if _in_flow_run():
                 return _prefect_task(function, name, delays)(*arguments)
             for delay in delays:
+                end_if_told()
                 try:
                     return function(*arguments)
                 except Exception as error:
                     if not is_transient(error):
                         raise
                 time.sleep(delay)
+            end_if_told()
             return function(*arguments)
 
         return call

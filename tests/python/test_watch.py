@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,35 @@ def run_python(code: str, environment: dict[str, str], *arguments: str) -> subpr
         text=True,
         check=False,
     )
+
+
+SWALLOWED = """
+import os, signal
+from flows.steps.api import call_flow
+from flows.steps.watch import step
+
+@step("a step whose library drops what it does not know")
+def first():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except BaseException as error:
+        print(type(error).__name__, flush=True)
+
+@step("another step")
+def second():
+    print("went on", flush=True)
+
+def steps():
+    first()
+    second()
+
+call_flow(steps)
+"""
+
+
+def test_run_that_is_told_to_end_ends_though_a_library_dropped_the_exception(tmp_path: Path) -> None:
+    done = run_python(SWALLOWED, without_prefect(tmp_path))
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "Terminated\n"), done.stderr
 
 
 def test_run_that_finds_nothing_to_do_imports_nothing_slow_and_starts_nothing(shop: Shop) -> None:
