@@ -1,8 +1,7 @@
 """Whether the rules of the checkout can be read, and every segment be reached: python -m flows.check [--vars YAML].
 
 Reads YAML, and of the sources' files only which columns they have; clauses that rest on a column that no source
-delivers are told. Ends with status 1 where a rule does not hold to the language, or dim_customers has other
-columns than there are active segmentations, 2 where a segment cannot be reached.
+delivers are told. Ends with status 1 if a definition breaks the rule language, 2 if a segment cannot be reached.
 """
 
 import argparse
@@ -10,10 +9,11 @@ import sys
 
 from flows.rules.definitions import parse
 from flows.rules.plan_text import proof_sentences
-from flows.rules.proofs import fixed_clauses, unreachable_segments
 from flows.rules.undelivered import undelivered_sentences
 from flows.steps.errors import RunStopped
-from flows.steps.project import Project
+from flows.steps.project import ROOT, Project
+from macros.python.rules.features import read_features
+from macros.python.rules.proofs import fixed_clauses, unreachable_segments
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
     try:
         project = Project.with_vars(arguments.vars)
         # Rules are checked even if settings are wrong, so that one run reports everything.
-        for look in (project.checked, lambda: found.extend(parse(variables=project.overrides)[0])):
+        for look in (project.checked, lambda: found.extend(parse())):
             try:
                 look()
             except RunStopped as stopped:
@@ -38,12 +38,13 @@ def main() -> int:
     if wrong:
         print("Stopped: " + "\n".join(wrong), file=sys.stderr)
         return 1
-    definitions = {definition["name"]: definition for definition in found}
-    unreachable, fixed = unreachable_segments(definitions), fixed_clauses(definitions)
+    definitions = {definition.name: definition for definition in found}
+    domains = read_features(ROOT).domains()
+    unreachable, fixed = unreachable_segments(definitions, domains), fixed_clauses(definitions, domains)
     for sentence in [*proof_sentences(unreachable, fixed), *undelivered]:
         print(sentence)
-    segments = sum(len(definition["segments"]) for definition in found)
-    clauses = sum(len(definition["clauses"]) for definition in found)
+    segments = sum(len(definition.segments) for definition in found)
+    clauses = sum(len(definition.leaves) for definition in found)
     print(f"{len(found)} segmentations, {segments} segments, {clauses} clauses read.")
     return 2 if unreachable else 0
 

@@ -35,7 +35,7 @@
         'true or false': ['incremental_features'],
         'a date, YYYY-MM-DD': ['history_start', 'first_date', 'last_date', 'drift_baseline_date', 'earliest_order_date'],
         'a plain name': [
-            'customer_id_type', 'timezone', 'sources', 'segmentations', 'drift_features', 'cross_sell_segmentation',
+            'customer_id_type', 'timezone', 'sources', 'drift_features', 'cross_sell_segmentation',
         ],
     }) }}
 {% endmacro %}

@@ -9,56 +9,51 @@ from typing import Any
 import duckdb
 
 from expectations.parameters import Range
-from flows.rules.macros import RuleError, feature_columns, macros
+from flows.steps.errors import RunStopped
 from flows.steps.project import ROOT
+from macros.python.rules.definitions import parse_definitions, read_definitions
+from macros.python.rules.features import read_features
+from macros.python.rules.mistakes import WrongDefinitions
+from macros.python.rules.tree import Segmentation
 
-Definition = dict[str, Any]
+
+class RuleError(RunStopped):
+    """Definitions break the rule language; the message has every mistake, a line each."""
 
 
 def parse(
-    metas: Mapping[str, Mapping[str, Any]] | None = None,
-    variables: Mapping[str, Any] | None = None,
-    root: Path = ROOT,
-    **settings: Any,
-) -> tuple[list[Definition], Any]:
-    """Parse and check definitions; returns them, those first that others build on, and the macros that know them.
+    metas: Mapping[str, Any] | None = None, root: Path = ROOT, history_start: date | None = None
+) -> list[Segmentation]:
+    """Parse and check definitions; returns those whose history is kept, those first that others build on.
 
     Args:
-        metas: {name: what YAML says under segmentation}; without it the segmentations of the checkout's vars.
-        variables: vars that differ from dbt_project.yml.
-        root: the checkout whose macros and features are used.
-        settings: what else the macros are to know (see flows.rules.macros.macros).
+        metas: what YAML says, by the segmentation's name; without it the segmentations of the checkout.
+        root: the checkout whose features, and perhaps segmentations, are read.
+        history_start: the first day whose segments are kept; no cut points are frozen before it.
 
     Raises:
-        RuleError: definitions do not hold to the rule language; the message has every mistake, a line each.
+        RuleError: definitions break the rule language.
     """
-    variables = dict(variables or {}) | ({} if metas is None else {"segmentations": list(metas)})
-    known = macros(models=metas, variables=variables, root=root, **settings)
-    listed = known.variables["segmentations"]
-    names = listed if isinstance(listed, list) else []
-    mistakes = known.mistakes_of(*(lambda name=name: known.definition_of(name) for name in names))
-    if metas is None:
-        # What a build looks at before its first table; of models, where their rules can be read.
-        mistakes += known.mistakes_of(known.check_segmentations)
-    if metas is None and not mistakes:
-        mistakes = known.mistakes_of(*(lambda name=name: known.check_model(name) for name in names))
-    if mistakes:
-        raise RuleError("\n".join(dict.fromkeys(mistakes)))
-    return known.definitions(), known
+    try:
+        if metas is None:
+            return read_definitions(root, history_start)
+        return parse_definitions(metas, read_features(root), history_start)
+    except WrongDefinitions as wrong:
+        raise RuleError(str(wrong)) from wrong
 
 
-def segments_of(definitions: Iterable[Definition]) -> dict[str, list[str]]:
-    """The names of the segments by segmentation, as its YAML lists them."""
-    return {definition["name"]: [each["name"] for each in definition["segments"]] for definition in definitions}
+def segments_of(definitions: Iterable[Segmentation]) -> dict[str, list[str]]:
+    """The names of the segments by segmentation, in order."""
+    return {each.name: [segment.name for segment in each.segments] for each in definitions}
 
 
-def share_limits(definitions: Iterable[Definition]) -> dict[str, Range]:
+def share_limits(definitions: Iterable[Segmentation]) -> dict[str, Range]:
     """The limits that segments have of their own, by `<segmentation>/<segment>`."""
     return {
-        f"{definition['name']}/{segment['name']}": Range(**segment["share"])
-        for definition in definitions
-        for segment in definition["segments"]
-        if segment["share"]
+        f"{each.name}/{segment.name}": Range(segment.share.minimum, segment.share.maximum, segment.share.reason)
+        for each in definitions
+        for segment in each.segments
+        if segment.share
     }
 
 
@@ -82,7 +77,7 @@ def _metas(
     connection: duckdb.DuckDBPyConnection, segmentations: str, segments: str, condition: str
 ) -> dict[str, dict[str, Any]]:
     # What was allowed when the rules were built is not asked again.
-    allowed = {name: "as built" for name, column in feature_columns().items() if column.config["meta"].get("protected")}
+    allowed = {name: "as built" for name, feature in read_features(ROOT).features.items() if feature.is_protected}
     metas: dict[str, dict[str, Any]] = {}
     for row in rows_of(connection.execute(f"from {segmentations} where {condition} order by segmentation")):
         frozen_on = row["cut_points_frozen_on"]

@@ -1,18 +1,24 @@
 """Why a customer is where they are, on any day of the history."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
-from flows.rules.definitions import Definition, metas_of_day, parse, rows_of
-from flows.rules.macros import RuleError
+from flows.rules.definitions import RuleError, metas_of_day, parse, rows_of
 from flows.steps.errors import RunStopped
 from flows.steps.project import Project
 from flows.steps.window import published_date
-from macros.python.rule_fits import BATCH_ROWS, rules_of, segment_fits
+from macros.python.rules.explanations import segment_explanations_sql, told_ctes
+from macros.python.rules.fits import BATCH_ROWS, Limits, rules_of, segment_fits
+from macros.python.rules.inputs import inputs_sql
+from macros.python.rules.sql import DUCKDB
+from macros.python.rules.tree import Segmentation
+from macros.python.rules.words import Words, changes, pattern_texts
 
 COLUMNS = (
     "segmentation, segment, rule_segment, rule_version, deciding_clauses, clause_values, missed_rules, fit, "
@@ -114,7 +120,7 @@ def _explained_then(
 ) -> list[dict[str, Any]]:
     """Explain a customer on a day before the released one, by the rules in force then."""
     try:
-        definitions, known = parse(metas_of_day(connection, day), project.vars)
+        definitions = parse(metas_of_day(connection, day))
     except RuleError as error:
         raise RunStopped(
             f"The rules of {day}, as the warehouse has them, cannot be read with the features of this checkout: {error}"
@@ -129,60 +135,76 @@ def _explained_then(
         "score_cut_points": "from features.score_cut_points",
         "feature_units": "from features.feature_units",
     }
-    return explained(connection, definitions, known, day, relations, {"key": key})
+    return explained(connection, definitions, day, relations, {"key": key})
 
 
 def explained(
     connection: duckdb.DuckDBPyConnection,
-    definitions: list[Definition],
-    known: Any,
+    definitions: list[Segmentation],
     day: date,
     relations: Mapping[str, str],
     parameters: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Explain some customers on a day, with the code that makes the mart; by customer and segmentation.
 
+    Besides the columns of the mart, rows have held_clauses, and `missed`: the rules before that of the segment, each in
+    words, by its segment.
+
     Args:
         connection: reads the relations.
         definitions: the rules in force, those first that others build on.
-        known: the macros that parsed them.
         day: the day.
         relations: queries by what they stand for: customer_features of the day of those to explain; the `segments` that
             count (customer_id, segmentation, segment) of them and perhaps others; rule_cut_points and score_cut_points,
             the percentiles in rules and behind scores by as_of_date; feature_units, in which distances are counted.
         parameters: of the queries.
     """
-    literal = f"date '{day}'"
     ctes = {
-        **{name: query for name, query in relations.items() if name != "segments"},
+        "customer_features": relations["customer_features"],
+        "score_cut_points": relations["score_cut_points"],
         # Those of customers who do not wait change nothing.
         "waiting_segments": relations["segments"],
-        "feature_scales": known.feature_scales(known.numbers_in_rules(definitions), literal),
     }
-    inputs = [
-        *(f"{name} as ({query})" for name, query in ctes.items()),
-        known.rules_in_force(definitions, literal),
-        known.rule_inputs(definitions),
-    ]
+    given = "with " + ",\n".join(f"{name} as ({query})" for name, query in ctes.items())
 
-    def run(parts: list[str], query: str) -> duckdb.DuckDBPyConnection:
-        return connection.execute("with " + ",\n".join(parts) + f"\n{query}", parameters)
+    def run(query: str) -> duckdb.DuckDBPyConnection:
+        return connection.execute(
+            query, {name: value for name, value in (parameters or {}).items() if f"${name}" in query}
+        )
 
-    (rules,) = rows_of(run(inputs, "from rules_in_force"))
-    connection.register(
-        "segment_fits", segment_fits(rules_of(rules), run(inputs, "from rule_inputs").to_arrow_reader(BATCH_ROWS))
+    limits = Limits.of_rows(day, rows_of(run(relations["rule_cut_points"])), rows_of(run(relations["feature_units"])))
+    rules = rules_of(definitions, limits)
+    inputs = run(f"{given},\n{inputs_sql(definitions, DUCKDB)}").to_arrow_reader(BATCH_ROWS)
+    with _registered(connection, "segment_fits", segment_fits(rules, inputs)):
+        found = run(f"{given}\n{segment_explanations_sql(definitions, DUCKDB)}").to_arrow_table()
+    patterns = sorted(
+        set(
+            zip(
+                *(found.column(name).to_pylist() for name in ("segmentation", "rule_segment", "held_clauses")),
+                strict=True,
+            )
+        )
     )
-    rows = " union all ".join(f"from {definition['name']}_changed" for definition in definitions)
-    parts = [
-        *inputs,
-        *(known.explained_cte(definition, number) for number, definition in enumerate(definitions)),
-        *(known.change_ctes(definition, literal) for definition in definitions),
-        f"explained as ({rows})",
-        known.pattern_texts(definitions, literal, "explained"),
-        f"told as ({known.told_explanations()})",
-    ]
-    query = f"select customer_id, {COLUMNS}, held_clauses, explanation from told order by customer_id, segmentation"
-    return rows_of(run(parts, query))
+    with (
+        _registered(connection, "segment_explanations", found),
+        _registered(connection, "pattern_texts", pattern_texts(rules, patterns)),
+        _registered(connection, "rule_changes", changes(rules)),
+    ):
+        query = f"{given},\n{told_ctes(definitions, DUCKDB)}\nselect customer_id, {COLUMNS}, held_clauses, explanation from told "
+        rows = rows_of(run(f"{query}order by customer_id, segmentation"))
+    words = {each.name: Words(each) for each in rules}
+    for row in rows:
+        row["missed"] = words[row["segmentation"]].missed(row["rule_segment"], row["held_clauses"])
+    return rows
+
+
+@contextmanager
+def _registered(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> Iterator[None]:
+    connection.register(name, table)
+    try:
+        yield
+    finally:
+        connection.unregister(name)
 
 
 def _key(connection: duckdb.DuckDBPyConnection, customer: str) -> int | str:
@@ -198,7 +220,7 @@ def _key(connection: duckdb.DuckDBPyConnection, customer: str) -> int | str:
     except ValueError:
         key = None
     if key is None or not -(2**63) <= key < 2**63:
-        raise RunStopped(f"Customers have whole numbers as keys here; '{customer}' is none of them.")
+        raise RunStopped(f"Customer IDs are integers; got '{customer}'.")
     return key
 
 

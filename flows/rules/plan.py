@@ -1,6 +1,5 @@
 """What a change of rules would do, found on the released features without touching the warehouse."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -8,19 +7,28 @@ from typing import Any
 
 import duckdb
 
-from flows.rules.definitions import Definition, metas_of_release, parse
+from flows.rules.definitions import RuleError, metas_of_release, parse
 from flows.rules.explain import explained
-from flows.rules.macros import RuleError, feature_columns, macros
-from flows.rules.proofs import Difference, FixedClause, Unreachable, difference, fixed_clauses, unreachable_segments
+from flows.rules.macros import macros
 from flows.rules.replay import Replay, replay
 from flows.steps.databases import catalog_name, file_text
 from flows.steps.errors import RunStopped
-from flows.steps.project import Project
+from flows.steps.project import ROOT, Project
 from flows.steps.window import published_date
+from macros.python.rules import sql
+from macros.python.rules.compiled import decided_lines
+from macros.python.rules.features import read_features
+from macros.python.rules.proofs import (
+    Difference,
+    FixedClause,
+    Unreachable,
+    difference,
+    fixed_clauses,
+    unreachable_segments,
+)
+from macros.python.rules.tree import Segmentation
 
 SHOWN_CUSTOMERS = 10
-# The columns that the SQL of a clause reads.
-COLUMN = re.compile(r"\bcustomer_features\.(\w+)")
 
 
 @dataclass(frozen=True)
@@ -94,8 +102,8 @@ class Change:
     """
 
     name: str
-    before: Definition | None
-    after: Definition | None
+    before: Segmentation | None
+    after: Segmentation | None
     settings: list[str]
     sizes: list[Size] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
@@ -112,12 +120,9 @@ class Change:
         changed = {size.segment for size in self.sizes if size.before != size.after}
         changed |= {segment for move in self.moves for segment in (move.from_segment, move.to_segment)}
         definitions = [definition for definition in (self.before, self.after) if definition]
-        owners = [definition["owner"] for definition in definitions]
+        owners = [definition.owner for definition in definitions]
         owners += [
-            segment["owner"]
-            for definition in definitions
-            for segment in definition["segments"]
-            if segment["name"] in changed
+            segment.owner for definition in definitions for segment in definition.segments if segment.name in changed
         ]
         return list(dict.fromkeys(owners))
 
@@ -168,29 +173,26 @@ class Rules:
         self.schema = schema
         self.metas = metas
         self.variables = project.vars
-        definitions, self.known = parse(metas, variables=self.variables, relation=self._relation)
-        self.definitions: dict[str, Definition] = {each["name"]: each for each in definitions}
-
-    def _relation(self, name: str) -> str:
-        return f"{self.schema}.{name}" if name.startswith("seg_") else name
+        self.definitions: dict[str, Segmentation] = {each.name: each for each in parse(metas)}
 
     def decide(self, names: set[str]) -> None:
         """Decide segmentations by these rules, and those that they build on."""
-        wanted = names | {below for name in names for below in self.definitions[name]["builds_on"]}
-        for name in self.definitions:
+        wanted = names | {below for name in names for below in self.definitions[name].builds_on}
+        for name, definition in self.definitions.items():
             if name in wanted:
-                sql = self.known.segmentation_sql(name)
-                self.connection.execute(f"create or replace table {self.schema}.{name} as {sql}")
+                self.connection.execute(
+                    f"create or replace table {self.schema}.{name} as {decided_query(definition, self.schema)}"
+                )
 
     def explain(self, name: str, day: date, customers: str) -> dict[Any, dict[str, Any]]:
         """The explanations of some customers (a query) by these rules, by customer."""
         needed = [
             each
             for each in self.definitions.values()
-            if each["name"] == name or each["name"] in self.definitions[name]["builds_on"]
+            if each.name == name or each.name in self.definitions[name].builds_on
         ]
         states = " union all ".join(
-            f"select customer_id, segmentation, segment from {self.schema}.{each['name']}" for each in needed
+            f"select customer_id, segmentation, segment from {self.schema}.{each.name}" for each in needed
         )
         relations = {
             "customer_features": f"from main.customer_features semi join ({customers}) using (customer_id)",
@@ -199,7 +201,7 @@ class Rules:
             "score_cut_points": "from main.score_cut_points",
             "feature_units": "from release.marts.fct_feature_units",
         }
-        rows = explained(self.connection, needed, self.known, day, relations)
+        rows = explained(self.connection, needed, day, relations)
         return {row["customer_id"]: row for row in rows if row["segmentation"] == name}
 
     def replay(self, name: str, first: date, last: date, days: list[date]) -> Replay:
@@ -212,17 +214,31 @@ class Rules:
             "score_cut_points": "score_cut_points",
         }
         known = macros(
-            models=self.metas,
-            variables=self.variables
-            | {"segmentations": list(self.definitions), "first_date": str(first), "last_date": str(last)},
+            definitions=list(self.definitions.values()),
+            variables=self.variables | {"first_date": str(first), "last_date": str(last)},
             relation=lambda model: relations.get(model, f"{schema}.{model}"),
         )
-        needed = [each for each in self.definitions if each in (name, *self.definitions[name]["builds_on"])]
+        needed = [each for each in self.definitions if each in (name, *self.definitions[name].builds_on)]
         for each in needed:
-            self.connection.execute(f"create or replace table {schema}.{each} as {known.segmentation_sql(each)}")
+            query = decided_query(self.definitions[each], schema, relations)
+            self.connection.execute(f"create or replace table {schema}.{each} as {query}")
         states = " union all ".join(f"from {schema}.{each}" for each in needed)
         self.connection.execute(f"create or replace view {schema}.segment_states as {states}")
         return replay(self.connection, schema, self.definitions[name], known, days)
+
+
+def decided_query(definition: Segmentation, schema: str, relations: Mapping[str, str] | None = None) -> str:
+    """What a definition decides, as a query.
+
+    Args:
+        definition: the definition.
+        schema: where the segmentations that its rules ask for are.
+        relations: tables in place of customer_features, rule_cut_points and score_cut_points.
+    """
+    imports = [f"{name} as (from {schema}.{name})" for name in definition.asked]
+    imports += [f"{name} as (from main.{table})" for name, table in (relations or {}).items()]
+    query = "\n".join(decided_lines(definition, sql.DUCKDB))
+    return f"with {', '.join(imports)} {query}" if imports else query
 
 
 def make_plan(
@@ -237,7 +253,7 @@ def make_plan(
         project: the checkout and where its release and warehouse lie.
         max_change: the share that a segment may gain or lose unasked.
         history: replay both over all days whose features the warehouse keeps.
-        metas: definitions in place of those of the checkout, as {name: what YAML says under segmentation}.
+        metas: definitions in place of those of the checkout, as YAML has them, by name.
 
     Raises:
         RunStopped: there is no release, a rule does not hold to the language, or needs what the release has not.
@@ -264,6 +280,7 @@ def make_plan(
         _check_release(connection)
         _load_features(connection, (before, after))
         _load_cut_points(connection, project, day, (before, after))
+        domains = read_features(ROOT).domains()
         names = list(dict.fromkeys([*after.definitions, *before.definitions]))
         changed = {name for name in names if _is_changed(before.definitions.get(name), after.definitions.get(name))}
         before.decide(changed & set(before.definitions))
@@ -273,8 +290,8 @@ def make_plan(
             as_of_date=day,
             changes=[_change(connection, name, before, after, day, days) for name in names if name in changed],
             unchanged=[name for name in names if name not in changed],
-            unreachable=unreachable_segments(after.definitions),
-            fixed=fixed_clauses(after.definitions),
+            unreachable=unreachable_segments(after.definitions, domains),
+            fixed=fixed_clauses(after.definitions, domains),
             max_change=max_change,
             at_the_edge=_at_the_edge(connection, after),
             history_first=_ends(connection)[0] if days else None,
@@ -282,21 +299,21 @@ def make_plan(
         )
 
 
-def _settings(definition: Definition) -> dict[str, str]:
+def _settings(definition: Segmentation) -> dict[str, str]:
     """What of a definition decides about the history, beside the rules."""
-    immediate = [segment["name"] for segment in definition["segments"] if segment["is_immediate"]]
+    immediate = [segment.name for segment in definition.segments if segment.is_immediate]
     return {
-        "status": definition["status"],
-        "confirm_days": str(definition["confirm_days"]),
+        "status": definition.status,
+        "confirm_days": str(definition.confirm_days),
         "immediate": ", ".join(immediate) or "none",
-        "cut points frozen on": definition["frozen_on"] or "no day",
+        "cut points frozen on": str(definition.frozen_on or "no day"),
     }
 
 
-def _is_changed(before: Definition | None, after: Definition | None) -> bool:
+def _is_changed(before: Segmentation | None, after: Segmentation | None) -> bool:
     if before is None or after is None:
         return True
-    return before["rule_version"] != after["rule_version"] or _settings(before) != _settings(after)
+    return before.rule_version != after.rule_version or _settings(before) != _settings(after)
 
 
 def _check_release(connection: duckdb.DuckDBPyConnection) -> None:
@@ -314,16 +331,16 @@ def _load_features(connection: duckdb.DuckDBPyConnection, sides: tuple[Rules, ..
     released = set(connection.table("release.marts.fct_customer_features").columns)
     for rules in sides:
         for definition in rules.definitions.values():
-            for clause in definition["clauses"]:
-                for column in COLUMN.findall(clause["value"]):
+            for clause in definition.clauses:
+                for column in clause.feature.columns:
                     if column not in released:
                         raise RuleError(
-                            f"Segmentation {definition['name']}, clause '{clause['text']}': the release has no feature "
+                            f"Segmentation {definition.name}, clause '{clause}': the release has no feature "
                             f"'{column}' yet. Release it first, with the rules as they were."
                         )
     columns = ", ".join(
         f"cast({name} as {column['data_type']}) as {name}"
-        for name, column in feature_columns().items()
+        for name, column in read_features(ROOT).columns.items()
         if name in released and name not in ("customer_id", "as_of_date")
     )
     connection.execute(
@@ -340,20 +357,20 @@ def _load_cut_points(
         frozen_on
         for rules in sides
         for definition in rules.definitions.values()
-        if (frozen_on := definition["frozen_on"]) and date.fromisoformat(frozen_on) < day
+        if (frozen_on := definition.frozen_on) and frozen_on < day
     }
     source = "customer_features"
     if frozen:
         warehouse = _attach_warehouse(connection, project, "A rule has frozen cut points")
         kept = {
-            str(kept_day)
+            kept_day
             for (kept_day,) in connection.execute(
                 f"select as_of_date from {warehouse}.features.measured_days"
             ).fetchall()
         }
         if frozen - kept:
             raise RunStopped(
-                f"Cut points are frozen on {', '.join(sorted(frozen - kept))}, but the warehouse has no features "
+                f"Cut points are frozen on {', '.join(map(str, sorted(frozen - kept)))}, but the warehouse has no features "
                 f"of that day. Its days go from {min(kept)} to {max(kept)} (vars: features_kept_days)."
             )
         days = ", ".join(f"date '{each}'" for each in sorted(frozen))
@@ -365,22 +382,21 @@ def _load_cut_points(
     connection.execute(f"create table rule_cut_points as {_rule_cut_points(sides, source)}")
     if frozen:
         _keep_frozen(connection, f"{warehouse}.segmentations.rule_cut_points", days)
-    connection.execute(f"create table score_cut_points as {_score_cut_points(sides[0].known, source)}")
+    connection.execute(f"create table score_cut_points as {_score_cut_points(source)}")
 
 
 def _at_the_edge(connection: duckdb.DuckDBPyConnection, rules: Rules) -> list[EdgePercentile]:
     """The percentiles in rules that are the lowest or highest value of their feature on the day, or have none."""
-    features, found = rules.known.known_features(), []
-    for feature, percentile in rules.known.percentiles_in_rules():
-        value = features[feature]["value"]
-        position = rules.known.percentile_position(
-            rules.known.cut_point(value, percentile), f"min({value})", f"max({value})"
-        )
-        cut_point, where = connection.execute(
-            f"select {rules.known.cut_point(value, percentile)}, {position} from customer_features"
+    found = []
+    for feature, percentile in sql.percentiles_of(rules.definitions.values()):
+        value = sql.feature_sql(feature, sql.DUCKDB)
+        cut_point, lowest, highest = connection.execute(
+            f"select {sql.cut_point(value, percentile)}, cast(min({value}) as double), cast(max({value}) as double) "
+            "from customer_features"
         ).fetchone()
-        if where != "between":
-            found.append(EdgePercentile(feature, percentile, cut_point, where))
+        if cut_point is None or cut_point in (lowest, highest):
+            where = "no values" if cut_point is None else "at the minimum" if cut_point == lowest else "at the maximum"
+            found.append(EdgePercentile(feature.name, percentile, cut_point, where))
     return found
 
 
@@ -395,19 +411,19 @@ def _keep_frozen(connection: duckdb.DuckDBPyConnection, kept: str, days: str) ->
 
 
 def _rule_cut_points(sides: tuple[Rules, ...], source: str) -> str:
-    features = sides[1].known.known_features()
+    asked = sql.percentiles_of(definition for rules in sides for definition in rules.definitions.values())
     columns = [
-        f"{sides[1].known.cut_point(features[feature]['value'], percentile)} as {feature}_p{percentile}"
-        for feature, percentile in sorted({pair for rules in sides for pair in rules.known.percentiles_in_rules()})
+        f"{sql.cut_point(sql.feature_sql(feature, sql.DUCKDB), percentile)} as {feature.name}_p{percentile}"
+        for feature, percentile in asked
     ]
     return f"select {', '.join([*columns, 'as_of_date'])} from {source} as customer_features group by as_of_date"
 
 
-def _score_cut_points(known: Any, source: str) -> str:
+def _score_cut_points(source: str) -> str:
     columns = [
-        f"{known.cut_point(value, percentile)} as {name}_p{percentile}"
-        for name, value in known.score_values("customer_features").items()
-        for percentile in (20, 40, 60, 80)
+        f"{sql.cut_point(value, percentile)} as {name}_p{percentile}"
+        for name, value in sql.SCORED.items()
+        for percentile in sql.SCORE_PERCENTILES
     ]
     return (
         f"select {', '.join([*columns, 'as_of_date'])} from {source} as customer_features "
@@ -437,9 +453,7 @@ def _load_history(
         f"create table all_features as from {warehouse}.features.customer_features_history where as_of_date <= '{day}'"
     )
     connection.execute(f"create table all_rule_cut_points as {_rule_cut_points(sides, 'all_features')}")
-    connection.execute(
-        f"create or replace table score_cut_points as {_score_cut_points(sides[0].known, 'all_features')}"
-    )
+    connection.execute(f"create or replace table score_cut_points as {_score_cut_points('all_features')}")
     rows = connection.execute(
         "select max(as_of_date) from all_features group by date_trunc('month', as_of_date) order by 1"
     ).fetchall()
@@ -457,9 +471,8 @@ def _change(
         for key, value in _settings(new).items()
         if _settings(old)[key] != value
     ]
-    found = (
-        None if old["rule_version"] == new["rule_version"] else difference(before.definitions, after.definitions, name)
-    )
+    is_same = old.rule_version == new.rule_version
+    found = None if is_same else difference(before.definitions, after.definitions, name, read_features(ROOT).domains())
     moves = [
         Move(*row)
         for row in connection.execute(
@@ -504,7 +517,7 @@ def _change(
         ).fetchall()
     }
     sizes = _sizes(connection, name, before, after)
-    if waiting and new["confirm_days"] == 1:
+    if waiting and new.confirm_days == 1:
         # From the next run on everybody counts where the rules say: that is what readers will see change.
         sizes = [
             replace(size, before=counted[size.segment][0], net_sales_before=counted[size.segment][1])
@@ -527,7 +540,7 @@ def _change(
         movers=movers,
         waiting=waiting,
         counting={segment: customers for segment, (customers, _) in counted.items()},
-        equivalent=None if old["rule_version"] == new["rule_version"] else found is None,
+        equivalent=None if is_same else found is None,
         difference=found,
         histories=(
             (before.replay(name, *_ends(connection), days), after.replay(name, *_ends(connection), days))
@@ -569,7 +582,7 @@ def _sizes(connection: duckdb.DuckDBPyConnection, name: str, before: Rules, afte
             """
         ).fetchall()
         counts = {segment: (customers, sales) for segment, customers, sales in rows}
-        segments = [segment["name"] for segment in rules.definitions[name]["segments"]]
+        segments = [segment.name for segment in rules.definitions[name].segments]
         counted.append({segment: counts.get(segment, (0, 0.0)) for segment in segments})
     old, new = counted
     return [

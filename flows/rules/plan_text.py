@@ -1,7 +1,6 @@
 """A plan as text for a terminal and as Markdown for a pull request: the same blocks, written in two ways."""
 
 import math
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.rules.plan import Change, EdgePercentile, Plan, Size
-from flows.rules.proofs import FixedClause, Unreachable
 from flows.steps.console import DataConsole, markdown, plain
+from macros.python.rules.proofs import FixedClause, Unreachable
 
 
 @dataclass(frozen=True)
@@ -90,12 +89,14 @@ def _edge(edge: EdgePercentile) -> str:
 def _change(change: Change, plan: Plan) -> Iterator[Block]:
     yield Heading(change.name, 2)
     if change.before is None or change.after is None:
-        yield Paragraph("A new segmentation." if change.before is None else "Taken out of vars: segmentations.")
+        yield Paragraph(
+            "A new segmentation." if change.before is None else "Its YAML is gone, or its status is retired."
+        )
         yield Paragraph(f"Ask: {', '.join(change.owners)}.")
         yield _sizes(change.sizes)
         return
-    if change.before["rule_version"] != change.after["rule_version"]:
-        versions = f"Rules {change.before['rule_version']} -> {change.after['rule_version']}"
+    if change.before.rule_version != change.after.rule_version:
+        versions = f"Rules {change.before.rule_version} -> {change.after.rule_version}"
         if change.equivalent:
             yield Paragraph(f"{versions}: proved to mean the same for every customer there can be.")
         elif change.difference:
@@ -139,7 +140,7 @@ def _confirmation(change: Change) -> Iterator[Block]:
     """What the wait for confirmation has to do with it."""
     if not change.waiting:
         return
-    old, new = change.before["confirm_days"], change.after["confirm_days"]
+    old, new = change.before.confirm_days, change.after.confirm_days
     waiting = (
         f"{change.waiting:,} customers count elsewhere today than the released rules say, for a move counts after "
     )
@@ -158,7 +159,7 @@ def _confirmation(change: Change) -> Iterator[Block]:
 
 
 def _counts_at_once(change: Change) -> bool:
-    return change.waiting > 0 and change.after["confirm_days"] == 1
+    return change.waiting > 0 and change.after.confirm_days == 1
 
 
 def _because(reasons: dict) -> str:
@@ -168,12 +169,8 @@ def _because(reasons: dict) -> str:
 
 def _missed(segment: str, reasons: dict) -> str:
     """Why the customer is not in a segment that is tried earlier."""
-    # loyal (not a >= 3, not b in (1, 2)), new (...)
-    attempts = re.split(r", (?=\w+ \()", reasons["missed_rules"] or "")
-    for attempt in attempts:
-        if attempt.startswith(f"{segment} ("):
-            return f"; missed {attempt}"
-    return ""
+    missed = reasons["missed"].get(segment)
+    return f"; missed {missed}" if missed else ""
 
 
 def _sizes(sizes: list[Size], counting: Mapping[str, int] | None = None) -> Grid:

@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from flows.rules.definitions import Definition
+from macros.python.rules.tree import Segmentation
 
 # The models of the history, in order; their own SQL computes the replay.
 MODELS = ("history/raw_segment_entries.sql", "history/segment_entries.sql")
@@ -42,7 +42,7 @@ class Replay:
 
 
 def replay(
-    connection: duckdb.DuckDBPyConnection, schema: str, definition: Definition, known: Any, days: list[date]
+    connection: duckdb.DuckDBPyConnection, schema: str, definition: Segmentation, known: Any, days: list[date]
 ) -> Replay:
     """Replay one segmentation, whose decisions stand in <schema>.segment_states; sizes are told for some days.
 
@@ -53,7 +53,7 @@ def replay(
         known: the macros that know it, with the window of all days.
         days: the days whose sizes are wanted.
     """
-    name = definition["name"]
+    name = definition.name
     for path in MODELS:
         table = path.split("/")[1].removesuffix(".sql")
         connection.execute(f"create or replace table {schema}.{table} as {known.render(path)}")

@@ -2,16 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from flows.rules.definitions import Definition
-from flows.rules.macros import feature_columns
-from flows.steps.project import Project
+from flows.steps.project import ROOT, Project
 from flows.steps.source_files import SourceTable, source_tables
-
-
-def rests_on() -> dict[str, str]:
-    """The optional column that a feature needs, as `<table>.<column>`, by the feature's name."""
-    metas = {name: column.config["meta"] for name, column in feature_columns().items()}
-    return {name: meta["rests_on"] for name, meta in metas.items() if "rests_on" in meta}
+from macros.python.rules.features import read_features
+from macros.python.rules.tree import Segmentation
 
 
 def undelivered_columns(project: Project) -> set[str]:
@@ -26,7 +20,7 @@ def undelivered_columns(project: Project) -> set[str]:
     by_system: dict[str, list[SourceTable]] = {}
     for table in source_tables(project):
         by_system.setdefault(table.system, []).append(table)
-    wanted = set(rests_on().values())
+    wanted = set(read_features(ROOT).rests_on.values())
     for tables in by_system.values():
         if any(table.is_required and not table.files for table in tables):
             return set()
@@ -39,18 +33,18 @@ def undelivered_columns(project: Project) -> set[str]:
     return wanted
 
 
-def undelivered_clauses(definitions: Iterable[Definition], project: Project) -> list[tuple[str, str, str, str]]:
+def undelivered_clauses(definitions: Iterable[Segmentation], project: Project) -> list[tuple[str, str, str, str]]:
     """The clauses of rules whose feature no source delivers: segmentation, clause, feature and `<table>.<column>`."""
-    missing, needs = undelivered_columns(project), rests_on()
+    missing, needs = undelivered_columns(project), read_features(ROOT).rests_on
     return [
-        (definition["name"], clause["text"], clause["feature"], needs[clause["feature"]])
+        (definition.name, str(clause), clause.feature.name, needs[clause.feature.name])
         for definition in definitions
-        for clause in definition["clauses"]
-        if needs.get(clause["feature"]) in missing
+        for clause in definition.clauses
+        if needs.get(clause.feature.name) in missing
     ]
 
 
-def undelivered_sentences(definitions: Iterable[Definition], project: Project) -> Iterator[str]:
+def undelivered_sentences(definitions: Iterable[Segmentation], project: Project) -> Iterator[str]:
     """A sentence for each of these clauses."""
     for segmentation, text, feature, column in undelivered_clauses(definitions, project):
         table, _, name = column.partition(".")
@@ -60,7 +54,7 @@ def undelivered_sentences(definitions: Iterable[Definition], project: Project) -
         )
 
 
-def undelivered_summary(definitions: Iterable[Definition], project: Project) -> Iterator[str]:
+def undelivered_summary(definitions: Iterable[Segmentation], project: Project) -> Iterator[str]:
     """A sentence for each segmentation with such clauses."""
     columns: dict[str, list[str]] = {}
     for segmentation, _, _, column in undelivered_clauses(definitions, project):

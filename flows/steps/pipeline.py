@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from flows.compile import compile_rules
 from flows.rules.undelivered import undelivered_summary
 from flows.steps.acceptance import Acceptance
 from flows.steps.console import DataConsole
@@ -129,6 +130,8 @@ def run_flow(
             stack.enter_context(warehouse_lock(project.warehouse, CONSOLE.print))
             is_alone = True
             project = Project.with_vars(vars).checked()
+            for change in compile_rules():
+                CONSOLE.print(f"Compiled: {change}")
             _bring_up_to_date(project)
             try:
                 job = find(project)

@@ -18,8 +18,7 @@ import duckdb
 
 from expectations.parameters import InputParameters, MartParameters, Parameters
 from expectations.runner import CheckResult, Gate, describe, failures
-from flows.rules.definitions import Definition, parse, segments_of, share_limits
-from flows.rules.macros import RuleError
+from flows.rules.definitions import RuleError, parse, segments_of, share_limits
 from flows.steps import dbt, mart_files, operations_log, release, unchanged
 from flows.steps.acceptance import Acceptance
 from flows.steps.erasure import Erasure, forget_erased
@@ -33,6 +32,7 @@ from flows.steps.source_files import source_tables
 from flows.steps.termination import end_if_told
 from flows.steps.warehouse_format import OtherFormat
 from flows.steps.window import ONE_DAY, Window, check_history, last_published
+from macros.python.rules.tree import Segmentation
 
 # The errors of DuckDB that quote values of rows.
 VALUE_ERRORS = (duckdb.ConversionException, duckdb.ConstraintException, duckdb.InvalidInputException)
@@ -429,19 +429,18 @@ class Run:
     def rule_versions(self) -> dict[str, str] | None:
         """The rule version of every segmentation, by name; None where the rules cannot be read."""
         try:
-            return {definition["name"]: definition["rule_version"] for definition in self.definitions}
+            return {definition.name: definition.rule_version for definition in self.definitions}
         except RuleError:
             return None
 
     @cached_property
-    def definitions(self) -> list[Definition]:
+    def definitions(self) -> list[Segmentation]:
         """The segmentations of the checkout.
 
         Raises:
-            RuleError: one of them does not hold to the rule language.
+            RuleError: they break the rule language.
         """
-        found, _ = parse(variables=self.project.overrides)
-        return found
+        return parse(history_start=self.window.history_start)
 
     @property
     def gate(self) -> Gate:

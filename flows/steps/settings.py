@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -26,6 +25,9 @@ from pydantic import (
     field_validator,
 )
 from pydantic_core import PydanticCustomError
+
+from macros.python.rules.features import read_features
+from macros.python.rules.mistakes import WrongDefinitions
 
 # A hundred years: more is a typo, and calendars end.
 CENTURY = 36_500
@@ -48,22 +50,17 @@ class Checkout:
 
     @cached_property
     def segmentations(self) -> list[str]:
-        """The models of segmentations."""
-        return sorted(path.stem for path in (self.root / "models" / "segmentations").glob("*.sql"))
+        """The definitions of segmentations."""
+        return sorted(path.stem for path in (self.root / "models" / "segmentations").glob("seg_*.yml"))
 
     @cached_property
     def number_features(self) -> list[str]:
         """The numeric features and the ages of dates; empty if their file is not YAML, which dbt reports."""
         try:
-            content = yaml.safe_load((self.root / "models" / "features" / "_features.yml").read_text())
-        except yaml.YAMLError:
+            features = read_features(self.root).features.values()
+        except WrongDefinitions:
             return []
-        columns = next(model["columns"] for model in content["models"] if model["name"] == "customer_features")
-        types = {column["name"]: column["data_type"].lower() for column in columns}
-        del types["customer_id"], types["as_of_date"]
-        numbers = {name for name, kind in types.items() if kind not in ("varchar", "string", "text", "date", "boolean")}
-        ages = {f"days_since_{name.removesuffix('_date')}" for name, kind in types.items() if kind == "date"}
-        return sorted(numbers | ages)
+        return sorted(feature.name for feature in features if feature.kind == "number")
 
 
 @dataclass(frozen=True)
@@ -178,18 +175,13 @@ class Settings(BaseModel):
     incremental_features: Flag = Field(description="whether features of unchanged customers are carried forward")
     features_kept_days: whole(1, CENTURY, null="for ever") = Field(description="how long features are kept")
 
-    # --- Segmentations
-    segmentations: named("segmentations", "models in models/segmentations") = Field(
-        description="the segmentations whose history is kept"
-    )
-
     # --- Value
     value_holdout_days: whole(1, DECADE) = Field(
         description="the number of last days on which expected sales are tested"
     )
-    cross_sell_segmentation: named(
-        "segmentations", "models in models/segmentations", several=False, null="for none"
-    ) = Field(description="the segmentation that groups similar customers")
+    cross_sell_segmentation: named("segmentations", "files in models/segmentations", several=False, null="for none") = (
+        Field(description="the segmentation that groups similar customers")
+    )
     cross_sell_excluded_categories: Annotated[list[Text], Field(strict=True), Must("a list of categories")] = Field(
         description="the categories never offered to anybody"
     )

@@ -3,7 +3,7 @@
     share, counted from 1 in the order of the segments' names. Until the few combinations
     are known, segments are numbers: texts of all customers would be kept in memory. -#}
 {% macro combinations_of(current) -%}
-{%- set segmentations = var('segmentations') -%}
+{%- set segmentations = segmentations() -%}
 with numbers as (
 
     select
@@ -84,7 +84,7 @@ left join numbers as numbers_{{ loop.index }}
 {#- A select: the segments of the combinations that combinations_of made, one row per
     combination and segmentation, and how many customers have the combination. -#}
 {% macro segments_of_combinations(combinations) -%}
-{%- set segmentations = var('segmentations') -%}
+{%- set segmentations = segmentations() -%}
 with combinations as (
 
     select

@@ -45,6 +45,6 @@
         set days = {{ days_between('valid_from', last_date(1)) }}
         where
             is_current
-            and segmentation in {{ sql_texts(var('segmentations')) }}
+            and segmentation in {{ sql_texts(segmentations()) }}
     {%- endif -%}
 {%- endmacro %}

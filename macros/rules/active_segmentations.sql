@@ -1,10 +1,5 @@
-{#- The names of the segmentations in vars: segmentations that are active: those that
-    readers find as columns of dim_customers. Challengers run beside them. While
-    parsing, when no status is known, all names. -#}
+{#- The names of the active segmentations, which readers find as columns of dim_customers. Challengers run beside
+    them. -#}
 {% macro active_segmentations() %}
-    {%- set names = [] -%}
-    {%- for name in var('segmentations') if not execute or segmentation_meta(name).get('status', 'active') == 'active' -%}
-        {%- do names.append(name) -%}
-    {%- endfor -%}
-    {{ return(names) }}
+    {{ return(definitions() | selectattr('status', 'equalto', 'active') | map(attribute='name') | list) }}
 {% endmacro %}

@@ -2,7 +2,7 @@
     a segmentation on the run's last day, or in `nobody_in`, the segment of those who are in no cell.
     If rules use other columns, cells do not decide segments: then it has no row. -#}
 {% macro broken_cells(model, name, columns, nobody_in) -%}
-{%- set features = definition_of(name).clauses | map(attribute='feature') | unique | list if execute else [] -%}
+{%- set features = definitions() | selectattr('name', 'equalto', name) | sum(attribute='features', start=[]) -%}
 {%- if features | reject('in', columns) | list -%}
 select 'no cells' as cell where 1 = 0
 {%- else -%}

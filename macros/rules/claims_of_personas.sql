@@ -3,9 +3,9 @@
 {% macro claims_of_personas() %}
     {%- set found = [] -%}
     {%- for definition in definitions() -%}
-    {%- for segment in definition.segments if segment.persona_claims -%}
+    {%- for segment in definition.segments if segment.claims -%}
         {%- set segment_number = found[-1].segment_number + 1 if found else 1 -%}
-        {%- for claim in segment.persona_claims -%}
+        {%- for claim in segment.claims -%}
             {%- do found.append({
                 'segment_number': segment_number,
                 'segmentation': definition.name,

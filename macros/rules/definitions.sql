@@ -1,13 +1,11 @@
-{#- The definitions of all segmentations whose history is kept, those first that
-    others build on; empty while parsing. -#}
+{#- The segmentations whose history is kept, those first that others build on: {name, label, description, owner,
+    status, challenger_of, confirm_days, frozen_on, builds_on, asked, rule_version, joins, percentiles, held_bits,
+    segments}, as macros/python/rules/compiled.py writes them. -#}
 {% macro definitions() %}
-    {%- set found = [] -%}
-    {%- if execute -%}
-        {%- set features = known_features() -%}
-        {%- for name in var('segmentations') -%}
-            {%- set definition = definition_of(name, features) -%}
-            {%- do found.append(dict(definition, depth=definition.builds_on | length)) -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {{ return(found | sort(attribute='depth')) }}
+    {{ return(compiled().segmentations) }}
+{% endmacro %}
+
+{#- Their names. -#}
+{% macro segmentations() %}
+    {{ return(definitions() | map(attribute='name') | list) }}
 {% endmacro %}

@@ -1,10 +1,10 @@
 {#- The common table expression held_clauses, with those it rests on: which clauses held of
     some customers on some days, a row per customer_id, segmentation and as_of_date of the
     relation `asked` (customer_id, as_of_date). -#}
-{% macro held_clauses(definitions, asked) -%}
+{% macro held_clauses(asked) -%}
     {%- set below = [] -%}
-    {%- for definition in definitions -%}
-        {%- do below.extend(segments_asked_for(definition)) -%}
+    {%- for definition in definitions() -%}
+        {%- do below.extend(definition.asked) -%}
     {%- endfor -%}
 rule_cut_points as (
 
@@ -44,15 +44,15 @@ customer_features as (
 {%- endfor %}
 
 held_clauses as (
-    {%- for definition in definitions %}
+    {%- for definition in definitions() %}
 
     select
         customer_features.customer_id,
         '{{ definition.name }}' as segmentation,
         customer_features.as_of_date,
-        {{ held_bits(definition) }} as held_clauses
+        cast({{ definition.held_bits | join('\n            + ') or '0' }} as bigint) as held_clauses
     from customer_features
-    {{ rule_joins(definition) }}
+    {{ definition.joins | join('\n    ') }}
     {{ 'union all' if not loop.last }}
     {%- else %}
 
@@ -65,15 +65,4 @@ held_clauses as (
     {%- endfor %}
 
 )
-{%- endmacro %}
-
-{#- A bit for each clause of a definition that holds. -#}
-{% macro held_bits(definition) -%}
-    cast(
-            0
-            {%- for clause in definition.clauses %}
-            + case when {{ clause_sql(clause) }} then {{ 2 ** loop.index0 }} else 0 end
-            {%- endfor %}
-            as bigint
-        )
 {%- endmacro %}

@@ -1,12 +1,10 @@
 {#- The (feature, percentile) pairs that the rules of all segmentations compare
-    with, without repetition and in order; empty while parsing. -#}
+    with, without repetition and in order. -#}
 {% macro percentiles_in_rules() %}
     {%- set pairs = [] -%}
     {%- for definition in definitions() -%}
-        {%- for clause in definition.clauses -%}
-            {%- for percentile in clause.percentiles -%}
-                {%- do pairs.append((clause.feature, percentile)) -%}
-            {%- endfor -%}
+        {%- for feature, percentile in definition.percentiles -%}
+            {%- do pairs.append((feature, percentile)) -%}
         {%- endfor -%}
     {%- endfor -%}
     {{ return(pairs | unique | sort) }}

@@ -1,17 +1,10 @@
 {#- The features that profiles are made of, {name: SQL over customer_features}: all
     numbers, ages of dates among them; an age that a column gives under a name of its
-    own (age_of) counts once. Known while `execute` is true. -#}
+    own counts once. -#}
 {% macro profiled_features() %}
-    {%- set columns = graph.nodes['model.' ~ project_name ~ '.customer_features'].columns -%}
-    {%- set named = [] -%}
-    {%- for column in columns.values() if column.config.meta.get('domain', {}).get('age_of') -%}
-        {%- do named.append(age_name(column.config.meta.domain.age_of)) -%}
-    {%- endfor -%}
     {%- set values = {} -%}
-    {%- for name, feature in known_features().items() if feature_kind(feature.data_type) == 'number' -%}
-        {%- if name in columns or name not in named -%}
-            {%- do values.update({name: feature.value}) -%}
-        {%- endif -%}
+    {%- for name in compiled().profiled -%}
+        {%- do values.update({name: known_features()[name].value}) -%}
     {%- endfor -%}
     {{ return(values) }}
 {% endmacro %}
@@ -20,10 +13,8 @@
     customer_features}: texts and truths. Protected ones only where asked for. -#}
 {% macro profiled_attributes(with_protected=true) %}
     {%- set values = {} -%}
-    {%- for name, feature in known_features().items() if feature_kind(feature.data_type) in ['text', 'boolean'] -%}
-        {%- if with_protected or not feature.protected -%}
-            {%- do values.update({name: 'cast(' ~ feature.value ~ ' as ' ~ dbt.type_string() ~ ')'}) -%}
-        {%- endif -%}
+    {%- for name in compiled().attributes if with_protected or not known_features()[name].protected -%}
+        {%- do values.update({name: 'cast(' ~ known_features()[name].value ~ ' as ' ~ dbt.type_string() ~ ')'}) -%}
     {%- endfor -%}
     {{ return(values) }}
 {% endmacro %}

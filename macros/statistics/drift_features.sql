@@ -6,10 +6,9 @@
         {%- set features = known_features() -%}
         {%- for name in var('drift_features') -%}
             {%- if name not in features -%}
-                {{ exceptions.raise_compiler_error("vars: drift_features names '" ~ name ~ "', which is no feature. Did you mean '"
-                    ~ nearest_name(name, features) ~ "'?") }}
-            {%- elif feature_kind(features[name].data_type) != 'number' -%}
-                {{ exceptions.raise_compiler_error("vars: drift_features names '" ~ name ~ "', which is no number but "
+                {{ exceptions.raise_compiler_error("vars: drift_features names '" ~ name ~ "', which is not a feature.") }}
+            {%- elif features[name].kind != 'number' -%}
+                {{ exceptions.raise_compiler_error("vars: drift_features names '" ~ name ~ "', which is not a number but "
                     ~ features[name].data_type ~ ". Take it out.") }}
             {%- endif -%}
             {%- do found.update({name: features[name]}) -%}

@@ -55,7 +55,7 @@ previous_states as (
     from {{ last_entries_of(this) }}
     where
         segment <> '(left)'
-        and segmentation in {{ sql_texts(var('segmentations')) }}
+        and segmentation in {{ sql_texts(segmentations()) }}
     {%- endif %}
 
 ),
@@ -97,7 +97,7 @@ moved_days as (
 
 ),
 
-{{ held_clauses(definitions(), 'moved_days') }},
+{{ held_clauses('moved_days') }},
 
 moved as (
 
@@ -117,8 +117,8 @@ decided as (
 
     select
         *,
-        cast({{ deciding_clauses('moved', 'segment', true, definitions()) }} as bigint) as deciding_clauses,
-        cast({{ deciding_clauses('moved', 'previous_segment', false, definitions()) }} as bigint) as fallen_clauses
+        cast({{ deciding_clauses('moved', 'segment', true) }} as bigint) as deciding_clauses,
+        cast({{ deciding_clauses('moved', 'previous_segment', false) }} as bigint) as fallen_clauses
     from moved
 
 ),

@@ -204,7 +204,7 @@ entries as (
         followed.held_clauses,
         followed.entry_clauses,
         cast(
-            {{ deciding_clauses('followed', 'effective_previous_segment', false, definitions()) }} as bigint
+            {{ deciding_clauses('followed', 'effective_previous_segment', false) }} as bigint
         ) as exit_clauses,
         followed.entered_on as held_since
     from followed

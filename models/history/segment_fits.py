@@ -1,10 +1,9 @@
-"""What the rules decide of every customer on the run's last day, and how near the other segments are."""
+"""What the rules decide of every customer on the run's last day, how near the other segments are, and the way there."""
 
-from macros.python.rule_fits import BATCH_ROWS, rules_of, segment_fits
+from macros.python.rules.models import fits
 
 
 def model(dbt, session):
-    """One row per row of rule_inputs, with four columns for every segmentation."""
+    """One row per row of rule_inputs, with five columns for every segmentation."""
     dbt.config(materialized="table")
-    (row,) = dbt.ref("rules_in_force").to_arrow_table().to_pylist()
-    return segment_fits(rules_of(row), dbt.ref("rule_inputs").to_arrow_reader(BATCH_ROWS))
+    return fits(dbt.ref("rule_inputs"), dbt.ref("rule_cut_points"), dbt.ref("feature_units"))

@@ -1,5 +1,5 @@
 {{ config(materialized='view') }}
-{%- for name in var('segmentations') %}
+{%- for name in segmentations() %}
 select
     customer_id,
     as_of_date,

@@ -6,15 +6,14 @@
 ) }}
 {%- set rows = [] -%}
 {%- for definition in definitions() -%}
-{%- for segment in definition.segments if segment.rule -%}
-{%- set negated = negated_clauses_of(segment.rule) -%}
-{%- for i in clauses_of(segment.rule) | unique | sort -%}
+{%- for segment in definition.segments -%}
+{%- for clause in segment.clauses -%}
             {%- do rows.append({
                 'segmentation': sql_text(definition.name),
                 'rule_version': sql_text(definition.rule_version),
                 'segment': sql_text(segment.name),
-                'clause_bit': 'cast(' ~ 2 ** i ~ ' as bigint)',
-                'clause_text': sql_text(('not ' if i in negated else '') ~ definition.clauses[i].text),
+                'clause_bit': 'cast(' ~ clause.bit ~ ' as bigint)',
+                'clause_text': sql_text(clause.text),
             }) -%}
 {%- endfor -%}
 {%- endfor -%}

@@ -9,7 +9,7 @@
     ]
 ) }}
 -- depends_on: {{ ref('customer_features_history') }}
-{%- set features = known_features() if execute else {} %}
+{%- set features = known_features() %}
 {%- set columns_in_rules = [] %}
 {%- for feature, percentile in percentiles_in_rules() %}
 {%- do columns_in_rules.append(feature ~ '_p' ~ percentile) %}

@@ -3,7 +3,7 @@
 {%- set last_entries = kept('last_raw_segment_entries', 'history') -%}
 {%- set segmentation_days = kept('segmentation_days', 'history') -%}
 {%- set customer_days = kept('customer_days', 'features') -%}
-{%- set is_run = 'segmentation in ' ~ sql_texts(var('segmentations')) %}
+{%- set is_run = 'segmentation in ' ~ sql_texts(segmentations()) %}
 -- depends_on: {{ ref('customers') }}
 
 with

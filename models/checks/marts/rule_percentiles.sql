@@ -1,4 +1,4 @@
-{%- set features = known_features() if execute else {} %}
+{%- set features = known_features() %}
 {%- set percentiles = percentiles_in_rules() %}
 {%- set columns = ['feature', 'percentile', 'cut_point', 'lowest', 'highest'] %}
 

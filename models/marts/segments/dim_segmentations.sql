@@ -40,7 +40,7 @@ select
     -- The catalogue knows it as it was on its last day.
     case
         when
-            segmentation_versions.segmentation in {{ sql_texts(var('segmentations')) }}
+            segmentation_versions.segmentation in {{ sql_texts(segmentations()) }}
             then segmentation_versions.status
         else 'retired'
     end as status,

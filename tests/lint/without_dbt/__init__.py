@@ -89,7 +89,6 @@ kept = _gives(None)
 frozen_days = _gives([])
 
 # Lists have one of each: sqlfluff loses its place in a loop that runs more often, and what follows is not judged.
-clauses_of = negated_clauses_of = _gives([1])
 drift_features = known_features = _gives(
     {feature: {"value": f"customer_features.{feature}"} for feature in ("feature_a",)}
 )
@@ -97,28 +96,18 @@ numeric_features = _gives(["feature_a"])
 percentiles_in_rules = _gives([("feature_a", 20)])
 profiled_attributes = _gives({name: f"customer_features.{name}" for name in ("attribute_a",)})
 profiled_features = _gives({name: f"customer_features.{name}" for name in ("feature_a",)})
+segmentations = _gives(["seg_a"])
 trailing_windows = _gives([30])
 
 # Queries.
-carried_day = domain_violations = feature_scales = features_of = last_of_each = lines_to_append = _gives(_QUERY)
-moves_by_day = rows_of = run_days = segmentation = _gives(_QUERY)
+carried_day = domain_violations = features_of = last_of_each = lines_to_append = _gives(_QUERY)
+moves_by_day = rows_of = run_days = _gives(_QUERY)
 customer_repeats_on = expectations_of = patterns_of = _gives(_QUERY)
-told_explanations = _gives(
-    "select explained.explanation, pattern_texts.clause from explained inner join pattern_texts on true"
-)
 changes_in_force = _gives("select as_of_date, customer_id, measured_on from days")
 measures_of_days = _gives("select measured_on from days")
 
 # CTEs that a model goes on with.
-pattern_texts = _gives(_cte("pattern_texts", "segment_explanations"))
 measures_at_turns = _gives(_cte("measured", "turns"))
-rule_inputs = _gives(_cte("rule_inputs", "customer_features"))
-rules_in_force = _gives(_cte("rules_in_force", "feature_scales"))
-
-
-def change_ctes(definition: Name, _day: object) -> str:
-    """The CTEs that say what a customer is nearest to."""
-    return _cte(f"{definition.name}_changed", "feature_scales")
 
 
 def claims_of_personas() -> list[dict[str, object]]:
@@ -139,12 +128,7 @@ def segments_of_combinations(combinations: str) -> str:
     return f"select combination, customers from {combinations}"
 
 
-def explained_cte(definition: Name, _number: object) -> str:
-    """The CTE that says why a customer is where they are."""
-    return _cte(f"{definition.name}_explained", "segment_fits")
-
-
-def held_clauses(_definitions: object, customer_days: str) -> str:
+def held_clauses(customer_days: str) -> str:
     """The CTE with the clauses that hold for a customer."""
     return _cte("held_clauses", customer_days)
 
@@ -162,6 +146,5 @@ def var(name: str, default: object = None) -> object:
         "cross_sell_excluded_categories": ["x"],
         "drift_features": ["feature_a"],
         "follow_up_days": [30],
-        "segmentations": ["seg_a"],
         "sources": ["system_a"],
     }.get(name, 7)

@@ -14,33 +14,31 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
-from functools import cache
-from typing import Any
 
 import z3
 
-from flows.rules.definitions import Definition
-from flows.rules.macros import macros
+from macros.python.rules.features import Domain
+from macros.python.rules.tree import (
+    All,
+    AnyOf,
+    Clause,
+    Feature,
+    InSegment,
+    Leaf,
+    Not,
+    Percentile,
+    Rule,
+    Segmentation,
+    fold,
+)
+from macros.python.rules.tree import Value as Written
 
-Definitions = Mapping[str, Definition]
-Domains = Mapping[str, Mapping[str, Any]]
-Rule = Mapping[str, Any]
+Definitions = Mapping[str, Segmentation]
+Domains = Mapping[str, Domain]
 Value = bool | int | float | str | date | None
 
-KINDS = {
-    "varchar": "text",
-    "string": "text",
-    "text": "text",
-    "date": "date",
-    "boolean": "boolean",
-    "bigint": "whole number",
-    "integer": "whole number",
-    "int": "whole number",
-    "smallint": "whole number",
-    "tinyint": "whole number",
-    "hugeint": "whole number",
-}
 SORTS: dict[str, Callable[[str], z3.ExprRef]] = {
     "number": z3.Real,
     "whole number": z3.Int,
@@ -118,35 +116,33 @@ class Difference:
     after: str
 
 
-def unreachable_segments(definitions: Definitions, domains: Domains | None = None) -> list[Unreachable]:
+def unreachable_segments(definitions: Definitions, domains: Domains) -> list[Unreachable]:
     """Find the segments that nobody can be in, default segments included.
 
     Args:
-        definitions: parsed definitions by name, with all those that their rules name by in_segment.
-        domains: what the macro feature_domains gives; by default that of the checkout.
+        definitions: by name, with all those that their rules name by in_segment.
+        domains: what is known of features, by name.
     """
     world = _World(domains)
     found = []
     for name, definition in definitions.items():
         earlier: dict[str, z3.BoolRef] = {}
-        for segment in definition["segments"]:
-            own = world.rule(segment["rule"], definition, definitions)
+        for segment in definition.segments:
+            own = world.rule(segment.rule, definition, definitions)
             if not world.allows(own, *map(z3.Not, earlier.values())):
-                found.append(Unreachable(name, segment["name"], tuple(_covering(world, own, earlier))))
-            earlier[segment["name"]] = own
+                found.append(Unreachable(name, segment.name, tuple(_covering(world, own, earlier))))
+            earlier[segment.name] = own
     return found
 
 
-def example_customer(
-    definitions: Definitions, segmentation: str, segment: str, domains: Domains | None = None
-) -> Example | None:
+def example_customer(definitions: Definitions, segmentation: str, segment: str, domains: Domains) -> Example | None:
     """A possible customer of a segment, by the features that its rule and earlier rules mention; None if unreachable.
 
     Args:
-        definitions: parsed definitions by name, with all those that their rules name by in_segment.
+        definitions: by name, with all those that their rules name by in_segment.
         segmentation: the name of one of them.
         segment: the name of one of its segments.
-        domains: what the macro feature_domains gives; by default that of the checkout.
+        domains: what is known of features, by name.
     """
     world = _World(domains)
     taken = world.takes(definitions[segmentation], definitions)[segment]
@@ -154,41 +150,38 @@ def example_customer(
     return world.example(model, [taken]) if model else None
 
 
-def fixed_clauses(definitions: Definitions, domains: Domains | None = None) -> list[FixedClause]:
+def fixed_clauses(definitions: Definitions, domains: Domains) -> list[FixedClause]:
     """Find the clauses that are always true, or always false, as far as their own rule goes; one for each place.
 
     Args:
-        definitions: parsed definitions by name, with all those that their rules name by in_segment.
-        domains: what the macro feature_domains gives; by default that of the checkout.
+        definitions: by name, with all those that their rules name by in_segment.
+        domains: what is known of features, by name.
     """
     world = _World(domains)
     found = []
     for name, definition in definitions.items():
-        for segment in definition["segments"]:
-            if segment["rule"] is None:
+        for segment in definition.segments:
+            if segment.rule is None:
                 continue
-            own = world.rule(segment["rule"], definition, definitions)
-            for place, replaced in _places(segment["rule"]):
+            own = world.rule(segment.rule, definition, definitions)
+            for leaf, replaced in _places(segment.rule):
                 for always in (True, False):
-                    if not world.allows(z3.Xor(own, world.rule(replaced(always), definition, definitions))):
-                        text = definition["clauses"][place]["text"]
-                        found.append(FixedClause(name, segment["name"], text, always))
+                    if not world.allows(z3.Xor(own, world.rule(replaced(Constant(always)), definition, definitions))):
+                        found.append(FixedClause(name, segment.name, str(leaf), always))
                         break
     return found
 
 
-def difference(
-    before: Definitions, after: Definitions, segmentation: str, domains: Domains | None = None
-) -> Difference | None:
+def difference(before: Definitions, after: Definitions, segmentation: str, domains: Domains) -> Difference | None:
     """Whom two versions of a segmentation treat differently; None if each segment takes the same customers, always.
 
     Segments are the same if they have the same name.
 
     Args:
-        before: parsed definitions by name: the old version, and what it names by in_segment.
+        before: by name: the old version, and what it names by in_segment.
         after: the same of the new version.
         segmentation: the name of the segmentation, in both.
-        domains: what the macro feature_domains gives; by default that of the checkout.
+        domains: what is known of features, by name.
     """
     world = _World(domains)
     old = world.takes(before[segmentation], before)
@@ -204,10 +197,11 @@ def difference(
     return Difference(world.example(world.customer(*moves), moves), left, entered)
 
 
-@cache
-def declared_domains() -> Domains:
-    """The domains that the checkout's features declare."""
-    return macros().feature_domains()
+@dataclass(frozen=True)
+class Constant:
+    """True or false in the place of a clause."""
+
+    value: bool
 
 
 @dataclass(frozen=True)
@@ -223,126 +217,122 @@ class _Variable:
 class _World:
     """One customer of whom nothing is known but the domains of features, and the cut points of the day."""
 
-    def __init__(self, domains: Domains | None = None) -> None:
-        self.domains = declared_domains() if domains is None else domains
+    def __init__(self, domains: Domains) -> None:
+        self.domains = domains
         self.solver = z3.Solver()
         self.as_of_date = z3.Int(AS_OF_DATE)
         self.solver.add(self.as_of_date >= 1, self.as_of_date <= date.max.toordinal())
-        self.features: dict[tuple[str, str | None], _Variable] = {}
-        self.cut_points: dict[tuple[str, int, str | None], _Variable] = {}
+        self.features: dict[tuple[str, date | None], _Variable] = {}
+        self.cut_points: dict[tuple[str, int, date | None], _Variable] = {}
         self.texts: dict[str, int] = {}
         for feature in self.domains:
             self.feature(feature)
 
     # What rules say
 
-    def takes(self, definition: Definition, definitions: Definitions) -> dict[str, z3.BoolRef]:
+    def takes(self, definition: Segmentation, definitions: Definitions) -> dict[str, z3.BoolRef]:
         """Whether each segment takes the customer: its rule holds and no earlier one does."""
         taken: dict[str, z3.BoolRef] = {}
         earlier: list[z3.BoolRef] = []
-        for segment in definition["segments"]:
-            own = self.rule(segment["rule"], definition, definitions)
-            taken[segment["name"]] = z3.And(own, *map(z3.Not, earlier))
+        for segment in definition.segments:
+            own = self.rule(segment.rule, definition, definitions)
+            taken[segment.name] = z3.And(own, *map(z3.Not, earlier))
             earlier.append(own)
         return taken
 
-    def rule(self, rule: Rule | None, definition: Definition, definitions: Definitions) -> z3.BoolRef:
-        """Whether a parsed rule of a definition holds; that of a default segment always does."""
-        match rule:
-            case None:
-                return z3.BoolVal(True)
-            case {"constant": value}:
-                return z3.BoolVal(value)
-            case {"clause": place}:
-                return self.clause(definition["clauses"][place], definition.get("frozen_on"), definitions)
-            case {"not": part}:
-                return z3.Not(self.rule(part, definition, definitions))
-            case {"all": parts}:
-                return z3.And([self.rule(part, definition, definitions) for part in parts])
-            case {"any": parts}:
-                return z3.Or([self.rule(part, definition, definitions) for part in parts])
-        raise ValueError(f"A parsed rule is all, any, not or clause, not {rule}.")
+    def rule(self, rule: Rule | Constant | None, definition: Segmentation, definitions: Definitions) -> z3.BoolRef:
+        """Whether a rule of a definition holds; that of a default segment always does."""
+        if rule is None:
+            return z3.BoolVal(True)
 
-    def clause(self, clause: Mapping[str, Any], frozen_on: str | None, definitions: Definitions) -> z3.BoolRef:
+        def leaf(each: Leaf | Constant) -> z3.BoolRef:
+            match each:
+                case Constant(value):
+                    return z3.BoolVal(value)
+                case InSegment(segmentation, segment):
+                    return self.takes(definitions[segmentation], definitions)[segment]
+                case _:
+                    return self.clause(each, definition.frozen_on)
+
+        return fold(rule, leaf, z3.Not, z3.And, z3.Or)
+
+    def clause(self, clause: Clause, frozen_on: date | None = None) -> z3.BoolRef:
         """Whether a clause holds; a missing value holds none but `is null`."""
-        if clause["operator"] == "in segment":
-            (literal,) = clause["literals"]
-            return self.takes(definitions[clause["feature"]], definitions)[literal[1:-1]]
         # Scores by frozen cut points are other features than those of the day.
-        feature = self.feature(clause["feature"], frozen_on if "score_cut_points." in clause["value"] else None)
-        if clause["operator"] == "is null":
+        feature = self.feature(clause.feature.name, frozen_on if clause.feature.score_of else None)
+        if clause.operator == "is null":
             return feature.missing
-        if clause["operator"] == "is not null":
+        if clause.operator == "is not null":
             return z3.Not(feature.missing)
         return z3.And(z3.Not(feature.missing), self.compared(feature, clause, frozen_on))
 
-    def compared(self, variable: _Variable, clause: Mapping[str, Any], frozen_on: str | None = None) -> z3.BoolRef:
-        """Whether a value that is there compares with a clause's literals as it says."""
-        literals = [
-            self.literal(literal, clause["feature"], variable.kind, frozen_on) for literal in clause["literals"]
-        ]
-        return COMPARISONS[clause["operator"]](variable.value, *literals)
+    def compared(self, variable: _Variable, clause: Clause, frozen_on: date | None = None) -> z3.BoolRef:
+        """Whether a value that is there compares with a clause's values as it says."""
+        values = [self.literal(value, clause.feature, variable.kind, frozen_on) for value in clause.values]
+        return COMPARISONS[clause.operator](variable.value, *values)
 
-    def literal(self, literal: str, feature: str, kind: str, frozen_on: str | None) -> z3.ExprRef:
-        """A literal of a parsed clause, which is SQL, as a value of the feature's kind."""
-        if literal.startswith("rule_cut_points."):
-            return self.cut_point(feature, int(literal.rpartition("_p")[2]), frozen_on).value
-        if kind == "date":
-            return z3.IntVal(date.fromisoformat(literal.split("'")[1]).toordinal())
-        if kind == "text":
-            return z3.IntVal(self.texts.setdefault(literal[1:-1], len(self.texts)))
-        if kind == "boolean":
-            return z3.BoolVal(literal == "true")
-        number = Fraction(literal)
-        if kind == "whole number" and number.denominator == 1:
-            return z3.IntVal(int(number))
-        # The warehouse compares doubles with the double nearest to what the rule says.
-        return z3.RealVal(number if kind == "whole number" else Fraction(float(literal)))
+    def literal(self, value: Written, feature: Feature, kind: str, frozen_on: date | None) -> z3.ExprRef:
+        """A value of a clause as a value of the feature's kind."""
+        match value:
+            case Percentile(n):
+                return self.cut_point(feature.name, n, frozen_on).value
+            case bool():
+                return z3.BoolVal(value)
+            case date():
+                return z3.IntVal(value.toordinal())
+            case str():
+                return z3.IntVal(self.texts.setdefault(value, len(self.texts)))
+            case Decimal() if kind == "whole number":
+                number = Fraction(value)
+                return z3.IntVal(int(number)) if number.denominator == 1 else z3.RealVal(number)
+            case _:
+                # The warehouse compares doubles with the double nearest to what the rule says.
+                return z3.RealVal(Fraction(float(value)))
 
     # What is known of customers
 
-    def feature(self, name: str, frozen_on: str | None = None) -> _Variable:
+    def feature(self, name: str, frozen_on: date | None = None) -> _Variable:
         """A feature of the customer, of which the solver learns the domain at the first mention."""
         key = name, frozen_on
         if key not in self.features:
             title = f"{name} by cut points of {frozen_on}" if frozen_on else name
             # Known before its domain is, since domains refer to each other.
-            self.features[key] = variable = _variable(title, self.domains[name]["data_type"])
+            self.features[key] = variable = _variable(title, self.domains[name].feature)
             self.solver.add(*self.facts(variable, self.domains[name]))
         return self.features[key]
 
-    def facts(self, own: _Variable, domain: Mapping[str, Any]) -> Iterator[z3.BoolRef]:
+    def facts(self, own: _Variable, domain: Domain) -> Iterator[z3.BoolRef]:
         """What a feature's domain says, for the solver."""
         known = z3.Not(own.missing)
-        is_zero = domain["is_optional"] or not domain["is_nullable"]
+        is_zero = domain.is_optional or not domain.is_nullable
         absent = own.value == 0 if is_zero else own.missing
-        undelivered = z3.And(own.missing, domain["is_optional"])
-        if not domain["is_nullable"]:
+        undelivered = z3.And(own.missing, domain.is_optional)
+        if not domain.is_nullable:
             yield known
         if own.kind == "date":
             yield z3.Implies(known, z3.And(own.value >= 1, own.value <= date.max.toordinal()))
-        for bound in domain["bounds"]:
+        for bound in domain.bounds:
             yield z3.Implies(known, self.compared(own, bound))
-        for name in domain["at_most"]:
+        for name in domain.at_most:
             other = self.feature(name)
             yield z3.Implies(z3.And(known, z3.Not(other.missing)), own.value <= other.value)
-        if domain["only_when"]:
-            yield z3.Or(undelivered, self.clause(domain["only_when"], None, {}), absent)
-        if domain["exactly_when"]:
-            yield z3.Or(undelivered, self.clause(domain["exactly_when"], None, {}) == z3.Not(absent))
-        if domain["age_of"]:
-            begin = self.feature(domain["age_of"])
+        if domain.only_when:
+            yield z3.Or(undelivered, self.clause(domain.only_when), absent)
+        if domain.exactly_when:
+            yield z3.Or(undelivered, self.clause(domain.exactly_when) == z3.Not(absent))
+        if domain.age_of:
+            begin = self.feature(domain.age_of)
             yield own.missing == begin.missing
             yield z3.Implies(known, own.value == self.as_of_date - begin.value)
 
-    def cut_point(self, feature: str, percentile: int, frozen_on: str | None) -> _Variable:
+    def cut_point(self, feature: str, percentile: int, frozen_on: date | None) -> _Variable:
         """A percentile of a feature: some value of it, in order with the feature's other percentiles."""
         key = feature, percentile, frozen_on
         if key not in self.cut_points:
             domain = self.domains[feature]
             title = f"p{percentile} of {feature}" + (f" on {frozen_on}" if frozen_on else "")
-            own = _variable(title, domain["data_type"])
-            self.solver.add(*(self.compared(own, bound) for bound in domain["bounds"]))
+            own = _variable(title, domain.feature)
+            self.solver.add(*(self.compared(own, bound) for bound in domain.bounds))
             for (other_feature, other_percentile, other_frozen_on), other in self.cut_points.items():
                 if (other_feature, other_frozen_on) == (feature, frozen_on):
                     below, above = (own, other) if percentile < other_percentile else (other, own)
@@ -374,7 +364,7 @@ class _World:
         features = [
             (key, one) for key, one in self.features.items() if mentioned & {one.name, f"{one.name} is missing"}
         ]
-        dates = {self.domains[name]["age_of"] for (name, _), _ in features if self._is_derived(name)}
+        dates = {self.domains[name].age_of for (name, _), _ in features if self._is_derived(name)}
         features += [((name, None), self.feature(name)) for name in dates if name not in dict(features)]
         cut_points = [one for one in self.cut_points.values() if one.name in mentioned]
         wishes = [self.as_of_date >= date(2000, 1, 1).toordinal(), self.as_of_date < date(2100, 1, 1).toordinal()]
@@ -412,11 +402,11 @@ class _World:
         return text
 
     def _is_derived(self, feature: str) -> bool:
-        return self.domains[feature]["value"] != f"customer_features.{feature}"
+        return self.domains[feature].feature.age_of is not None
 
 
-def _variable(title: str, data_type: str) -> _Variable:
-    kind = KINDS.get(data_type, "number")
+def _variable(title: str, feature: Feature) -> _Variable:
+    kind = "whole number" if feature.is_whole else feature.kind
     return _Variable(title, kind, SORTS[kind](title), z3.Bool(f"{title} is missing"))
 
 
@@ -430,25 +420,24 @@ def _covering(world: _World, own: z3.BoolRef, earlier: Mapping[str, z3.BoolRef])
     return list(needed)
 
 
-def _places(rule: Rule) -> Iterator[tuple[int, Callable[[bool], Rule]]]:
-    """The clauses of a parsed rule, a clause for each time it stands there, and the rule with a constant instead."""
+def _places(rule: Rule) -> Iterator[tuple[Leaf, Callable[[Constant], Rule]]]:
+    """The clauses of a rule, one for each time it stands there, and the rule with a constant instead."""
     match rule:
-        case {"clause": place}:
-            yield place, lambda constant: {"constant": constant}
-        case {"not": part}:
-            for place, replaced in _places(part):
-                yield place, lambda constant, replaced=replaced: {"not": replaced(constant)}
-        case _:
-            ((key, parts),) = rule.items()
+        case Not(part):
+            for leaf, replaced in _places(part):
+                yield leaf, lambda constant, replaced=replaced: Not(replaced(constant))
+        case All(parts) | AnyOf(parts):
             for index, part in enumerate(parts):
                 before, after = parts[:index], parts[index + 1 :]
-                for place, replaced in _places(part):
+                for leaf, replaced in _places(part):
                     yield (
-                        place,
-                        lambda constant, key=key, before=before, replaced=replaced, after=after: {
-                            key: [*before, replaced(constant), *after]
-                        },
+                        leaf,
+                        lambda constant, before=before, replaced=replaced, after=after: type(rule)(
+                            (*before, replaced(constant), *after)
+                        ),
                     )
+        case _:
+            yield rule, lambda constant: constant
 
 
 def _names_in(conditions: Iterable[z3.BoolRef]) -> set[str]:
