@@ -13,21 +13,25 @@ from macros.python.rules.mistakes import Mistakes, did_you_mean, nearest
 from macros.python.rules.tree import All, AnyOf, Clause, Feature, InSegment, Not, Percentile, Rule, Value
 
 DEEPEST = 20
-FORM = "operators are >= <= != = < >, between, in, not in, is null, is not null"
+COMPARISONS = (">=", "<=", "!=", "=", "<", ">")
+WORDS = ("between", "in", "not in", "is null", "is not null")
+ORDERED = ("<", "<=", ">", ">=", "between")
+COMBINATIONS = ("all", "any", "not", "in_segment")
+FORM = f"operators are {' '.join(COMPARISONS)}, {', '.join(WORDS)}"
 NOT_OPERATORS = {
     **{"==": "=", "=>": ">=", "=<": "<=", "<>": "!=", "=!": "!=", "<<": "<", ">>": ">"},
     **{"like": "=", "is": "is null"},
 }
-WORDS = ("between", "in", "not in", "is null", "is not null")
-ORDERED = ("<", "<=", ">", ">=", "between")
 
+FEATURE = "[A-Za-z_][A-Za-z0-9_]*"
+COMPARISON = "|".join(COMPARISONS)
+WORD = "|".join(word.replace(" ", r"\s+") for word in WORDS)
 CLAUSE = re.compile(
-    r"([A-Za-z_][A-Za-z0-9_]*)"
-    r"(?:\s*(>=|<=|!=|=|<|>)\s*|\s+(between|not\s+in|in|is\s+not\s+null|is\s+null)(?![A-Za-z0-9_])\s*)(.*)",
+    rf"({FEATURE})(?:\s*({COMPARISON})\s*|\s+({WORD})(?![A-Za-z0-9_])\s*)(.*)",
     re.DOTALL,
 )
 ATTEMPT = re.compile(
-    r"[A-Za-z_][A-Za-z0-9_]*"
+    rf"{FEATURE}"
     r"(?:\s*([=<>!~]+)|\s+([A-Za-z]+(?:\s+(?:null|in|like|between|not\s+null)(?![A-Za-z0-9_]))?))"
 )
 NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?")
@@ -38,11 +42,17 @@ SEEMS_SQL = re.compile(r"(?i)(null|none|p[0-9]{1,2})|.*\s(and|or|not|in|is|betwe
 LISTED = re.compile(r"\((.*)\)|\[(.*)\]", re.DOTALL)
 ITEMS = re.compile(r"\s*(?:'[^']*'|[^',]*[^',\s][^',]*)(?:\s*,\s*(?:'[^']*'|[^',]*[^',\s][^',]*))*\s*")
 ITEM = re.compile(r"'[^']*'|[^',]*[^', ][^',]*")
-SEGMENT = re.compile(r"([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)")
+SEGMENTATION_NAME = "seg_[a-z0-9_]{1,59}"
+SEGMENT_NAME = "[a-z][a-z0-9_]{0,62}"
+SEGMENT = re.compile(rf"([a-z][a-z0-9_]*)\.({SEGMENT_NAME})")
 
 
 class WrongClause(Exception):
     """What is wrong with a clause."""
+
+
+class _TooDeep(Exception):
+    """A rule is nested too deep, or contains itself."""
 
 
 def parse_rule(
@@ -51,7 +61,6 @@ def parse_rule(
     segments: Mapping[str, list[str]],
     mistakes: Mistakes,
     where: str,
-    depth: int = 0,
 ) -> Rule | None:
     """A rule as YAML has it, as a tree; None if it is wrong.
 
@@ -61,17 +70,31 @@ def parse_rule(
         segments: the names of the segments that it may ask for, by segmentation.
         mistakes: where mistakes are noted.
         where: what the rule is of, for people.
-        depth: how deep it is nested.
     """
-    if depth > DEEPEST:
+    try:
+        return _parse_rule(rule, features, segments, mistakes, where, 0)
+    except _TooDeep:
         mistakes.add(where, f"its rule is nested more than {DEEPEST} deep. Flatten it, or split the segment")
         return None
+
+
+def _parse_rule(
+    rule: Any,
+    features: Mapping[str, Feature],
+    segments: Mapping[str, list[str]],
+    mistakes: Mistakes,
+    where: str,
+    depth: int,
+) -> Rule | None:
+    if depth > DEEPEST:
+        # The parts are left alone: of a rule that contains itself there are too many.
+        raise _TooDeep
 
     def parts_of(parts: Any, key: str, combine: Callable[[tuple[Rule, ...]], Rule]) -> Rule | None:
         if not isinstance(parts, list) or not parts:
             mistakes.add(where, f"'{key}' takes a list of at least one clause")
             return None
-        parsed = [parse_rule(part, features, segments, mistakes, where, depth + 1) for part in parts]
+        parsed = [_parse_rule(part, features, segments, mistakes, where, depth + 1) for part in parts]
         return combine(tuple(parsed)) if None not in parsed else None
 
     match rule:
@@ -84,11 +107,10 @@ def parse_rule(
         case {"any": parts} if len(rule) == 1:
             return parts_of(parts, "any", AnyOf)
         case {"not": part} if len(rule) == 1:
-            parsed = parse_rule(part, features, segments, mistakes, where, depth + 1)
+            parsed = _parse_rule(part, features, segments, mistakes, where, depth + 1)
             return Not(parsed) if parsed else None
-    keys = ("all", "any", "not", "in_segment")
     (key,) = rule if isinstance(rule, dict) and len(rule) == 1 else (None,)
-    hint = f". {did_you_mean(key, keys)}" if key is not None and key not in keys else ""
+    hint = f". {did_you_mean(key, COMBINATIONS)}" if key is not None and key not in COMBINATIONS else ""
     mistakes.add(where, f"a rule is a clause, or one of all, any, not and in_segment, not '{rule}'{hint}")
     return None
 

@@ -202,7 +202,8 @@ def explanations_model(segmentations: Sequence[Segmentation]) -> str:
     )
     listed = ",\n".join(f"    {column}" for column in columns)
     return _view(
-        f"{imports}{told_ctes(segmentations, sql.DBT)}\n\nselect\n    {{{{ last_date() }}}} as as_of_date,\n{listed}\nfrom told"
+        f"{imports}{told_ctes(segmentations, sql.DBT)}\n\n"
+        f"select\n    {{{{ last_date() }}}} as as_of_date,\n{listed}\nfrom told"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from macros.python.rules.clauses import iso_date, parse_rule
+from macros.python.rules.clauses import SEGMENT_NAME, SEGMENTATION_NAME, iso_date, parse_rule
 from macros.python.rules.features import Catalogue, read_features
 from macros.python.rules.mistakes import Mistakes, did_you_mean
 from macros.python.rules.tree import MOST_CLAUSES, Claim, Feature, Segment, Segmentation, Share
@@ -27,6 +27,10 @@ SEGMENT_KEYS = (
     "strategy",
 )
 STRATEGY_KEYS = ("approach", "offer", "channels")
+SHARE_KEYS = ("minimum", "maximum", "reason")
+CUT_POINT_KEYS = ("frozen_on",)
+SIDES = ("above", "below")
+VALUE_CLAIM = "mostly"
 STATUSES = ("active", "challenger", "retired")
 MOST_CONFIRM_DAYS = 366
 # What scores are scores of; cut points that are frozen on a day score these again.
@@ -63,13 +67,17 @@ def read_files(root: Path) -> tuple[dict[str, Meta], Mistakes]:
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             mistakes.add(where, f"it is not YAML: {error}")
             continue
-        if not re.fullmatch("seg_[a-z0-9_]{1,59}", path.stem) or path.suffix != ".yml":
+        if not re.fullmatch(SEGMENTATION_NAME, path.stem) or path.suffix != ".yml":
             mistakes.add(where, "a segmentation's file is called seg_<name>.yml, lower case letters, digits and _")
         elif not isinstance(content, dict):
-            mistakes.add(where, "it has no owner and segments, such as `owner: crm-lead@example.com`")
+            mistakes.add(where, _no_mapping(content))
         else:
             found[path.stem] = content
     return found, mistakes
+
+
+# The key << takes what an anchor has, and the mapping's own keys come first.
+MERGE = "tag:yaml.org,2002:merge"
 
 
 class _StrictLoader(yaml.CSafeLoader):
@@ -78,9 +86,9 @@ class _StrictLoader(yaml.CSafeLoader):
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     # Filled after it is given, so that what leads back to itself can be read, and refused later.
-    loader.flatten_mapping(node)
-    names = [loader.construct_object(key, deep=True) for key, _ in node.value]
-    for (key, _), name in zip(node.value, names, strict=True):
+    keys = [key for key, _ in node.value if key.tag != MERGE]
+    names = [loader.construct_object(key, deep=True) for key in keys]
+    for key, name in zip(keys, names, strict=True):
         if names.count(name) > 1:
             raise yaml.constructor.ConstructorError(None, None, f'found duplicate key "{name}"', key.start_mark)
     found: dict[Any, Any] = {}
@@ -201,6 +209,7 @@ class _Reader:
     ) -> None:
         self.name = name
         self.meta: Meta = meta if isinstance(meta, dict) else {}
+        self.given = meta
         self.is_mapping = isinstance(meta, dict)
         self.metas = metas
         self.catalogue = catalogue
@@ -212,27 +221,30 @@ class _Reader:
     def tell(self, what: str, where: str | None = None) -> None:
         self.mistakes.add(where or self.where, what)
 
-    def read(self) -> Segmentation:
-        """The definition, which counts only if nothing was noted."""
+    def read(self) -> Segmentation | None:
+        """The definition, which counts only if nothing was noted; None if there is none."""
         meta = self.meta
         if not self.is_mapping:
-            self.tell("it has no owner and segments")
+            self.tell(_no_mapping(self.given))
+            return None
         self.refuse_unknown(meta, SEGMENTATION_KEYS, self.where)
         owner, status, days = meta.get("owner"), _status(meta), meta.get("confirm_days", 1)
         if not owner or (isinstance(owner, str) and not owner.strip()):
             self.tell("it has no owner. Give the address of a role, such as owner: crm-lead@example.com")
         if status not in STATUSES:
-            self.tell(f"status is '{status}'; it can be active, challenger or retired")
+            self.tell(f"status is '{status}'; it can be {', '.join(STATUSES[:-1])} or {STATUSES[-1]}")
         if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= MOST_CONFIRM_DAYS:
             self.tell(f"confirm_days is '{days}'; it is a whole number of days, from 1 to {MOST_CONFIRM_DAYS}")
         given = _segments_in(meta)
         if not meta.get("segments"):
-            self.tell("it has no segments")
+            self.tell("it has no segments. The last one takes everybody whom no rule takes, so there is at least one")
         elif len(given) < len(meta["segments"] if isinstance(meta["segments"], list) else [0]) or not all(
             isinstance(segment.get("name"), str) for segment in given
         ):
-            self.tell("segments is a list in which every segment has a name")
+            self.tell("segments must be a list in which every segment has a name, `- name: loyal`")
         self.refuse_other_than_text(meta, ("label", "owner", "description"), self.where)
+        if not isinstance(meta.get("data_tests") or [], list):
+            self.tell(f"data_tests must be a list of dbt's data tests, not '{meta['data_tests']}'")
         self.check_challenge(status, meta.get("challenger_of"))
         frozen_on = self.frozen_on(meta.get("cut_points"))
         features = self.features_allowed(frozen_on)
@@ -242,11 +254,11 @@ class _Reader:
         ]
         names = [segment.name for segment in segments]
         for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-            self.tell("the name is used twice", f"{self.where}, segment {name}")
+            self.tell("the name is used twice. Rename one of the two", f"{self.where}, segment {name}")
         found = Segmentation(
             name=self.name,
-            label=meta.get("label", _label(self.name.removeprefix("seg_"))),
-            description=meta.get("description", ""),
+            label=meta.get("label") or _label(self.name.removeprefix("seg_")),
+            description=meta.get("description") or "",
             owner=owner,
             status=status,
             challenger_of=meta.get("challenger_of"),
@@ -256,8 +268,8 @@ class _Reader:
         )
         if len(found.leaves) > MOST_CLAUSES:
             self.tell(
-                f"it has {len(found.leaves)} different clauses; {MOST_CLAUSES} are the most. Split it into two "
-                "segmentations"
+                f"it has {len(found.leaves)} different clauses, but at most {MOST_CLAUSES} are possible. Split it "
+                "into two segmentations"
             )
         return found
 
@@ -265,20 +277,31 @@ class _Reader:
         name = segment.get("name", position)
         here = f"{self.where}, segment {name}"
         self.refuse_unknown(segment, SEGMENT_KEYS, here)
-        if not isinstance(name, str) or not re.fullmatch("[a-z][a-z0-9_]{0,62}", name):
+        if not isinstance(name, str) or not re.fullmatch(SEGMENT_NAME, name):
             self.tell("a segment's name is lower case letters, digits and _, beginning with a letter", here)
         if is_last and "rule" in segment:
-            self.tell("the last segment takes everybody whom no rule took, so it has no rule", here)
+            self.tell(
+                "the last segment takes everybody whom no rule takes. Remove its rule, or add a segment without one "
+                "after it",
+                here,
+            )
         if not is_last and "rule" not in segment:
-            self.tell("it has no rule, so it takes everybody. Only the last segment may have none", here)
+            self.tell(
+                "it has no rule, so nobody would reach the segments below it. Give it a rule, or move it to the end",
+                here,
+            )
         if not segment.get("description"):
-            self.tell("it has no description", here)
+            self.tell("it has no description. Say in a sentence who is in it", here)
         immediate = segment.get("immediate", False)
         if not isinstance(immediate, bool):
             self.tell(f"immediate is '{immediate}'; it can be true or false", here)
         strategy = segment.get("strategy", {})
         if not isinstance(strategy, dict):
-            self.tell(f"strategy is a mapping of approach, offer and channels, not '{strategy}'", here)
+            self.tell(
+                "strategy must give approach, offer and channels by name, `strategy: {offer: ...}`, not "
+                f"'{strategy}'",
+                here,
+            )
             strategy = {}
         self.refuse_other_than_text(segment, ("label", "description", "persona", "owner"), here)
         self.refuse_unknown(strategy, STRATEGY_KEYS, f"{here}, strategy")
@@ -287,7 +310,7 @@ class _Reader:
             rule = parse_rule(segment["rule"], features, self.segments, self.mistakes, here)
         return Segment(
             name=str(name),
-            label=segment.get("label", _label(str(name))),
+            label=segment.get("label") or _label(str(name)),
             position=position,
             rule=rule,
             source=segment.get("rule"),
@@ -304,13 +327,13 @@ class _Reader:
         if share is None:
             return None
         wanted = (
-            "share limits the segment's share of the customers, `share: {minimum: 0, maximum: 0.5, reason: ...}`: "
-            f"shares are from 0 to 1, the lower one first, and the reason is text; not '{share}'"
+            "share limits the segment's share of the customers, `share: {minimum: 0, maximum: 0.5, reason: ...}`: two "
+            f"numbers from 0 to 1, minimum not above maximum, and a reason in words; not '{share}'"
         )
         if not isinstance(share, dict):
             self.tell(wanted, here)
             return None
-        self.refuse_unknown(share, ("minimum", "maximum", "reason"), f"{here}, share")
+        self.refuse_unknown(share, SHARE_KEYS, f"{here}, share")
         least, most, reason = share.get("minimum", 0), share.get("maximum", 1), share.get("reason")
         numbers = all(isinstance(limit, int | float) and not isinstance(limit, bool) for limit in (least, most))
         if not numbers or not 0 <= least <= most <= 1 or not isinstance(reason, str) or not reason.strip():
@@ -335,28 +358,29 @@ class _Reader:
             elif name not in claimable:
                 self.tell(f"the profiles have no feature '{name}'. {did_you_mean(name, claimable)}", where)
             elif feature.kind == "number":
-                if claim not in ("above", "below"):
-                    hint = f". {did_you_mean(claim, ('above', 'below'))}" if isinstance(claim, str) else ""
+                if claim not in SIDES:
+                    hint = f". {did_you_mean(claim, SIDES)}" if isinstance(claim, str) else ""
                     self.tell(f"'{name}' is a number, so its claim is above or below, not '{claim}'{hint}", where)
                 else:
                     found.append(Claim(name, claim, None))
-            elif not isinstance(claim, dict) or list(claim) != ["mostly"] or isinstance(claim["mostly"], dict | None):
+            elif not isinstance(claim, dict) or list(claim) != [VALUE_CLAIM] or not _is_value(claim[VALUE_CLAIM]):
                 self.tell(
                     f"'{name}' is of type {feature.data_type}, so its claim is the most frequent value, "
-                    f"`{{mostly: ...}}`, not '{claim}'",
+                    f"`{{{VALUE_CLAIM}: ...}}`, not '{claim}'",
                     where,
                 )
             else:
-                value = str(claim["mostly"])
-                found.append(Claim(name, "mostly", value.lower() if feature.kind == "boolean" else value))
+                value = str(claim[VALUE_CLAIM])
+                found.append(Claim(name, VALUE_CLAIM, value.lower() if feature.kind == "boolean" else value))
         return tuple(found)
 
     def frozen_on(self, cut_points: Any) -> date | None:
         if cut_points is None:
             return None
-        if not isinstance(cut_points, dict) or list(cut_points) != ["frozen_on"]:
+        if not isinstance(cut_points, dict) or tuple(cut_points) != CUT_POINT_KEYS:
             self.tell(
-                f"cut_points says when they are frozen, `cut_points: {{frozen_on: 2017-06-30}}`, not '{cut_points}'"
+                "cut_points must give the day on which they are frozen, `cut_points: {frozen_on: 2017-06-30}`, not "
+                f"'{cut_points}'"
             )
             return None
         day = iso_date(str(cut_points["frozen_on"]))
@@ -375,7 +399,8 @@ class _Reader:
         reasons = self.meta.get("protected_reasons", {})
         if not isinstance(reasons, dict):
             self.tell(
-                f"protected_reasons gives each attribute's reason, `protected_reasons: {{gender: ...}}`, not '{reasons}'"
+                "protected_reasons must give a reason for each attribute, `protected_reasons: {gender: ...}`, not "
+                f"'{reasons}'"
             )
             reasons = {}
         for name, reason in reasons.items():
@@ -384,9 +409,7 @@ class _Reader:
                 self.tell(f"protected_reasons names '{name}', but there is no such feature. {hint}")
                 continue
             if not isinstance(reason, str) or not reason.strip():
-                self.tell(
-                    f"protected_reasons of '{name}' is empty. Write down why the rule may use it, for those who will ask"
-                )
+                self.tell(f"protected_reasons of '{name}' is not a reason in words. Write down why a rule may use it")
             features[name] = replace(features[name], is_protected=False)
         if frozen_on:
             for score, measure in MEASURES.items():
@@ -405,15 +428,15 @@ class _Reader:
         others = [name for name in self.metas if name != self.name and _status(self.metas[name]) != "retired"]
         if challenged == self.name:
             self.tell("challenger_of names the segmentation itself. Name the active one to compare it with")
-        elif challenged not in self.metas:
+        elif not isinstance(challenged, str) or challenged not in self.metas:
             self.tell(
-                "a challenger names the segmentation that it challenges, but challenger_of is "
+                "a challenger names the segmentation that it competes with, but challenger_of is "
                 f"'{challenged or ''}'. {did_you_mean(challenged or '', others)}".strip()
             )
         elif _status(self.metas[challenged]) != "active":
             self.tell(
-                f"it challenges {challenged}, which is {_status(self.metas[challenged])}. Name an active segmentation "
-                "instead"
+                f"challenger_of is {challenged}, whose status is {_status(self.metas[challenged])}. Name an active "
+                "segmentation instead"
             )
 
     def refuse_unknown(self, mapping: Meta, known: Sequence[str], where: str) -> None:
@@ -424,7 +447,16 @@ class _Reader:
     def refuse_other_than_text(self, mapping: Meta, names: Iterable[str], where: str) -> None:
         for name in names:
             if mapping.get(name) is not None and not isinstance(mapping[name], str):
-                self.tell(f"{name} is text, not '{mapping[name]}'", where)
+                self.tell(f"{name} must be text, not '{mapping[name]}'", where)
+
+
+def _no_mapping(content: Any) -> str:
+    what = "empty" if content is None else "a list" if isinstance(content, list) else f"'{content}'"
+    return f"it is {what}, but must have keys such as owner and segments, `owner: crm-lead@example.com`"
+
+
+def _is_value(value: Any) -> bool:
+    return value is not None and not isinstance(value, dict | list)
 
 
 def _label(name: str) -> str:
