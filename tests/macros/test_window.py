@@ -1,4 +1,4 @@
-"""What a build that is given no days may do to a warehouse that has some."""
+"""The days of a build: which are valid, and what a build that is given none may do to a warehouse that has some."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from flows.rules.macros import RuleError, macros
+
+M = macros()
 
 
 def check(newest: str | None, command: str = "build", given: dict[str, str] | None = None, last: str = "") -> None:
@@ -46,3 +48,32 @@ def test_a_bare_build_does_not_forget_days() -> None:
 )
 def test_a_build_goes_on_where_nothing_is_forgotten_or_the_days_are_given(allowed: dict[str, Any]) -> None:
     check(**allowed)
+
+
+@pytest.mark.parametrize(
+    ("variables", "error"),
+    [
+        ({"first_date": "2017-13-01"}, "first_date is '2017-13-01', which is not a valid date"),
+        ({"last_date": "tomorrow"}, "last_date is 'tomorrow'"),
+        ({"first_date": "2018-01-01", "last_date": "2017-12-31"}, "The window is empty"),
+    ],
+)
+def test_window_that_is_wrong(variables: dict[str, str], error: str) -> None:
+    with pytest.raises(RuleError) as raised:
+        macros(variables=variables).run_window()
+    assert error in str(raised.value)
+
+
+def test_window_has_its_days() -> None:
+    window = macros(variables={"first_date": "2016-02-28", "last_date": "2016-03-01"}).run_window()
+    assert (str(window["first"]), str(window["last"]), window["days"]) == ("2016-02-28", "2016-03-01", 3)
+
+
+@pytest.mark.parametrize("day", ["2016-02-29", "2000-02-29", "2017-12-31"])
+def test_valid_dates(day: str) -> None:
+    assert M.is_iso_date(day)
+
+
+@pytest.mark.parametrize("day", ["2017-02-29", "1900-02-29", "2017-04-31", "0000-01-01", "2017-1-1", "2017-01-01 "])
+def test_dates_that_are_not_valid(day: str) -> None:
+    assert not M.is_iso_date(day)
