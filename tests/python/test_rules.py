@@ -213,30 +213,25 @@ def test_nothing_but_the_grammar_reaches_the_warehouse(text: str) -> None:
 
 
 def assert_only_grammar(clause: Clause, compiled: str) -> None:
-    """One statement that compares one column with constants or cut points of its own, as the parser of DuckDB sees it."""
+    """DuckDB's parser sees one statement, which compares one column with constants or cut points of its own."""
     assert len(duckdb.extract_statements(f"select {compiled}")) == 1
-    (serialized,) = ONE_CUSTOMER.execute(
-        "select json_serialize_sql($query)", {"query": f"select {compiled}"}
-    ).fetchone()
-    (statement,) = json.loads(serialized)["statements"]
+    serialized = ONE_CUSTOMER.execute("select json_serialize_sql($query)", {"query": f"select {compiled}"}).fetchone()
+    (statement,) = json.loads(serialized[0])["statements"]
     node = statement["node"]
     assert node["from_table"]["type"] == "EMPTY"
-    assert not node["modifiers"] and not node["cte_map"]["map"] and node["where_clause"] is None
+    assert not any((node["modifiers"], node["cte_map"]["map"], node["where_clause"]))
     (selected,) = node["select_list"]
     nodes = list(expressions(selected))
-    allowed = {"COLUMN_REF", "CONSTANT", "COMPARISON", "BETWEEN", "OPERATOR", "CAST", "FUNCTION"}
+    allowed = {"COLUMN_REF", "CONSTANT", "COMPARISON", "BETWEEN", "OPERATOR", "CAST"}
     assert {each["class"] for each in nodes} <= allowed, compiled
     columns = [".".join(each["column_names"]) for each in nodes if each["class"] == "COLUMN_REF"]
     assert columns[0] == f"customer_features.{clause.feature.name}"
-    own = {
-        f"rule_cut_points.{clause.feature.name}_p{value.n}" for value in clause.values if isinstance(value, Percentile)
-    }
-    assert set(columns[1:]) == own
-    # The sign of a number is a function of DuckDB; nothing else is one.
-    assert {each["function_name"] for each in nodes if each["class"] == "FUNCTION"} <= {"-"}
-    assert {each["cast_type"]["id"] for each in nodes if each["class"] == "CAST"} <= {"DATE"}
+    assert columns[1:] == [f"rule_cut_points.{clause.feature.name}_p{n}" for n in clause.percentiles]
+    assert {each["cast_type"]["id"] for each in nodes if each["class"] == "CAST"} <= {"DATE", "BOOLEAN"}
     texts = [each["value"]["value"] for each in nodes if each["class"] == "CONSTANT" and is_text(each)]
-    assert texts == [str(value) for value in clause.values if isinstance(value, str | date)]
+    # true is a cast of 't' there.
+    words = {True: "t", False: "f"}
+    assert texts == [words.get(value, str(value)) for value in clause.values if isinstance(value, str | date | bool)]
 
 
 def is_text(constant: dict[str, Any]) -> bool:
@@ -307,7 +302,7 @@ WAREHOUSE.executemany("insert into customer_features values (?, ?, ?, ?, ?)", [l
 
 
 def reads(rule: Any, customer: Customer) -> bool:
-    """Whether a rule as YAML has it holds, read slowly: a clause with a missing value is false, and only then negated."""
+    """Whether a rule as YAML has it holds: a clause with a missing value is false, and only then negated."""
     match rule:
         case {"all": parts}:
             return all(reads(part, customer) for part in parts)
@@ -353,11 +348,9 @@ def test_a_clause_with_a_missing_value_is_false_under_any_nesting(first: Any, se
             + inputs_sql([segmentation], sql.DUCKDB)
         )
         fits = segment_fits(rules_of([segmentation], Limits(day, cut_points, {})), inputs.to_arrow_reader())
-        assert {row["customer_id"]: ("abc"[row["decided_0"] - 1], row["held_0"]) for row in fits.to_pylist()} == {
-            customer["customer_id"]: expected[customer["customer_id"]]
-            for customer in EVERYBODY
-            if customer["as_of_date"] == day
-        }
+        found = {row["customer_id"]: ("abc"[row["decided_0"] - 1], row["held_0"]) for row in fits.to_pylist()}
+        assert len(found) == len(EVERYBODY) / 2
+        assert found == {number: expected[number] for number in found}
 
 
 def segments_of(definition: dict[str, Any], columns: str, rows: str) -> dict[int, str]:
@@ -517,7 +510,7 @@ def nested(key: str, depth: int) -> Any:
         ({"owner": "a@example.com", "confirm_days": True, "segments": SEGMENTS}, "from 1 to 366"),
         (
             {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "strategy": "reward"}, SEGMENTS[1]]},
-            "segment a: strategy must give approach, offer and channels by name, `strategy: {offer: ...}`, not 'reward'",
+            "segment a: strategy must give approach, offer and channels by name, `strategy: {offer: ...}`, not 're",
         ),
         (
             {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "strategy": {"approch": "x"}}, SEGMENTS[1]]},
@@ -687,8 +680,8 @@ def with_claims(claims: Any) -> dict[str, Any]:
     [
         (
             {"discount_share": "above"},
-            "Segmentation seg_x, segment a, persona_claims: the profiles have no feature 'discount_share'. Did you mean "
-            "'discount_share_365d'?",
+            "Segmentation seg_x, segment a, persona_claims: the profiles have no feature 'discount_share'. Did you "
+            "mean 'discount_share_365d'?",
         ),
         (
             {"orders_365d": "abov"},
@@ -976,14 +969,14 @@ def test_all_mistakes_of_all_files_are_told_at_once(checkout: Callable[..., Path
     with pytest.raises(RuleError) as raised:
         parse(root=root)
     told = str(raised.value)
-    assert told.startswith("models/segmentations/seg_broken.yml: it is not YAML: ")
-    assert told[told.index("Segmentation") :].splitlines() == [
+    assert told.splitlines() == [
+        "models/segmentations/seg_broken.yml: it is not YAML: line 2, column 1: did not find expected node content.",
         "Segmentation seg_deals: confirm_days is 'x'; it is a whole number of days, from 1 to 366.",
         "Segmentation seg_life, segment a, clause 'orders_30 > 1': there is no feature 'orders_30'. Did you mean "
         "'orders_30d'?",
         "Segmentation seg_life, segment a: 'all' takes a list of at least one clause.",
-        "Segmentation seg_life, segment a, clause 'orders_30d > many': 'orders_30d' is of type bigint, so its value must "
-        "be a number such as 12.5, or for < <= > >= a percentile p1 to p99, not 'many'.",
+        "Segmentation seg_life, segment a, clause 'orders_30d > many': 'orders_30d' is of type bigint, so its value "
+        "must be a number such as 12.5, or for < <= > >= a percentile p1 to p99, not 'many'.",
         "Segmentation seg_value: unknown key 'ownr'. Did you mean 'owner'?",
         "Segmentation seg_value: it has no owner. Give the address of a role, such as owner: crm-lead@example.com.",
         "Segmentation seg_value, segment B: a segment's name is lower case letters, digits and _, beginning with a "
@@ -994,8 +987,11 @@ def test_all_mistakes_of_all_files_are_told_at_once(checkout: Callable[..., Path
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        (FILE.replace("name: a", "name: a\n    name: c"), 'it is not YAML: found duplicate key "name"'),
-        (f"{FILE}\nowner: b@example.com", 'it is not YAML: found duplicate key "owner"'),
+        (
+            FILE.replace("name: a", "name: a\n    name: c"),
+            'it is not YAML: line 4, column 5: found duplicate key "name"',
+        ),
+        (f"{FILE}\nowner: b@example.com", 'it is not YAML: line 2, column 1: found duplicate key "owner"'),
         (FILE.replace("orders_30d > 1", "{all: [orders_30d > 1], all: [orders_90d > 1]}"), 'found duplicate key "all"'),
         ("- owner", "it is a list, but must have keys such as owner and segments"),
         ("owner", "it is 'owner', but must have keys such as owner and segments"),

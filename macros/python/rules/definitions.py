@@ -65,7 +65,7 @@ def read_files(root: Path) -> tuple[dict[str, Meta], Mistakes]:
         try:
             content = yaml.load(path.read_bytes(), _StrictLoader)
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            mistakes.add(where, f"it is not YAML: {error}")
+            mistakes.add(where, f"it is not YAML: {_problem(error)}")
             continue
         if not re.fullmatch(SEGMENTATION_NAME, path.stem) or path.suffix != ".yml":
             mistakes.add(where, "a segmentation's file is called seg_<name>.yml, lower case letters, digits and _")
@@ -74,6 +74,11 @@ def read_files(root: Path) -> tuple[dict[str, Meta], Mistakes]:
         else:
             found[path.stem] = content
     return found, mistakes
+
+
+def _problem(error: Exception) -> str:
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark and problem else str(error)
 
 
 # The key << takes what an anchor has, and the mapping's own keys come first.

@@ -1,6 +1,7 @@
 """Mistakes in definitions: all are collected before anything stops."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -16,8 +17,9 @@ class Mistakes:
         self.told: list[str] = []
 
     def add(self, where: str, what: str) -> None:
-        """Note one; the same one again is noted once."""
+        """Note one, in a line; the same one again is noted once."""
         sentence = f"{where}: {what}" + ("" if what.endswith(("?", ".")) else ".")
+        sentence = re.sub(r"\s*\n\s*", " ", sentence)
         if sentence not in self.told:
             self.told.append(sentence)
 
