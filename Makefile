@@ -66,6 +66,7 @@ lint: setup ## Run ruff, sqlfluff (on SQL that changed since it was clean) and t
 	@rm -f target/seconds
 	$(call timed,ruff check,$(VENV)/bin/ruff check .)
 	$(call timed,ruff format,$(VENV)/bin/ruff format --check .)
+	$(call timed,flows.compile,$(PYTHON) -m flows.compile --check)
 	$(call timed,check-jsonschema,$(VENV)/bin/check-jsonschema --schemafile models/segmentations/segmentation.schema.json models/segmentations/seg_*.yml)
 	$(call timed,flows.check,$(PYTHON) -m flows.check)
 	@$(MAKE) --no-print-directory target/sql_is_clean

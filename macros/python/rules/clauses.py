@@ -25,7 +25,9 @@ NOT_OPERATORS = {
 
 FEATURE = "[A-Za-z_][A-Za-z0-9_]*"
 COMPARISON = "|".join(COMPARISONS)
-WORD = "|".join(word.replace(" ", r"\s+") for word in WORDS)
+# How each word of an operator may be spaced.
+SPACED = {word: word.replace(" ", r"\s+") for word in WORDS}
+WORD = "|".join(SPACED.values())
 CLAUSE = re.compile(
     rf"({FEATURE})(?:\s*({COMPARISON})\s*|\s+({WORD})(?![A-Za-z0-9_])\s*)(.*)",
     re.DOTALL,
