@@ -61,17 +61,17 @@ def test_the_projects_own_segmentations_keep_to_the_schema() -> None:
 
 
 def test_editors_say_what_every_key_and_rule_means() -> None:
-    def undescribed(part: Any, path: str) -> list[str]:
-        if not isinstance(part, dict):
-            return []
+    def undescribed(part: Any) -> list[str]:
+        parts = list(part.values()) if isinstance(part, dict) else part if isinstance(part, list) else []
         own = [
-            f"{path}.{key}"
-            for key, value in part.get("properties", {}).items()
-            if "if" not in path and "$ref" not in value and not value.get("description", "").endswith(".")
+            key
+            for key, value in (part.get("properties", {}).items() if isinstance(part, dict) else ())
+            if "$ref" not in value and not value.get("description", "").endswith(".")
         ]
-        return own + [found for key, value in part.items() for found in undescribed(value, f"{path}.{key}")]
+        return own + [key for each in parts for key in undescribed(each)]
 
-    assert undescribed({key: value for key, value in SCHEMA.items() if key != "if"}, "") == []
+    # What is under `if` asks, and describes nothing.
+    assert undescribed({key: value for key, value in SCHEMA.items() if key != "if"}) == []
     assert all(operator in SCHEMA["definitions"]["rule"]["description"] for operator in (*COMPARISONS, *WORDS))
 
 
@@ -185,6 +185,10 @@ def test_the_schema_and_the_build_agree_on_claims(claims: Any, is_right: bool) -
         ("segments", [{"name": "a", "description": "-", "immediate": "yes"}], False),
         ("segments", [{"name": "a", "description": "-", "strategy": "grow"}], False),
         ("segments", [{"name": "a", "description": "-", "strategy": {"approch": "grow"}}], False),
+        ("segments", [{"name": "a", "description": "-", "strategy": {"offer": ["grow"]}}], False),
+        ("segments", [{"name": "a", "description": "-", "strategy": {"channels": "email"}}], False),
+        ("segments", [{"name": "a", "description": "-", "strategy": {"channels": [5]}}], False),
+        ("segments", [{"name": "a", "description": "-", "strategy": {"channels": ["email"]}}], True),
         ("segments", [{"name": "a", "description": "-", "share": {"maximum": 0.5}}], False),
         ("segments", [{"name": "a", "description": "-", "share": {"maximum": 5, "reason": "-"}}], False),
         ("segments", [{"name": "a", "description": "-", "share": {"maximum": 0.5, "reason": "-"}}], True),

@@ -310,6 +310,10 @@ class _Reader:
             strategy = {}
         self.refuse_other_than_text(segment, ("label", "description", "persona", "owner"), here)
         self.refuse_unknown(strategy, STRATEGY_KEYS, f"{here}, strategy")
+        self.refuse_other_than_text(strategy, ("approach", "offer"), f"{here}, strategy")
+        channels = strategy.get("channels") or []
+        if not isinstance(channels, list) or not all(isinstance(channel, str) for channel in channels):
+            self.tell(f"channels must be a list, `channels: [email, app]`, not '{channels}'", f"{here}, strategy")
         rule = None
         if "rule" in segment:
             rule = parse_rule(segment["rule"], features, self.segments, self.mistakes, here)
@@ -325,7 +329,7 @@ class _Reader:
             persona=segment.get("persona"),
             claims=self.claims(segment.get("persona_claims", {}), here),
             owner=segment.get("owner") or self.meta.get("owner"),
-            strategy=strategy,
+            strategy={key: value for key, value in strategy.items() if value is not None},
         )
 
     def share(self, share: Any, here: str) -> Share | None:
