@@ -122,6 +122,19 @@ def test_mistakes_write_nothing(checkout: Path) -> None:
         assert texts(checkout) == before
 
 
+@pytest.mark.parametrize("way", ["retired", "deleted"])
+def test_without_any_segmentation_nothing_is_written(checkout: Path, way: str) -> None:
+    """There would be models without a query."""
+    for file in (checkout / FOLDER).glob("seg_*.yml"):
+        file.unlink()
+    if way == "retired":
+        (checkout / FOLDER / "seg_old.yml").write_text(f"status: retired\n{SEGMENTATION}")
+    before = texts(checkout)
+    with pytest.raises(RuleError, match="models/segmentations: no segmentation is active. Add a file seg_<name>.yml"):
+        compile_rules(checkout)
+    assert texts(checkout) == before
+
+
 def test_a_new_feature_is_compiled_too(checkout: Path) -> None:
     contract = checkout / "models/features/_features.yml"
     edited(

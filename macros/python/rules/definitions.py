@@ -11,7 +11,7 @@ import yaml
 
 from macros.python.rules.clauses import SEGMENT_NAME, SEGMENTATION_NAME, iso_date, parse_rule
 from macros.python.rules.features import Catalogue, read_features
-from macros.python.rules.mistakes import Mistakes, did_you_mean
+from macros.python.rules.mistakes import Mistakes, WrongDefinitions, did_you_mean
 from macros.python.rules.tree import MOST_CLAUSES, Claim, Feature, Segment, Segmentation, Share
 
 # The checkout that this file is of.
@@ -50,8 +50,7 @@ def read_definitions(root: Path, history_start: date | None = None) -> list[Segm
         WrongDefinitions: files or definitions are wrong; the message has all mistakes.
     """
     metas, mistakes = read_files(root)
-    found = parse_definitions(metas, read_features(root), history_start, mistakes)
-    return [each for each in found if each.status != "retired"]
+    return kept(parse_definitions(metas, read_features(root), history_start, mistakes))
 
 
 def read_files(root: Path) -> tuple[dict[str, Meta], Mistakes]:
@@ -150,8 +149,17 @@ def parse_definitions(
 
 
 def kept(definitions: Iterable[Segmentation]) -> list[Segmentation]:
-    """Those whose history is kept."""
-    return [each for each in definitions if each.status != "retired"]
+    """Those whose history is kept.
+
+    Raises:
+        WrongDefinitions: there are none, so there is nothing to build.
+    """
+    found = [each for each in definitions if each.status != "retired"]
+    if not found:
+        raise WrongDefinitions(
+            f"{FOLDER}: no segmentation is active. Add a file seg_<name>.yml with owner and segments."
+        )
+    return found
 
 
 def _status(meta: Any) -> Any:
