@@ -22,9 +22,18 @@ from flows.rules.definitions import RuleError, parse
 from flows.rules.macros import macros
 from flows.steps.project import ROOT
 from macros.python.rules import sql
-from macros.python.rules.clauses import WrongClause, parse_clause
-from macros.python.rules.compiled import BEGIN, END, decided_lines, with_columns
-from macros.python.rules.definitions import FOLDER, parse_definitions, read_definitions, read_files
+from macros.python.rules.clauses import COMBINATIONS, WrongClause, parse_clause
+from macros.python.rules.compiled import BEGIN, END, data_macro, decided_lines, model_sql, properties, with_columns
+from macros.python.rules.definitions import (
+    FOLDER,
+    SEGMENT_KEYS,
+    SEGMENTATION_KEYS,
+    SHARE_KEYS,
+    STRATEGY_KEYS,
+    parse_definitions,
+    read_definitions,
+    read_files,
+)
 from macros.python.rules.features import CONTRACT, catalogue_of, read_features
 from macros.python.rules.fits import Limits, rules_of, segment_fits
 from macros.python.rules.inputs import inputs_sql
@@ -585,6 +594,65 @@ def test_a_rule_may_be_nested_as_deep_as_the_message_says() -> None:
 
 def test_a_text_that_is_no_definition_is_one_mistake() -> None:
     assert len(mistakes_in({"seg_x": "text", "seg_y": ["text"]}).splitlines()) == 2
+
+
+# What YAML may have: also keys that are not text.
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-1, 10**20),
+    st.floats(),
+    st.dates(),
+    st.sampled_from(
+        ["", " ", "a", "seg_x", "seg_y", "seg_y.a", "active", "challenger", "above", "orders_365d > 5", "\n"]
+    ),
+)
+KEYS = st.sampled_from(
+    [
+        *SEGMENTATION_KEYS,
+        *SEGMENT_KEYS,
+        *STRATEGY_KEYS,
+        *SHARE_KEYS,
+        *COMBINATIONS,
+        "frozen_on",
+        "mostly",
+        "orders_365d",
+    ]
+)
+CONTENT = st.recursive(
+    SCALARS,
+    lambda parts: st.one_of(
+        st.lists(parts, max_size=3),
+        st.dictionaries(st.one_of(KEYS, st.none(), st.integers(), st.dates()), parts, max_size=3),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=1000, deadline=None, derandomize=True)
+@given(
+    st.dictionaries(st.sampled_from(SEGMENTATION_KEYS), CONTENT, max_size=4),
+    st.dictionaries(st.sampled_from(SEGMENT_KEYS), CONTENT, max_size=3),
+    st.one_of(st.none(), CONTENT),
+)
+def test_whatever_yaml_says_is_compiled_or_refused_in_a_line_each(
+    changes: dict[str, Any], segment_changes: dict[str, Any], other: Any
+) -> None:
+    """A list where a name was expected once ended with a traceback."""
+    meta = with_rule("orders_365d > 5") | changes
+    if meta["segments"] and "segments" not in changes:
+        meta["segments"] = [meta["segments"][0] | segment_changes, meta["segments"][1]]
+    metas = {"seg_x": meta, "seg_y": with_rule("orders_365d > 5")} | ({"seg_z": other} if other is not None else {})
+    try:
+        found = parse_definitions(metas, CATALOGUE, START)
+    except WrongDefinitions:
+        told = mistakes_in(metas)
+        assert all(line.startswith("Segmentation seg_") for line in told.splitlines())
+        return
+    for segmentation in found:
+        assert model_sql(segmentation)
+    assert data_macro(found, CATALOGUE, {})
+    assert yaml.safe_load(properties(found, {}))
 
 
 def test_as_many_clauses_as_bits_and_no_more() -> None:
