@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from flows.rules.macros import RuleError, macros
+from flows.rules.definitions import RuleError
+from flows.rules.macros import macros
 
 
 def check(newest: str | None, command: str = "build", given: dict[str, str] | None = None, last: str = "") -> None:

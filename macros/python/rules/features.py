@@ -1,7 +1,8 @@
-"""The features that rules may name, as the contract of customer_features declares them, and what holds of all values."""
+"""The features that rules may name, as the contract of customer_features declares them, and what all values keep to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,13 @@ def read_features(root: Path) -> Catalogue:
     Raises:
         WrongDefinitions: the file is not YAML.
     """
+    return _read((root / CONTRACT).read_text())
+
+
+@lru_cache(maxsize=8)
+def _read(text: str) -> Catalogue:
     try:
-        content = yaml.load((root / CONTRACT).read_text(), yaml.CSafeLoader)
+        content = yaml.load(text, yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise WrongDefinitions(f"{CONTRACT} is not YAML: {error}") from error
     (described,) = (model for model in content["models"] if model["name"] == "customer_features")
