@@ -205,4 +205,4 @@ def test_e2_settings_are_read_from_the_checkout_that_is_asked_about(tmp_path: Pa
     given = {name: value for name, value in project_vars().items() if not name.endswith("_folder")}
     own = {"sources": ["crm"], "crm_folder": "crm", "cross_sell_segmentation": None}
     assert list(invalid_settings(given | own, tmp_path)) == []
-    assert len(list(invalid_settings(given, tmp_path))) == 4
+    assert len(list(invalid_settings(given, tmp_path))) == 3

@@ -57,7 +57,8 @@ class Catalogue:
     @property
     def profiled(self) -> list[str]:
         """The numbers that profiles are made of: an age that is a column under another name counts once."""
-        named = {age_name(meta["age_of"]) for meta in self._domains_declared().values() if "age_of" in meta}
+        ages = (column["meta"].get("domain", {}).get("age_of") for column in self.columns.values())
+        named = {age_name(date) for date in ages if date}
         return [
             name
             for name, feature in self.features.items()
