@@ -190,8 +190,8 @@ def explained(
         _registered(connection, "pattern_texts", pattern_texts(rules, patterns)),
         _registered(connection, "rule_changes", changes(rules)),
     ):
-        query = f"{given},\n{told_ctes(definitions, DUCKDB)}\nselect customer_id, {COLUMNS}, held_clauses, explanation from told "
-        rows = rows_of(run(f"{query}order by customer_id, segmentation"))
+        query = f"select customer_id, {COLUMNS}, held_clauses, explanation from told order by customer_id, segmentation"
+        rows = rows_of(run(f"{given},\n{told_ctes(definitions, DUCKDB)}\n{query}"))
     words = {each.name: Words(each) for each in rules}
     for row in rows:
         row["missed"] = words[row["segmentation"]].missed(row["rule_segment"], row["held_clauses"])

@@ -369,9 +369,10 @@ def _load_cut_points(
             ).fetchall()
         }
         if frozen - kept:
+            missing = ", ".join(map(str, sorted(frozen - kept)))
             raise RunStopped(
-                f"Cut points are frozen on {', '.join(map(str, sorted(frozen - kept)))}, but the warehouse has no features "
-                f"of that day. Its days go from {min(kept)} to {max(kept)} (vars: features_kept_days)."
+                f"Cut points are frozen on {missing}, but the warehouse has no features of that day. Its days go from "
+                f"{min(kept)} to {max(kept)} (vars: features_kept_days)."
             )
         days = ", ".join(f"date '{each}'" for each in sorted(frozen))
         connection.execute(

@@ -201,9 +201,8 @@ def explanations_model(segmentations: Sequence[Segmentation]) -> str:
         *("clause_values", "missed_rules", "fit", "nearest_segment", "change_feature", "change_from", "change_to"),
     )
     listed = ",\n".join(f"    {column}" for column in columns)
-    return _view(
-        f"{imports}{told_ctes(segmentations, sql.DBT)}\n\nselect\n    {{{{ last_date() }}}} as as_of_date,\n{listed}\nfrom told"
-    )
+    told = told_ctes(segmentations, sql.DBT)
+    return _view(f"{imports}{told}\n\nselect\n    {{{{ last_date() }}}} as as_of_date,\n{listed}\nfrom told")
 
 
 def _imports(relations: Mapping[str, str]) -> str:

@@ -374,9 +374,7 @@ class _Reader:
         features = dict(self.catalogue.features)
         reasons = self.meta.get("protected_reasons", {})
         if not isinstance(reasons, dict):
-            self.tell(
-                f"protected_reasons gives each attribute's reason, `protected_reasons: {{gender: ...}}`, not '{reasons}'"
-            )
+            self.tell(f"protected_reasons gives a reason for each attribute, `{{gender: ...}}`, not '{reasons}'")
             reasons = {}
         for name, reason in reasons.items():
             if name not in features:
@@ -385,7 +383,7 @@ class _Reader:
                 continue
             if not isinstance(reason, str) or not reason.strip():
                 self.tell(
-                    f"protected_reasons of '{name}' is empty. Write down why the rule may use it, for those who will ask"
+                    f"protected_reasons of '{name}' is empty. Write down why the rule may use it; people will ask"
                 )
             features[name] = replace(features[name], is_protected=False)
         if frozen_on:

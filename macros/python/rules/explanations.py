@@ -8,7 +8,7 @@ from macros.python.rules.tree import Clause, Feature, Segment, Segmentation, sig
 
 
 def segment_explanations_sql(segmentations: Sequence[Segmentation], dialect: sql.Dialect) -> str:
-    """The query of segment_explanations: a row per customer and segmentation. It reads segment_fits and waiting_segments.
+    """The query of segment_explanations, a row per customer and segmentation, over segment_fits and waiting_segments.
 
     Columns: customer_id, segmentation, rule_version, segment (which counts), rule_segment (which the rules decide),
     held_clauses, fit, nearest_segment, change.

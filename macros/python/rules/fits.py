@@ -272,8 +272,8 @@ class Fits:
         held: a bit for each clause that holds, the first clause the lowest.
         fit: how well the customer fits the segment that counts, in [0, 1].
         nearest: the position of the other segment that fits best; 0 where there is no other.
-        change: the place among the changes, from 1, of the smallest that makes the rules decide for the nearest segment;
-            0 where no change of one feature does, or they decide so already.
+        change: the place among the changes, from 1, of the smallest that makes the rules decide for the nearest
+            segment; 0 if no change of one feature does, or they decide so already.
     """
 
     decided: np.ndarray
