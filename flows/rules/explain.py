@@ -18,7 +18,7 @@ from macros.python.rules.fits import BATCH_ROWS, Limits, rules_of, segment_fits
 from macros.python.rules.inputs import inputs_sql
 from macros.python.rules.sql import DUCKDB
 from macros.python.rules.tree import Segmentation
-from macros.python.rules.words import Words, changes, pattern_texts
+from macros.python.rules.words import Words, changes, pattern_texts, positions
 
 COLUMNS = (
     "segmentation, segment, rule_segment, rule_version, deciding_clauses, clause_values, missed_rules, fit, "
@@ -175,8 +175,11 @@ def explained(
     limits = Limits.of_rows(day, rows_of(run(relations["rule_cut_points"])), rows_of(run(relations["feature_units"])))
     rules = rules_of(definitions, limits)
     inputs = run(f"{given},\n{inputs_sql(definitions, DUCKDB)}").to_arrow_reader(BATCH_ROWS)
-    with _registered(connection, "segment_fits", segment_fits(rules, inputs)):
-        found = run(f"{given}\n{segment_explanations_sql(definitions, DUCKDB)}").to_arrow_table()
+    with (
+        _registered(connection, "segment_fits", segment_fits(rules, inputs)),
+        _registered(connection, "segment_versions", positions(definitions)),
+    ):
+        found = run(f"{given},\n{segment_explanations_sql(definitions, DUCKDB)}").to_arrow_table()
     patterns = sorted(
         set(
             zip(

@@ -181,8 +181,8 @@ def inputs_model(segmentations: Sequence[Segmentation]) -> str:
 
 def fits_model(segmentations: Sequence[Segmentation]) -> str:
     """The model segment_explanations."""
-    imports = _imports({"segment_fits": "", "waiting_segments": ""}).removesuffix(",\n\n")
-    return _view(f"{imports}\n\n{segment_explanations_sql(segmentations, sql.DBT)}")
+    imports = _imports({"segment_fits": "", "waiting_segments": "", "segment_versions": ""})
+    return _view(f"{imports}{segment_explanations_sql(segmentations, sql.DBT)}")
 
 
 def explanations_model(segmentations: Sequence[Segmentation]) -> str:

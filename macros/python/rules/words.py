@@ -8,7 +8,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from macros.python.rules.fits import Rules
-from macros.python.rules.tree import Clause, Leaf, Rule, Segment, fold, signed_leaves
+from macros.python.rules.tree import Clause, Leaf, Rule, Segment, Segmentation, fold, signed_leaves
 
 TEXTS = pa.schema(
     [
@@ -163,3 +163,19 @@ def changes(rules: Sequence[Rules]) -> pa.Table:
         for place, change in enumerate(each.changes, start=1)
     ]
     return pa.Table.from_pylist(rows, CHANGES)
+
+
+def positions(segmentations: Iterable[Segmentation]) -> pa.Table:
+    """The segments of some segmentations by position, as segment_versions has them."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "segmentation": each.name,
+                "rule_version": each.rule_version,
+                "segment": segment.name,
+                "position": segment.position,
+            }
+            for each in segmentations
+            for segment in each.segments
+        ]
+    )
