@@ -6,7 +6,7 @@
     {%- for name in ['first_date', 'last_date'] -%}
         {%- set text = env_var('TESSERA_' ~ name | upper, var(name) | string) if execute else var(name) | string -%}
         {%- if not is_iso_date(text) -%}
-            {{ exceptions.raise_compiler_error("vars: " ~ name ~ " is '" ~ text ~ "', which is no day of the calendar; write it as YYYY-MM-DD.") }}
+            {{ exceptions.raise_compiler_error("vars: " ~ name ~ " is '" ~ text ~ "', which is not a valid date; write it as YYYY-MM-DD.") }}
         {%- endif -%}
         {%- do texts.update({name: text}) -%}
     {%- endfor -%}

@@ -47,3 +47,37 @@ def test_a_bare_build_does_not_forget_days() -> None:
 )
 def test_a_build_goes_on_where_nothing_is_forgotten_or_the_days_are_given(allowed: dict[str, Any]) -> None:
     check(**allowed)
+
+
+@pytest.mark.parametrize(
+    ("variables", "error"),
+    [
+        ({"first_date": "2017-13-01"}, "first_date is '2017-13-01', which is not a valid date"),
+        ({"last_date": "tomorrow"}, "last_date is 'tomorrow'"),
+        ({"first_date": "2018-01-01", "last_date": "2017-12-31"}, "The window is empty"),
+    ],
+)
+def test_window_that_is_wrong(variables: dict[str, str], error: str) -> None:
+    with pytest.raises(RuleError) as raised:
+        macros(variables=variables).run_window()
+    assert error in str(raised.value)
+
+
+def test_window_has_its_days() -> None:
+    window = macros(variables={"first_date": "2016-02-28", "last_date": "2016-03-01"}).run_window()
+    assert (str(window["first"]), str(window["last"]), window["days"]) == ("2016-02-28", "2016-03-01", 3)
+
+
+@pytest.mark.parametrize("day", ["2016-02-29", "2000-02-29", "2017-12-31"])
+def test_days_of_the_calendar(day: str) -> None:
+    assert macros().is_iso_date(day)
+
+
+@pytest.mark.parametrize("day", ["2017-02-29", "1900-02-29", "2017-04-31", "0000-01-01", "2017-1-1", "2017-01-01 "])
+def test_no_days_of_the_calendar(day: str) -> None:
+    assert not macros().is_iso_date(day)
+
+
+def test_literals_are_quoted() -> None:
+    assert macros().sql_text("it's").strip() == "cast('it''s' as varchar)"
+    assert macros().sql_text(None).strip() == "cast(null as varchar)"
