@@ -78,9 +78,9 @@ def test_calls_of_one_worker_have_their_own_days_vars_and_warehouse(shop: Shop, 
         moved = replace(other, overrides=other.overrides | {"files_folder": str(tmp_path / "nowhere")})
         with pytest.raises(RunStopped, match="there is no file"):
             run_dbt(dbt_arguments("run", moved, select=days), moved, first, print)
-        fewer = replace(other, overrides=other.overrides | {"segmentations": ["seg_value"]})
-        with pytest.raises(RunStopped, match="its history is not kept"):
-            run_dbt(dbt_arguments("run", fewer, select=days), fewer, first, print)
+        wrong = replace(other, overrides=other.overrides | {"earliest_order_date": "yesterday"})
+        with pytest.raises(RunStopped, match="earliest_order_date"):
+            run_dbt(dbt_arguments("run", wrong, select=days), wrong, first, print)
         # A call that failed leaves the worker as it was.
         run_dbt(dbt_arguments("run", project, select=days), project, replace(DAY, first=PUBLISHED), print)
         with dbt_worker() as same:
