@@ -178,7 +178,13 @@ RULES = SEGMENTATIONS / "seg_value_by_spend.yml"
             "money_score <= 2]}\n    persona: A few things",
             "Segmentation seg_value_by_spend, segment about_to_sleep, clause 'money_score <= 2': there is no feature",
         ),
-        ("seg_value_by_spend", RULES, "label: Value by spend", "label: 'Value", "seg_value_by_spend.yml: it is not YAML"),
+        (
+            "seg_value_by_spend",
+            RULES,
+            "label: Value by spend",
+            "label: 'Value",
+            "seg_value_by_spend.yml: it is not YAML",
+        ),
         (
             "seg_value_by_spend",
             RULES,
