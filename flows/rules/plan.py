@@ -171,9 +171,8 @@ class Rules:
         """Parse the definitions; their decisions will stand in tables of the schema."""
         self.connection = connection
         self.schema = schema
-        self.metas = metas
         self.variables = project.vars
-        self.definitions: dict[str, Segmentation] = {each.name: each for each in parse(metas)}
+        self.definitions: dict[str, Segmentation] = {each.name: each for each in parse(metas, history_start=project.given_history_start)}
 
     def decide(self, names: set[str]) -> None:
         """Decide segmentations by these rules, and those that they build on."""

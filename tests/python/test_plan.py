@@ -92,7 +92,7 @@ def test_an_explanation_of_a_past_day_says_why_and_since_when(project: Project) 
     ("customer", "days", "message"),
     [
         ("999999", 0, "There is no customer 999999"),
-        ("C-17", 0, "Customers have whole numbers as keys here; 'C-17' is none"),
+        ("C-17", 0, "Customer IDs are integers; got 'C-17'"),
         ("17", 365, f"The history goes from {HISTORY_START} to {PUBLISHED}"),
         ("17", -1, f"The history goes from {HISTORY_START} to {PUBLISHED}"),
     ],
