@@ -67,6 +67,7 @@ lint: setup ## Run ruff, sqlfluff (on SQL that changed since it was clean) and t
 	$(call timed,ruff check,$(VENV)/bin/ruff check .)
 	$(call timed,ruff format,$(VENV)/bin/ruff format --check .)
 	$(call timed,check-jsonschema,$(VENV)/bin/check-jsonschema --schemafile models/segmentations/segmentation.schema.json models/segmentations/seg_*.yml)
+	$(call timed,flows.compile,$(PYTHON) -m flows.compile --check)
 	$(call timed,flows.check,$(PYTHON) -m flows.check)
 	@$(MAKE) --no-print-directory target/sql_is_clean
 
@@ -82,6 +83,10 @@ SQL := $(shell find models tests -name '*.sql' -not -path 'tests/generic/*')
 target/sql_is_clean: $(SQL) .sqlfluff tests/.sqlfluff tests/lint/without_dbt/__init__.py requirements.lock
 	$(call timed,sqlfluff,$(VENV)/bin/sqlfluff lint --processes 2 --disable-progress-bar $(if $(filter-out $(SQL),$?),models tests,$?))
 	@touch $@
+
+.PHONY: compile
+compile: setup ## Compile the rules to plain SQL, to be committed.
+	$(PYTHON) -m flows.compile
 
 .PHONY: plan
 plan: setup ## Show what the rules of the working tree would change (ARGS="--history").

@@ -172,7 +172,9 @@ class Rules:
         self.connection = connection
         self.schema = schema
         self.variables = project.vars
-        self.definitions: dict[str, Segmentation] = {each.name: each for each in parse(metas, history_start=project.given_history_start)}
+        self.definitions: dict[str, Segmentation] = {
+            each.name: each for each in parse(metas, history_start=project.given_history_start)
+        }
 
     def decide(self, names: set[str]) -> None:
         """Decide segmentations by these rules, and those that they build on."""

@@ -5,14 +5,20 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import duckdb
+import jinja2
 import pytest
+import yaml
 from shop import edited
 
 from flows import check
-from flows.rules.definitions import parse, share_limits
-from flows.rules.macros import RuleError, macros, segmentations_of
+from flows import compile as compiling
+from flows.compile import compile_rules
+from flows.rules.definitions import RuleError, parse, share_limits
+from flows.rules.macros import macros
 from flows.rules.undelivered import undelivered_summary
 from flows.steps.project import ROOT, Project
 
@@ -22,15 +28,14 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout of its own, as far as rules are concerned."""
     for name in ("models", "macros"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "dbt_project.yml", tmp_path)
     return tmp_path
 
 
-NAMES = "segmentations: [seg_lifecycle, seg_value, seg_household, seg_deals, seg_value_by_spend]"
-SEGMENTATION = """models:
-  - name: seg_new
-    config: {meta: {segmentation: {owner: a@example.com, segments: [
-      {name: a, description: '-', rule: orders_30d > 1}, {name: b, description: '-'}]}}}
+FOLDER = Path("models/segmentations")
+SEGMENTATION = """owner: a@example.com
+segments:
+  - {name: a, description: "-", rule: orders_30d > 1}
+  - {name: b, description: "-"}
 """
 
 
@@ -52,9 +57,9 @@ def test_a9_rules_that_rest_on_what_no_source_delivers_are_told(
 
     # A run says it in a line per segmentation.
     project = Project.with_vars(variables)
-    told = list(undelivered_summary(parse(variables=project.overrides)[0], project))
-    assert [each.partition(":")[0] for each in told] == ["seg_household", "seg_deals"]
-    assert "4 clauses need what no source delivers (responses.response_date, transactions.discount_amount)" in told[1]
+    told = list(undelivered_summary(parse(), project))
+    assert [each.partition(":")[0] for each in told] == ["seg_deals", "seg_household"]
+    assert "4 clauses need what no source delivers (responses.response_date, transactions.discount_amount)" in told[0]
 
     # One source that delivers it is enough, and of a folder without files nothing is known.
     (tmp_path / "transactions.csv").write_text("customer_id,order_id,ordered_at,net_amount,discount_amount\n")
@@ -65,101 +70,109 @@ def test_a9_rules_that_rest_on_what_no_source_delivers_are_told(
     assert "UNDELIVERED" not in capsys.readouterr().out
 
 
-def test_the_projects_own_checkout_is_fine(checkout: Path) -> None:
-    found, _ = parse(root=checkout)
-    assert len(found) == 5
+def test_the_projects_own_checkout_is_fine_and_compiled(checkout: Path) -> None:
+    assert len(parse(root=checkout)) == 5
+    assert compile_rules(checkout, is_check=True) == []
 
 
-@pytest.mark.parametrize(
-    ("file", "old", "new", "error"),
-    [
-        (
-            "models/segmentations/seg_deals.yml",
-            "status: active",
-            "status: retired",
-            "Segmentation seg_deals: its status is retired, so its history is not kept. Take the name out of vars",
-        ),
-        ("dbt_project.yml", "seg_deals, ", "", "Segmentation seg_deals: its history is not kept. Add the name to vars"),
-        ("dbt_project.yml", "seg_deals, ", "seg_deals, seg_deals, ", "Segmentation seg_deals: vars: segmentations in"),
-        (
-            "models/segmentations/seg_value.yml",
-            "share: {maximum: 0.5,",
-            "share: {maximum: 5,",
-            "Segmentation seg_value, segment champions: share limits the share of the customers, `share: {minimum: 0,",
-        ),
-        ("dbt_project.yml", NAMES, "segmentations: null", "vars: segmentations in dbt_project.yml is a list of names"),
-    ],
-)
-def test_checkout_that_is_wrong(checkout: Path, file: str, old: str, new: str, error: str) -> None:
-    edited(checkout / file, old, new)
-    with pytest.raises(RuleError) as raised:
+def test_limits_of_a_share_that_are_wrong(checkout: Path) -> None:
+    edited(checkout / FOLDER / "seg_value.yml", "share: {maximum: 0.5,", "share: {maximum: 5,")
+    with pytest.raises(RuleError, match="Segmentation seg_value, segment champions: share limits the segment's share"):
         parse(root=checkout)
-    assert error in str(raised.value)
 
 
-CONTRACT = "models/marts/customers/_customers.yml"
-DEALS = """      - name: seg_deals
-        description: "The current segment in seg_deals."
-        data_type: varchar
-"""
+def test_a_segmentation_is_one_file_and_so_is_removing_it(checkout: Path) -> None:
+    before = files_of(checkout)
+    (checkout / FOLDER / "seg_new.yml").write_text(SEGMENTATION)
+    written = compile_rules(checkout)
+    assert "models/segmentations/seg_new.sql written" in written
+    model = (checkout / FOLDER / "seg_new.sql").read_text()
+    assert "when customer_features.orders_30d > 1 then 'a'" in model
+    assert column_of_customers(checkout, "seg_new")
+    properties = yaml.safe_load((checkout / FOLDER / "_compiled.yml").read_text())["models"]
+    (described,) = (each for each in properties if each["name"] == "seg_new")
+    assert described["config"]["contract"] == {"enforced": True}
+    assert [column["name"] for column in described["columns"]][:2] == ["customer_id", "as_of_date"]
+    assert compile_rules(checkout) == []
+
+    (checkout / FOLDER / "seg_new.yml").unlink()
+    assert "models/segmentations/seg_new.sql removed" in compile_rules(checkout)
+    assert files_of(checkout) == before
 
 
-def test_segmentation_that_is_retired_but_has_a_column(checkout: Path) -> None:
-    """dbt once found it after the history was written: seg_deals, missing in definition, in a model of the marts."""
-    edited(checkout / "models/segmentations/seg_deals.yml", "status: active", "status: retired")
-    edited(checkout / "dbt_project.yml", "seg_deals, ", "")
-    with pytest.raises(RuleError) as raised:
-        parse(root=checkout)
-    assert str(raised.value) == (
-        "Segmentation seg_deals: its status is retired, but it has a column in the contract of dim_customers in "
-        f"{CONTRACT}, where active ones have one. Remove the column seg_deals there, and tell its readers."
-    )
-    edited(checkout / CONTRACT, DEALS, "")
-    assert len(parse(root=checkout)[0]) == 4
+def test_a_retired_segmentation_has_no_model_and_no_column(checkout: Path) -> None:
+    """dbt once found its column after the history was written: seg_deals, missing in definition."""
+    edited(checkout / FOLDER / "seg_deals.yml", "status: active", "status: retired")
+    assert "models/segmentations/seg_deals.sql removed" in compile_rules(checkout)
+    assert not column_of_customers(checkout, "seg_deals")
+    assert len(parse(root=checkout)) == 4
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "error"),
-    [
-        (
-            DEALS,
-            "",
-            "Segmentation seg_deals: it is active, but has no column in the contract of dim_customers in "
-            f"{CONTRACT}. Add a column seg_deals of data_type varchar there.",
-        ),
-        (
-            DEALS,
-            DEALS + DEALS.replace("seg_deals", "seg_value_by_spend"),
-            "Segmentation seg_value_by_spend: its status is challenger, but it has a column",
-        ),
-        (
-            DEALS,
-            DEALS + DEALS.replace("seg_deals", "seg_gone"),
-            "Segmentation seg_gone: there is none of this name, but",
-        ),
-    ],
-)
-def test_columns_of_dim_customers_that_are_not_those_of_the_active_segmentations(
-    checkout: Path, old: str, new: str, error: str
+def test_a_challenger_has_a_model_and_no_column(checkout: Path) -> None:
+    assert (checkout / FOLDER / "seg_value_by_spend.sql").exists()
+    assert not column_of_customers(checkout, "seg_value_by_spend")
+
+
+def test_stale_sql_is_named_and_left_alone_by_a_check(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    edited(checkout / CONTRACT, old, new)
-    with pytest.raises(RuleError) as raised:
-        parse(root=checkout)
-    assert error in str(raised.value)
+    edited(checkout / FOLDER / "seg_lifecycle.yml", "active_days_90d >= 13", "active_days_90d >= 14")
+    before = files_of(checkout)
+    stale = compile_rules(checkout, is_check=True)
+    assert "models/segmentations/seg_lifecycle.sql is stale" in stale
+    assert "macros/rules/compiled.sql is stale" in stale
+    assert files_of(checkout) == before
+
+    monkeypatch.setattr(compiling, "compile_rules", lambda is_check: stale if is_check else [])
+    monkeypatch.setattr(sys, "argv", ["flows.compile", "--check"])
+    assert compiling.main() == 1
+    assert "Run `python -m flows.compile` and commit" in capsys.readouterr().err
 
 
-def test_segmentation_that_dbt_would_not_build_after_the_one_it_asks(checkout: Path) -> None:
-    folder = checkout / "models" / "segmentations"
-    (folder / "seg_new.yml").write_text(SEGMENTATION.replace("orders_30d > 1", "{in_segment: seg_value.champions}"))
-    edited(checkout / "dbt_project.yml", "seg_deals, ", "seg_deals, seg_new, ")
-    edited(checkout / CONTRACT, DEALS, DEALS + DEALS.replace("seg_deals", "seg_new"))
-    with pytest.raises(RuleError, match=r"Segmentation seg_new: there is no model models/segmentations/seg_new.sql"):
-        parse(root=checkout)
-    (folder / "seg_new.sql").write_text("{{ segmentation() }}\n")
-    with pytest.raises(RuleError, match=r"Write \{\{ segmentation\(builds_on=\['seg_value'\]\) \}\} in models"):
-        parse(root=checkout)
-    (folder / "seg_new.sql").write_text("{{ segmentation(builds_on=['seg_value']) }}\n")
-    assert "seg_new" in [definition["name"] for definition in parse(root=checkout)[0]]
+def test_mistakes_compile_to_nothing(checkout: Path) -> None:
+    edited(checkout / FOLDER / "seg_lifecycle.yml", "active_days_90d >= 13", "active_days_90 >= 14")
+    edited(checkout / FOLDER / "seg_value.yml", "confirm_days: 3", "confirm_days: 4")
+    before = files_of(checkout)
+    with pytest.raises(RuleError, match="there is no feature 'active_days_90'"):
+        compile_rules(checkout)
+    assert files_of(checkout) == before
+
+
+def test_sql_by_hand_is_overwritten(checkout: Path) -> None:
+    edited(checkout / FOLDER / "seg_lifecycle.sql", "active_days_90d >= 13", "active_days_90d >= 14")
+    assert compile_rules(checkout) == ["models/segmentations/seg_lifecycle.sql written"]
+
+
+@pytest.mark.parametrize(
+    "text", ["a {{ ref('x') }} {% raw %} {# b", "it's\n\nlong " * 40, "emoji \U0001f600 und Stra\u00dfe"]
+)
+def test_any_text_compiles_to_sql_that_jinja_leaves_alone(checkout: Path, text: str) -> None:
+    content = yaml.safe_load(SEGMENTATION)
+    content["description"] = content["segments"][0]["description"] = content["segments"][0]["persona"] = text
+    (checkout / FOLDER / "seg_new.yml").write_text(yaml.safe_dump(content, allow_unicode=True))
+    compile_rules(checkout)
+    rendered = jinja2.Environment().from_string((checkout / FOLDER / "seg_new.sql").read_text())
+    gone = rendered.render(ref=lambda name: name, dbt=SimpleNamespace(type_string=lambda: "varchar"))
+    assert "'a'" in gone
+    assert all(len(line) <= 120 for line in gone.splitlines())
+    macro = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(
+        (checkout / "macros/rules/compiled.sql").read_text()
+    )
+    given: list[dict[str, Any]] = []
+    macro.make_module({"return": given.append, "days_between": lambda *dates: "days"}).compiled()
+    (found,) = (each for each in given[0]["segmentations"] if each["name"] == "seg_new")
+    assert found["description"] == found["segments"][0]["persona"] == text
+
+
+def column_of_customers(checkout: Path, name: str) -> bool:
+    """Whether dim_customers has a column for a segmentation."""
+    models = yaml.safe_load((checkout / "models/marts/customers/_customers.yml").read_text())["models"]
+    (customers,) = (model for model in models if model["name"] == "dim_customers")
+    return name in [column["name"] for column in customers["columns"]]
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
 @pytest.mark.parametrize(
@@ -169,24 +182,26 @@ def test_segmentation_that_dbt_would_not_build_after_the_one_it_asks(checkout: P
             SEGMENTATION.replace("rule: orders_30d > 1", "rule: {all: [orders_30d > 1], all: [orders_90d > 1]}"),
             'found duplicate key "all"',
         ),
-        (SEGMENTATION.replace("name: seg_new", "description: x"), "a model with a segmentation has no name"),
-        ("models: [", "is not YAML"),
-        (b"models: \xff\xfe", "is not YAML"),
+        ("segments: [", "is not YAML"),
+        (b"segments: \xff\xfe", "is not YAML"),
+        ("- a list", "it has no owner and segments"),
+        ("", "it has no owner and segments"),
     ],
 )
 def test_file_that_is_wrong_is_named(checkout: Path, content: str | bytes, error: str) -> None:
-    file = checkout / "models" / "segmentations" / "seg_new.yml"
+    file = checkout / FOLDER / "seg_new.yml"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(RuleError) as raised:
-        segmentations_of(checkout)
-    assert str(raised.value).startswith("models/segmentations/seg_new.yml")
+        parse(root=checkout)
+    assert str(raised.value).startswith("models/segmentations/seg_new.yml: ")
     assert error in str(raised.value)
 
 
-@pytest.mark.parametrize("content", ["", "models:", "- models", "models: [1]", "models: [{name: x, config: }]", "x: 1"])
-def test_file_without_segmentations_is_none_of_our_business(checkout: Path, content: str) -> None:
-    (checkout / "models" / "segmentations" / "other.yml").write_text(content)
-    assert len(segmentations_of(checkout)) == 5
+@pytest.mark.parametrize("name", ["other.yml", "seg_New.yml", "seg_new.yaml"])
+def test_file_whose_name_is_no_segmentations_is_told(checkout: Path, name: str) -> None:
+    (checkout / FOLDER / name).write_text(SEGMENTATION)
+    with pytest.raises(RuleError, match=r"a segmentation's file is called seg_<name>\.yml"):
+        parse(root=checkout)
 
 
 def test_check_says_what_is_wrong_and_nothing_else(tmp_path: Path) -> None:
@@ -220,31 +235,29 @@ def test_check_takes_vars_and_no_argument_that_it_does_not_know(
     assert checked() == 0
     assert "5 segmentations" in capsys.readouterr().out
     assert checked("--vars", "{segmentations: [seg_value]}") == 1
-    assert "its history is not kept. Add the name to vars: segmentations" in capsys.readouterr().err
-    assert checked("--vars", "{segmentation: [seg_value]}") == 1
-    assert "there is no variable 'segmentation'" in capsys.readouterr().err
+    assert "there is no variable 'segmentations'" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         checked("--root", "elsewhere")
 
 
 def test_b8_all_mistakes_of_all_files_are_told_at_once(checkout: Path) -> None:
     """One mistake a run was told, of three in three files."""
-    folder = checkout / "models" / "segmentations"
+    folder = checkout / FOLDER
     edited(folder / "seg_lifecycle.yml", "rule: days_since_last_order > 90", "rule: days_since_last_ordr > 90")
-    edited(folder / "seg_lifecycle.yml", "- name: churned", "- labl: Gone\n              name: Churned")
+    edited(folder / "seg_lifecycle.yml", "- name: churned", "- labl: Gone\n    name: Churned")
     edited(folder / "seg_deals.yml", "confirm_days: 7", "confirm_days: x")
-    edited(folder / "seg_value.yml", "confirm_days: 3", "confirm_days: 0\n          ownr: x")
+    edited(folder / "seg_value.yml", "confirm_days: 3", "confirm_days: 0\nownr: x")
     with pytest.raises(RuleError) as raised:
         parse(root=checkout)
     assert str(raised.value).splitlines() == [
-        "Segmentation seg_lifecycle, segment Churned: 'labl' means nothing here. Did you mean 'label'?",
+        "Segmentation seg_deals: confirm_days is 'x'; it is a whole number of days, from 1 to 366.",
+        "Segmentation seg_lifecycle, segment Churned: unknown key 'labl'. Did you mean 'label'?",
         "Segmentation seg_lifecycle, segment Churned: a segment's name is lower case letters, digits and _, beginning "
         "with a letter.",
         "Segmentation seg_lifecycle, segment Churned, clause 'days_since_last_ordr > 90': there is no feature "
         "'days_since_last_ordr'. Did you mean 'days_since_last_order'?",
-        "Segmentation seg_value: 'ownr' means nothing here. Did you mean 'owner'?",
+        "Segmentation seg_value: unknown key 'ownr'. Did you mean 'owner'?",
         "Segmentation seg_value: confirm_days is '0'; it is a whole number of days, from 1 to 366.",
-        "Segmentation seg_deals: confirm_days is 'x'; it is a whole number of days, from 1 to 366.",
     ]
 
 
@@ -259,13 +272,13 @@ def test_b8_clauses_of_one_rule_are_all_told(checkout: Path) -> None:
     assert all(line.startswith(beginning) for line, beginning in zip(told, beginnings, strict=True)), told
 
 
-def test_b8_files_that_are_no_yaml_are_all_told(checkout: Path) -> None:
+def test_b8_files_that_are_no_yaml_are_told_with_mistakes_in_others(checkout: Path) -> None:
     for name in ("seg_one", "seg_two"):
-        (checkout / "models" / "segmentations" / f"{name}.yml").write_text("models: [")
-    (checkout / "models" / "segmentations" / "seg_three.yml").write_text(SEGMENTATION.replace("seg_new", "seg_value"))
+        (checkout / FOLDER / f"{name}.yml").write_text("segments: [")
+    edited(checkout / FOLDER / "seg_value.yml", "confirm_days: 3", "confirm_days: x")
     with pytest.raises(RuleError) as raised:
-        segmentations_of(checkout)
-    for told in ("seg_one.yml is not YAML", "seg_two.yml is not YAML", "Segmentation seg_value: it is defined twice"):
+        parse(root=checkout)
+    for told in ("seg_one.yml: it is not YAML", "seg_two.yml: it is not YAML", "seg_value: confirm_days is 'x'"):
         assert told in str(raised.value)
 
 
@@ -289,25 +302,26 @@ def test_b8_rule_that_is_no_rule_ends_soon_and_says_so(checkout: Path, rule: str
 def test_b8_settings_and_rules_are_told_together(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["flows.check", "--vars", "{segmentations: [seg_value], lapsed_days: -5}"])
+    def wrong(**_settings: object) -> None:
+        raise RuleError("Segmentation seg_x: it has no owner.")
+
+    monkeypatch.setattr(check, "parse", wrong)
+    monkeypatch.setattr(sys, "argv", ["flows.check", "--vars", "{lapsed_days: -5}"])
     assert check.main() == 1
     told = capsys.readouterr().err
     assert "lapsed_days is -5" in told
-    assert "Segmentation seg_deals: its history is not kept" in told
-    assert "Segmentation seg_household: its history is not kept" in told
+    assert "Segmentation seg_x: it has no owner" in told
 
 
 def test_b2_limits_of_shares_go_with_the_segment_that_they_are_about(checkout: Path) -> None:
     """The demo's limit of seg_value/champions once stopped whoever called their own segments otherwise."""
-    assert share_limits(parse(root=checkout)[0])["seg_value/champions"].maximum == 0.5
+    assert share_limits(parse(root=checkout))["seg_value/champions"].maximum == 0.5
     own = "share: {maximum: 0.5, reason: x}"
-    edited(
-        checkout / "models/segmentations/seg_deals.yml", "- name: coupon_users", f"- {own}\n              name: mine"
-    )
+    edited(checkout / "models/segmentations/seg_deals.yml", "- name: coupon_users", f"- {own}\n    name: mine")
     (checkout / "models/segmentations/seg_value.yml").write_text(
-        SEGMENTATION.replace("seg_new", "seg_value").replace("orders_30d > 1", "net_sales_365d >= p80")
+        SEGMENTATION.replace("orders_30d > 1", "net_sales_365d >= p80")
     )
-    assert list(share_limits(parse(root=checkout)[0])) == ["seg_deals/mine"]
+    assert list(share_limits(parse(root=checkout))) == ["seg_deals/mine"]
 
 
 def test_b2_cells_are_tested_where_the_rules_are_about_cells() -> None:

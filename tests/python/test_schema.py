@@ -8,9 +8,9 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from flows.rules.definitions import parse
-from flows.rules.macros import RuleError
+from flows.rules.definitions import RuleError, parse
 from flows.steps.project import ROOT
+from macros.python.rules.definitions import SEGMENT_KEYS, SEGMENTATION_KEYS, STRATEGY_KEYS
 
 FOLDER = ROOT / "models" / "segmentations"
 SCHEMA = json.loads((FOLDER / "segmentation.schema.json").read_text())
@@ -26,8 +26,7 @@ RIGHT = {
 
 
 def complaints(meta: dict[str, Any]) -> list[str]:
-    model = {"name": "seg_x", "description": "-", "config": {"meta": {"segmentation": meta}}}
-    return [error.message for error in VALIDATOR.iter_errors({"models": [model]})]
+    return [error.message for error in VALIDATOR.iter_errors(meta)]
 
 
 def test_the_projects_own_segmentations_keep_to_the_schema() -> None:
@@ -91,6 +90,7 @@ def test_rules_that_the_schema_and_the_build_both_refuse(rule: Any) -> None:
         ({"age_band": {"most": "65+"}}, False),
         ({"age_band": "65+"}, False),
         ({"age_band": {}}, False),
+        ({"age_bnd": {"mostly": "65+"}}, False),
         (["orders_30d"], False),
     ],
 )
@@ -107,12 +107,13 @@ def test_the_schema_and_the_build_agree_on_claims(claims: Any, is_right: bool) -
 
 @pytest.mark.parametrize("place", ["segmentation", "segment"])
 def test_the_schema_and_the_build_know_the_same_keys(place: str) -> None:
-    properties = SCHEMA["definitions"][place]["properties"]
+    properties = (SCHEMA if place == "segmentation" else SCHEMA["definitions"]["segment"])["properties"]
+    assert set(properties) == set(SEGMENTATION_KEYS if place == "segmentation" else SEGMENT_KEYS)
     for key in [*properties, "confrim_days"]:
         meta = copy.deepcopy(RIGHT)
         target = meta if place == "segmentation" else meta["segments"][0]
         target.setdefault(key, "x")
-        unknown = f"'{key}' means nothing here"
+        unknown = f"unknown key '{key}'"
         try:
             parse({"seg_x": meta})
             refused = ""
@@ -124,11 +125,16 @@ def test_the_schema_and_the_build_know_the_same_keys(place: str) -> None:
     assert complaints(with_nothing_else)
 
 
+def test_the_schema_and_the_build_know_the_same_strategies() -> None:
+    properties = SCHEMA["definitions"]["segment"]["properties"]["strategy"]["properties"]
+    assert set(properties) == set(STRATEGY_KEYS)
+
+
 def test_pre_commit_runs_the_schema_and_the_rules_with_tools_that_are_there() -> None:
     """The file was once no YAML, for an unquoted colon in a command, and nobody noticed."""
     (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     entries = {hook["id"]: hook["entry"].split() for hook in local["hooks"]}
-    assert {"segmentation-schema", "rules", "ruff", "ruff-format", "sqlfluff"} <= set(entries)
+    assert {"compile", "segmentation-schema", "ruff", "ruff-format", "sqlfluff"} <= set(entries)
     for entry in entries.values():
         (tool,) = (word for word in entry if word.startswith(".venv/bin/"))
         assert (ROOT / tool).exists()

@@ -13,6 +13,8 @@ from macros.python.rules.mistakes import Mistakes, did_you_mean, nearest
 from macros.python.rules.tree import All, AnyOf, Clause, Feature, InSegment, Not, Percentile, Rule, Value
 
 DEEPEST = 20
+# What rules other than clauses are.
+COMBINED = ("all", "any", "not", "in_segment")
 FORM = "operators are >= <= != = < >, between, in, not in, is null, is not null"
 NOT_OPERATORS = {
     **{"==": "=", "=>": ">=", "=<": "<=", "<>": "!=", "=!": "!=", "<<": "<", ">>": ">"},
@@ -86,9 +88,8 @@ def parse_rule(
         case {"not": part} if len(rule) == 1:
             parsed = parse_rule(part, features, segments, mistakes, where, depth + 1)
             return Not(parsed) if parsed else None
-    keys = ("all", "any", "not", "in_segment")
     (key,) = rule if isinstance(rule, dict) and len(rule) == 1 else (None,)
-    hint = f". {did_you_mean(key, keys)}" if key is not None and key not in keys else ""
+    hint = f". {did_you_mean(key, COMBINED)}" if key is not None and key not in COMBINED else ""
     mistakes.add(where, f"a rule is a clause, or one of all, any, not and in_segment, not '{rule}'{hint}")
     return None
 

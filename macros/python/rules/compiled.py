@@ -18,9 +18,11 @@ from macros.python.rules.definitions import FOLDER, kept, parse_definitions, rea
 from macros.python.rules.explanations import segment_explanations_sql, told_ctes
 from macros.python.rules.features import CONTRACT, Catalogue, Domain, read_features
 from macros.python.rules.inputs import inputs_sql
+from macros.python.rules.schema import schema_text
 from macros.python.rules.tree import Clause, Segment, Segmentation, signed_leaves
 
 PROPERTIES = FOLDER / "_compiled.yml"
+SCHEMA = FOLDER / "segmentation.schema.json"
 DATA = Path("macros/rules/compiled.sql")
 INPUTS = Path("models/history/rule_inputs.sql")
 FITS_IN_NAMES = Path("models/history/segment_explanations.sql")
@@ -52,6 +54,7 @@ def compile_definitions(root: Path) -> Compiled:
     texts = {FOLDER / f"{each.name}.sql": model_sql(each) for each in found}
     texts |= {INPUTS: inputs_model(found), FITS_IN_NAMES: fits_model(found), EXPLANATIONS: explanations_model(found)}
     texts[PROPERTIES] = properties(found, tests)
+    texts[SCHEMA] = schema_text(catalogue)
     texts[DATA] = data_macro(found, catalogue, sources_of(root))
     texts[CUSTOMERS] = with_columns((root / CUSTOMERS).read_text(), found)
     models = {path.relative_to(root) for path in (root / FOLDER).glob("seg_*.sql")}

@@ -26,6 +26,8 @@ SEGMENT_KEYS = (
     *("name", "label", "description", "rule", "share", "immediate", "persona", "persona_claims", "owner"),
     "strategy",
 )
+SEGMENTATION_NAME = "seg_[a-z0-9_]{1,59}"
+SEGMENT_NAME = "[a-z][a-z0-9_]{0,62}"
 STRATEGY_KEYS = ("approach", "offer", "channels")
 STATUSES = ("active", "challenger", "retired")
 MOST_CONFIRM_DAYS = 366
@@ -63,7 +65,7 @@ def read_files(root: Path) -> tuple[dict[str, Meta], Mistakes]:
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             mistakes.add(where, f"it is not YAML: {error}")
             continue
-        if not re.fullmatch("seg_[a-z0-9_]{1,59}", path.stem) or path.suffix != ".yml":
+        if not re.fullmatch(SEGMENTATION_NAME, path.stem) or path.suffix != ".yml":
             mistakes.add(where, "a segmentation's file is called seg_<name>.yml, lower case letters, digits and _")
         elif not isinstance(content, dict):
             mistakes.add(where, "it has no owner and segments, such as `owner: crm-lead@example.com`")
@@ -265,7 +267,7 @@ class _Reader:
         name = segment.get("name", position)
         here = f"{self.where}, segment {name}"
         self.refuse_unknown(segment, SEGMENT_KEYS, here)
-        if not isinstance(name, str) or not re.fullmatch("[a-z][a-z0-9_]{0,62}", name):
+        if not isinstance(name, str) or not re.fullmatch(SEGMENT_NAME, name):
             self.tell("a segment's name is lower case letters, digits and _, beginning with a letter", here)
         if is_last and "rule" in segment:
             self.tell("the last segment takes everybody whom no rule took, so it has no rule", here)
