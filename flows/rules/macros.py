@@ -1,6 +1,7 @@
 """Renders the project's models and macros without dbt, in milliseconds: the same files, the few globals they use."""
 
 import datetime
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -75,6 +76,8 @@ def macros(
         "config": lambda **_settings: "",
         "is_incremental": lambda: False,
         "project_name": "tessera",
+        "graph": {"nodes": {}, "sources": {}},
+        "local_md5": lambda text: hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(),
         "tojson": json.dumps,
         "adapter": SimpleNamespace(**{"dispatch": dispatch} | dict(adapter or {})),
         "dbt": SimpleNamespace(type_string=lambda: "varchar", listagg=_listagg, date_trunc=_date_trunc),

@@ -94,8 +94,8 @@ def _segment(catalogue: Catalogue) -> dict[str, Any]:
                     ),
                 ]
             },
-            "description": "What the persona says in numbers, by feature: the segment's median is above or below that of "
-            "all customers, or an attribute mostly has a value. Checked on every run.",
+            "description": "What the persona says in numbers, by feature: the segment's median is above or below that "
+            "of all customers, or an attribute mostly has a value. Checked on every run.",
         },
         strategy=_mapping(
             approach=_text("How to approach them."),
