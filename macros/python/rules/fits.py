@@ -455,11 +455,12 @@ def smallest_changes(
     (moving,) = np.nonzero((nearest != decided) & (nearest > 0))
     if not len(moving) or not rules.changes:
         return found
-    pairs = np.empty(len(moving), dtype=[("held", np.int64), ("nearest", np.int16)])
-    pairs["held"], pairs["nearest"] = held[moving], nearest[moving]
-    patterns, pattern_of = np.unique(pairs, return_inverse=True)
+    # Numbers in place of sets of clauses, so that those with the nearest segment are one number, which sorts fast.
+    sets, set_of = np.unique(held[moving], return_inverse=True)
+    pairs, pattern_of = np.unique(set_of * np.int64(len(rules.segments) + 1) + nearest[moving], return_inverse=True)
+    of_pairs, targets = np.divmod(pairs, len(rules.segments) + 1)
     smallest = np.full(len(moving), np.inf)
-    for place, is_reached in _reached(rules, patterns["held"], patterns["nearest"]):
+    for place, is_reached in _reached(rules, sets[of_pairs], targets):
         (here,) = np.nonzero(is_reached[pattern_of])
         size = _sizes(rules.changes[place - 1], rules, inputs, moving[here])
         is_smaller = size < smallest[here] - TRIFLE
