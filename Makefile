@@ -108,6 +108,10 @@ bench: setup ## Measure a daily run by step and node, beside hand-written SQL (A
 bench-demo: setup ## Measure a day of the demo, and a run that finds nothing to do.
 	$(PYTHON) -m benchmarks.demo
 
+.PHONY: shape
+shape: setup ## Measure what should stay small: long models, walkers of the rules' tree, circles of imports.
+	$(PYTHON) -m benchmarks.shape
+
 .PHONY: faults
 faults: setup ## Disturb runs in every way and write docs/faults.md (ARGS="--only Prefect").
 	$(PYTHON) -m tests.faults $(ARGS)
