@@ -66,8 +66,8 @@ lint: setup ## Run ruff, sqlfluff (on SQL that changed since it was clean) and t
 	@rm -f target/seconds
 	$(call timed,ruff check,$(VENV)/bin/ruff check .)
 	$(call timed,ruff format,$(VENV)/bin/ruff format --check .)
-	$(call timed,flows.compile,$(PYTHON) -m flows.compile --check)
 	$(call timed,check-jsonschema,$(VENV)/bin/check-jsonschema --schemafile models/segmentations/segmentation.schema.json models/segmentations/seg_*.yml)
+	$(call timed,flows.compile,$(PYTHON) -m flows.compile --check)
 	$(call timed,flows.check,$(PYTHON) -m flows.check)
 	@$(MAKE) --no-print-directory target/sql_is_clean
 
@@ -83,6 +83,10 @@ SQL := $(shell find models tests -name '*.sql' -not -path 'tests/generic/*')
 target/sql_is_clean: $(SQL) .sqlfluff tests/.sqlfluff tests/lint/without_dbt/__init__.py requirements.lock
 	$(call timed,sqlfluff,$(VENV)/bin/sqlfluff lint --processes 2 --disable-progress-bar $(if $(filter-out $(SQL),$?),models tests,$?))
 	@touch $@
+
+.PHONY: compile
+compile: setup ## Compile the rules to plain SQL, to be committed.
+	$(PYTHON) -m flows.compile
 
 .PHONY: plan
 plan: setup ## Show what the rules of the working tree would change (ARGS="--history").
@@ -103,6 +107,10 @@ bench: setup ## Measure a daily run by step and node, beside hand-written SQL (A
 .PHONY: bench-demo
 bench-demo: setup ## Measure a day of the demo, and a run that finds nothing to do.
 	$(PYTHON) -m benchmarks.demo
+
+.PHONY: shape
+shape: setup ## Measure what should stay small: long models, walkers of the rules' tree, circles of imports.
+	$(PYTHON) -m benchmarks.shape
 
 .PHONY: faults
 faults: setup ## Disturb runs in every way and write docs/faults.md (ARGS="--only Prefect").

@@ -19,9 +19,17 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from flows.rules.definitions import rows_of
-from flows.rules.macros import feature_columns, macros
-from macros.python.rule_fits import BATCH_ROWS, rules_of, segment_fits
+from flows.rules.definitions import parse, rows_of
+from flows.rules.macros import macros
+from flows.steps.project import ROOT
+from macros.python.rules import sql
+from macros.python.rules.compiled import decided_lines
+from macros.python.rules.explanations import segment_explanations_sql, told_ctes
+from macros.python.rules.features import read_features
+from macros.python.rules.fits import BATCH_ROWS, Limits, Rules, rules_of, segment_fits
+from macros.python.rules.inputs import inputs_sql
+from macros.python.rules.tree import Feature, Segmentation
+from macros.python.rules.words import changes, pattern_texts, positions
 
 SEGMENTATIONS, SEGMENTS, CLAUSES = 4, 12, 5
 DAY = date(2017, 12, 31)
@@ -88,108 +96,94 @@ class Log(str):
         return path["identifier"]
 
 
-def generated(name: str, place: int, column: dict[str, Any], known: Any) -> str:
+def generated(feature: Feature, place: int) -> str:
     """A feature as SQL over customer_id; of features that no rule is about, dates and texts are missing."""
-    data_type = column["data_type"]
-    if name not in FEATURES and known.feature_kind(data_type) != "number":
-        return f"cast(null as {data_type})"
-    form = FEATURES.get(name, "floor({u} * 1000)")
-    return f"cast({form.format(u=f'(hash(customer_id * 31 + {place}) % 1000000 / 1000000.0)')} as {data_type})"
+    if feature.name not in FEATURES and feature.kind != "number":
+        return f"cast(null as {feature.data_type})"
+    form = FEATURES.get(feature.name, "floor({u} * 1000)")
+    number = f"(hash(customer_id * 31 + {place}) % 1000000 / 1000000.0)"
+    return f"cast({form.format(u=number)} as {feature.data_type})"
 
 
-def bare_case(known: Any, each: dict[str, Any]) -> str:
+def bare_case(each: Segmentation) -> str:
     """The same decision as one `case`, each clause written where it is asked."""
-
-    def holds(rule: dict[str, Any]) -> str:
-        if "clause" in rule:
-            return known.clause_sql(each["clauses"][rule["clause"]])
-        if "not" in rule:
-            return f"not ({holds(rule['not'])})"
-        key = next(iter(rule))
-        return "(" + (" and " if key == "all" else " or ").join(holds(part) for part in rule[key]) + ")"
-
-    whens = " ".join(f"when {holds(s['rule'])} then '{s['name']}'" for s in each["segments"] if s["rule"])
-    return (
-        f"select customer_id, case {whens} else 'others' end as segment from customer_features {known.rule_joins(each)}"
+    whens = " ".join(
+        f"when {sql.rule_sql(segment.rule, sql.DUCKDB)} then '{segment.name}'" for segment in each.segments[:-1]
     )
+    joins = " ".join(sql.joins(each))
+    return f"select customer_id, case {whens} else 'others' end as segment from customer_features {joins}"
 
 
 def main() -> int:
     """Measure and print; returns 1 where the models decide otherwise than the bare expressions."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rules")
     parser.add_argument("--customers", type=int, default=1_000_000, metavar="N")
-    parser.add_argument("--words", action="store_true", help="measure customer_segment_explanations, too; slow")
+    parser.add_argument("--words", action="store_true", help="measure customer_segment_explanations, too")
     arguments = parser.parse_args()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    known = macros(
-        variables={"last_date": str(DAY), "first_date": str(DAY)},
-        models={f"seg_{number}": definition(number) for number in range(SEGMENTATIONS)},
-        relation=Log,
-    )
-    literal = f"date '{DAY}'"
-    definitions = known.definitions()
+    definitions = parse({f"seg_{number}": definition(number) for number in range(SEGMENTATIONS)})
+    known = macros(variables={"last_date": str(DAY), "first_date": str(DAY)}, definitions=definitions, relation=Log)
     connection = duckdb.connect()
     connection.execute("set enable_progress_bar = false")
     connection.execute(f"set memory_limit = '{os.environ.get('TESSERA_MEMORY', '1500MB')}'")
+    features = read_features(ROOT)
     columns = ", ".join(
-        f"{generated(name, place, column, known)} as {name}"
-        for place, (name, column) in enumerate(feature_columns().items())
-        if name not in ("customer_id", "as_of_date")
+        f"{generated(features.features[name], place)} as {name}"
+        for place, name in enumerate(features.columns)
+        if name in features.features
     )
     connection.execute(
-        f"create table customer_features as select customer_id, {literal} as as_of_date, {columns} "
+        f"create table customer_features as select customer_id, date '{DAY}' as as_of_date, {columns} "
         f"from (select range as customer_id from range({arguments.customers}))"
     )
-    percentiles = known.percentiles_in_rules()
-    cut_points = ", ".join(f"{known.cut_point(name, p)} as {name}_p{p}" for name, p in percentiles)
+    cut_points = ", ".join(
+        f"{sql.cut_point(feature.name, n)} as {feature.name}_p{n}" for feature, n in sql.percentiles_of(definitions)
+    )
     connection.execute(
         f"create table rule_cut_points as select date '{DAY}' as as_of_date, {cut_points} from customer_features"
     )
     connection.execute("create table score_cut_points (as_of_date date)")
-    names = [each["name"] for each in definitions]
+    names = [each.name for each in definitions]
 
     def run_units() -> None:
         connection.execute(f"create or replace table feature_units as {known.render('features/feature_units.sql')}")
 
     def run_bare() -> None:
         for each in definitions:
-            connection.execute(f"create or replace table bare_{each['name']} as {bare_case(known, each)}")
+            connection.execute(f"create or replace table bare_{each.name} as {bare_case(each)}")
 
     def run_rules() -> None:
-        for name in names:
-            sql = f"select customer_id, segment from ({known.segmentation_sql(name)})"
-            connection.execute(f"create or replace table decided_{name} as {sql}")
+        for each in definitions:
+            decided = "\n".join(decided_lines(each, sql.DUCKDB))
+            query = f"select customer_id, segment from ({decided})"
+            connection.execute(f"create or replace table decided_{each.name} as {query}")
 
     waiting = known.render("history/waiting_segments.sql")
-    scales = f"feature_scales as ({known.feature_scales(known.numbers_in_rules(definitions), literal)})"
-    inputs = ", ".join(
-        [
-            scales,
-            known.rules_in_force(definitions, literal),
-            known.rule_inputs(definitions),
-        ]
-    )
+    connection.register("segment_versions", positions(definitions))
+
+    def rules_of_day() -> list[Rules]:
+        tables = (rows_of(connection.execute(f"from {name}")) for name in ("rule_cut_points", "feature_units"))
+        return rules_of(definitions, Limits.of_rows(DAY, *tables))
 
     def run_fits() -> None:
         connection.execute(f"create or replace table waiting_segments as {waiting}")
-        (rules,) = rows_of(connection.execute(f"with {inputs} from rules_in_force"))
-        customers = connection.execute(f"with {inputs} from rule_inputs").to_arrow_reader(BATCH_ROWS)
-        connection.register("computed", segment_fits(rules_of(rules), customers))
+        # First: the next query of the connection ends the reader.
+        rules = rules_of_day()
+        customers = connection.execute(f"with {inputs_sql(definitions, sql.DUCKDB)}").to_arrow_reader(BATCH_ROWS)
+        connection.register("computed", segment_fits(rules, customers))
         connection.execute("create or replace table segment_fits as from computed")
 
     def run_names() -> None:
-        parts = ", ".join(known.explained_cte(each, number) for number, each in enumerate(definitions))
-        union = " union all ".join(f"from {name}_explained" for name in names)
-        connection.execute(f"create or replace table explained_rows as with {parts} {union}")
+        query = segment_explanations_sql(definitions, sql.DUCKDB)
+        connection.execute(f"create or replace table segment_explanations as with {query}")
 
     def run_words() -> None:
-        parts = [scales]
-        for each in definitions:
-            parts.append(f"{each['name']}_explained as (from explained_rows where segmentation = '{each['name']}')")
-            parts.append(known.change_ctes(each, literal))
-        union = " union all ".join(f"from {name}_changed" for name in names)
-        parts += [f"explained as ({union})", known.explanation_texts(definitions, literal)]
-        connection.execute(f"create or replace table told_rows as with {', '.join(parts)} from told")
+        pattern = "segmentation, rule_segment, held_clauses"
+        patterns = connection.execute(f"select distinct {pattern} from segment_explanations order by all").fetchall()
+        connection.register("pattern_texts", pattern_texts(rules_of_day(), patterns))
+        connection.register("rule_changes", changes(rules_of_day()))
+        query = told_ctes(definitions, sql.DUCKDB)
+        connection.execute(f"create or replace table told_rows as with {query} select * from told")
 
     (units,) = timed(run_units, times=1)
     run_rules()
@@ -208,14 +202,14 @@ def main() -> int:
     (words,) = timed(run_words, times=1) if arguments.words else (None,)
     different = sum(
         connection.execute(
-            f"select count(*) from bare_{name} as bare inner join decided_{name} as decided using (customer_id) "
-            f"inner join (from explained_rows where segmentation = '{name}') as told using (customer_id) "
-            "where bare.segment <> decided.segment or bare.segment <> told.rule_segment"
+            f"select count(*) from bare_{name} as bare left join decided_{name} as decided using (customer_id) "
+            f"left join (from segment_explanations where segmentation = '{name}') as told using (customer_id) "
+            "where bare.segment is distinct from decided.segment or bare.segment is distinct from told.rule_segment"
         ).fetchone()[0]
         for name in names
     )
 
-    clauses = sum(len(each["clauses"]) for each in definitions)
+    clauses = sum(len(each.leaves) for each in definitions)
     title = f"{arguments.customers:,} customers, {SEGMENTATIONS} segmentations, {clauses} clauses"
     table = Table(title=title, title_justify="left")
     for name in ("", "wall s", "CPU s", "wall over bare", "CPU over bare"):
@@ -224,11 +218,11 @@ def main() -> int:
     for name, cost in {
         "bare case expressions": bare,
         "rules: segment": rules,
-        "explanation: held clauses, fit, nearest segment": fits,
+        "explanation: clauses, fit, nearest segment, change": fits,
         "both: rules, fit and explanation": both,
         "the explanation in names, a row per customer and segmentation": told,
         "units of all features, on the first day of a month": units,
-        "smallest change, and all in words": words,
+        "all in words": words,
     }.items():
         if cost is None:
             continue

@@ -27,7 +27,7 @@ def main() -> int:
     try:
         project = Project.with_vars(arguments.vars)
         # Rules are checked even if settings are wrong, so that one run reports everything.
-        for look in (project.checked, lambda: found.extend(parse())):
+        for look in (project.checked, lambda: found.extend(parse(history_start=project.given_history_start))):
             try:
                 look()
             except RunStopped as stopped:

@@ -28,14 +28,14 @@ def promoted(challenger: str, root: Path = ROOT) -> str:
         [
             f"{done.promoted} is the active segmentation now, and {done.challenged} challenges it:",
             *changes,
-            "Both keep running by the rules they had, so the history of both goes on.",
+            "Both keep their rules, so the history of both continues.",
             "",
             "Next:",
             "  1. Review the diff: git diff",
             "  2. See what it changes before it is merged: python -m flows.plan",
             f"  3. The column {done.challenged} of dim_customers gives way to {done.promoted}: tell its readers, and "
             "write it into CHANGELOG.md and tests/python/promised_columns.yml.",
-            "  4. Where customers are to be offered by it, set vars: cross_sell_segmentation.",
+            "  4. If offers are to follow it, set vars: cross_sell_segmentation.",
             "  5. Commit. The next run builds it.",
         ]
     )

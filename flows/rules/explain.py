@@ -18,7 +18,7 @@ from macros.python.rules.fits import BATCH_ROWS, Limits, rules_of, segment_fits
 from macros.python.rules.inputs import inputs_sql
 from macros.python.rules.sql import DUCKDB
 from macros.python.rules.tree import Segmentation
-from macros.python.rules.words import Words, changes, pattern_texts
+from macros.python.rules.words import Words, changes, pattern_texts, positions
 
 COLUMNS = (
     "segmentation, segment, rule_segment, rule_version, deciding_clauses, clause_values, missed_rules, fit, "
@@ -175,8 +175,11 @@ def explained(
     limits = Limits.of_rows(day, rows_of(run(relations["rule_cut_points"])), rows_of(run(relations["feature_units"])))
     rules = rules_of(definitions, limits)
     inputs = run(f"{given},\n{inputs_sql(definitions, DUCKDB)}").to_arrow_reader(BATCH_ROWS)
-    with _registered(connection, "segment_fits", segment_fits(rules, inputs)):
-        found = run(f"{given}\n{segment_explanations_sql(definitions, DUCKDB)}").to_arrow_table()
+    with (
+        _registered(connection, "segment_fits", segment_fits(rules, inputs)),
+        _registered(connection, "segment_versions", positions(definitions)),
+    ):
+        found = run(f"{given},\n{segment_explanations_sql(definitions, DUCKDB)}").to_arrow_table()
     patterns = sorted(
         set(
             zip(
@@ -190,8 +193,8 @@ def explained(
         _registered(connection, "pattern_texts", pattern_texts(rules, patterns)),
         _registered(connection, "rule_changes", changes(rules)),
     ):
-        query = f"{given},\n{told_ctes(definitions, DUCKDB)}\nselect customer_id, {COLUMNS}, held_clauses, explanation from told "
-        rows = rows_of(run(f"{query}order by customer_id, segmentation"))
+        query = f"select customer_id, {COLUMNS}, held_clauses, explanation from told order by customer_id, segmentation"
+        rows = rows_of(run(f"{given},\n{told_ctes(definitions, DUCKDB)}\n{query}"))
     words = {each.name: Words(each) for each in rules}
     for row in rows:
         row["missed"] = words[row["segmentation"]].missed(row["rule_segment"], row["held_clauses"])

@@ -1,6 +1,7 @@
-"""Renders the project's models and macros without dbt, in milliseconds: the same files, and the few globals they use."""
+"""Renders the project's models and macros without dbt, in milliseconds: the same files, the few globals they use."""
 
 import datetime
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,9 @@ import yaml
 from flows.rules.definitions import RuleError, parse
 from flows.steps.project import ROOT
 from macros.python.rules.compiled import data
-from macros.python.rules.features import read_features
+from macros.python.rules.definitions import parse_definitions
+from macros.python.rules.features import Catalogue, catalogue_of, read_features
+from macros.python.rules.mistakes import WrongDefinitions
 from macros.python.rules.sql import DUCKDB
 from macros.python.rules.tree import Segmentation
 
@@ -33,6 +36,7 @@ def macros(
     variables: Mapping[str, Any] | None = None,
     models: Mapping[str, Any] | None = None,
     definitions: Sequence[Segmentation] | None = None,
+    columns: Mapping[str, Mapping[str, Any]] | None = None,
     root: Path = ROOT,
     relation: Callable[[str], str] = lambda name: name,
     adapter: Mapping[str, Callable] | None = None,
@@ -40,12 +44,13 @@ def macros(
 ) -> Any:
     """All macros of the project as attributes, for DuckDB, and the vars they see as ``variables``.
 
-    One more: ``render(path)`` is the SQL of a model that rebuilds its table.
+    Two more: ``render(path)`` is the SQL of a model that rebuilds its table, ``parsed`` are the segmentations.
 
     Args:
         variables: vars in place of those of dbt_project.yml.
         models: segmentations in place of those of the project, as YAML has them, by name.
         definitions: the same, parsed.
+        columns: the columns of customer_features in place of the project's, each with data_type and meta.
         root: the checkout whose macros, vars and YAML are read.
         relation: what ref() gives for the name of a model.
         adapter: what else dbt's adapter can do.
@@ -54,8 +59,9 @@ def macros(
     known = yaml.safe_load((root / "dbt_project.yml").read_text())["vars"] | dict(variables or {})
     environment = _environment()
     functions: dict[str, Callable] = {}
-    found = list(definitions) if definitions is not None else parse(models, root)
-    compiled = data(found, read_features(root), DUCKDB)
+    catalogue = read_features(root) if columns is None else catalogue_of(columns)
+    found = list(definitions) if definitions is not None else _parsed(models, catalogue, root)
+    compiled = cache(lambda: data(found, catalogue, DUCKDB))
 
     def dispatch(name: str, _package: str) -> Callable:
         return functions.get(f"duckdb__{name}") or functions[f"default__{name}"]
@@ -70,6 +76,8 @@ def macros(
         "config": lambda **_settings: "",
         "is_incremental": lambda: False,
         "project_name": "tessera",
+        "graph": {"nodes": {}, "sources": {}},
+        "local_md5": lambda text: hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(),
         "tojson": json.dumps,
         "adapter": SimpleNamespace(**{"dispatch": dispatch} | dict(adapter or {})),
         "dbt": SimpleNamespace(type_string=lambda: "varchar", listagg=_listagg, date_trunc=_date_trunc),
@@ -85,13 +93,22 @@ def macros(
         template = cache(partial(_template, environment, source))
         for name in MACRO.findall(source):
             functions[name] = _catching(partial(_own, template, name))
-    functions["compiled"] = lambda: compiled
+    functions["compiled"] = compiled
     environment.globals |= functions
 
     def render(path: str) -> str:
         return environment.from_string((root / "models" / path).read_text()).render()
 
-    return SimpleNamespace(**functions, render=render, variables=known)
+    return SimpleNamespace(**functions, render=render, variables=known, parsed=found)
+
+
+def _parsed(models: Mapping[str, Any] | None, catalogue: Catalogue, root: Path) -> list[Segmentation]:
+    if models is None:
+        return parse(root=root)
+    try:
+        return parse_definitions(models, catalogue)
+    except WrongDefinitions as wrong:
+        raise RuleError(str(wrong)) from wrong
 
 
 def _environment() -> jinja2.Environment:

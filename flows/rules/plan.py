@@ -171,9 +171,10 @@ class Rules:
         """Parse the definitions; their decisions will stand in tables of the schema."""
         self.connection = connection
         self.schema = schema
-        self.metas = metas
         self.variables = project.vars
-        self.definitions: dict[str, Segmentation] = {each.name: each for each in parse(metas)}
+        self.definitions: dict[str, Segmentation] = {
+            each.name: each for each in parse(metas, history_start=project.given_history_start)
+        }
 
     def decide(self, names: set[str]) -> None:
         """Decide segmentations by these rules, and those that they build on."""
@@ -369,9 +370,10 @@ def _load_cut_points(
             ).fetchall()
         }
         if frozen - kept:
+            missing = ", ".join(map(str, sorted(frozen - kept)))
             raise RunStopped(
-                f"Cut points are frozen on {', '.join(map(str, sorted(frozen - kept)))}, but the warehouse has no features "
-                f"of that day. Its days go from {min(kept)} to {max(kept)} (vars: features_kept_days)."
+                f"Cut points are frozen on {missing}, but the warehouse has no features of that day. Its days go from "
+                f"{min(kept)} to {max(kept)} (vars: features_kept_days)."
             )
         days = ", ".join(f"date '{each}'" for each in sorted(frozen))
         connection.execute(

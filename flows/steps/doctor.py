@@ -507,7 +507,7 @@ def check_configuration(facts: Facts) -> Iterator[Finding]:
     # Rules that lie in broken YAML, or are not listed rightly, have been told already.
     if is_fine:
         try:
-            found, _ = parse(variables=facts.project.overrides, root=facts.root)
+            found = parse(root=facts.root, history_start=facts.project.given_history_start)
         except RunStopped as stopped:
             yield _problem(
                 "configuration", "rules_invalid", str(stopped), "Repair the rule, then: python -m flows.check"

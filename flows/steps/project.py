@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 
 from flows.steps.errors import RunStopped
 from flows.steps.settings import invalid_environment, invalid_settings, plain
+from macros.python.rules.clauses import iso_date
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,6 +58,12 @@ class Project:
     def vars(self) -> dict[str, Any]:
         """The dbt vars in force; dates are text."""
         return plain(yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"] | self.overrides)
+
+    @property
+    def given_history_start(self) -> date | None:
+        """The day of vars: history_start, if there is one and it is valid."""
+        given = self.vars["history_start"]
+        return iso_date(given) if isinstance(given, str) else None
 
     @cached_property
     def code_version(self) -> str:

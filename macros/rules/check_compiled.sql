@@ -9,20 +9,23 @@
 
 {% macro duckdb__check_compiled() %}
     {%- if execute -%}
-        {%- set folder = 'models/segmentations/' -%}
-        {%- set files = ["'models/features/_features.yml'", "'" ~ folder ~ "seg_*.yml'"] -%}
+        {%- set root = invocation_args_dict.get('project_dir', '.') ~ '/' -%}
+        {%- set places = [] -%}
+        {%- for name in ['models/features/_features.yml', 'models/segmentations/seg_*.yml'] -%}
+            {%- do places.append(sql_text(root ~ name)) -%}
+        {%- endfor -%}
         {%- set sources = compiled().sources -%}
         {%- set found = {} -%}
-        {%- for row in run_query('select filename, md5(content) from read_blob([' ~ files | join(', ') ~ '])').rows -%}
-            {%- do found.update({row[0]: row[1]}) -%}
+        {%- for row in run_query('select filename, md5(content) from read_blob([' ~ places | join(', ') ~ '])').rows -%}
+            {%- do found.update({row[0][root | length:]: row[1]}) -%}
         {%- endfor -%}
         {%- set stale = [] -%}
         {%- for name in (sources | list + found | list) | unique | sort if sources.get(name) != found.get(name) -%}
             {%- do stale.append(name) -%}
         {%- endfor -%}
         {%- if stale -%}
-            {{ exceptions.raise_compiler_error('The compiled SQL is stale: ' ~ stale | join(', ')
-                ~ ' changed after it was compiled. Run `python -m flows.compile` and commit what it writes.') }}
+            {{ exceptions.raise_compiler_error('The compiled SQL is stale. It was not made from the present ' ~ stale | join(', ')
+                ~ '. Run `python -m flows.compile` and commit what it writes.') }}
         {%- endif -%}
     {%- endif -%}
 {% endmacro %}

@@ -1,4 +1,4 @@
-"""Cut points run by run, as dbt builds rule_cut_points: frozen ones stay what they were on their day."""
+"""Cut points of rules, run by run: frozen ones stay, whatever happens to the customers of their day."""
 
 import re
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ import pytest
 
 from flows.rules.macros import macros
 
+SEGMENTS = [{"name": "a", "description": "-", "rule": "orders_365d > 5"}, {"name": "b", "description": "-"}]
 
-def with_percentiles(percentiles: tuple[int, ...], **changes: Any) -> dict[str, Any]:
-    """A segmentation whose rule compares with these percentiles, as YAML has it."""
-    rule = {"any": [f"net_sales_365d >= p{each}" for each in percentiles]}
-    segments = [{"name": "a", "description": "-", "rule": rule}, {"name": "b", "description": "-"}]
-    return {"owner": "a@example.com", "segments": segments} | changes
+
+def with_rule(rule: Any, **changes: Any) -> dict[str, Any]:
+    """A definition of one rule."""
+    return {"owner": "a@example.com", "segments": [{**SEGMENTS[0], "rule": rule}, SEGMENTS[1]]} | changes
 
 
 class CutPointRuns:
@@ -42,7 +42,7 @@ class CutPointRuns:
         freezing = {"cut_points": {"frozen_on": f"2017-06-{frozen_on:02}"}} if frozen_on else {}
         known = macros(
             variables={"first_date": f"2017-06-{first:02}", "last_date": f"2017-06-{last:02}"},
-            models={"seg_x": with_percentiles(percentiles, **freezing)},
+            models={"seg_x": with_rule({"any": [f"net_sales_365d >= p{each}" for each in percentiles]}, **freezing)},
             config=lambda **given: settings.update(given) or "",
             is_incremental=lambda: bool(self.columns()),
             this="rule_cut_points",

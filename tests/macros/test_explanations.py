@@ -14,8 +14,11 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from flows.rules.explain import explained as told
-from flows.rules.macros import feature_columns, macros
-from macros.python.rule_fits import ROWS
+from flows.rules.macros import macros
+from flows.steps.project import ROOT
+from macros.python.rules.features import read_features
+from macros.python.rules.fits import ROWS
+from tests.python.decided import decided as decided_by
 
 Customer = dict[str, Any]
 
@@ -234,7 +237,7 @@ def macros_of_day(models: dict[str, Any]) -> Any:
 
 def measure_units(connection: duckdb.DuckDBPyConnection, known: Any) -> None:
     """Make feature_units with the model's own SQL; features that customer_features lacks are added, all missing."""
-    for name, column in feature_columns().items():
+    for name, column in read_features(ROOT).columns.items():
         if name not in ("as_of_date", "customer_id"):
             connection.execute(f"alter table customer_features add column if not exists {name} {column['data_type']}")
     connection.execute(f"create table feature_units as {known.render('features/feature_units.sql')}")
@@ -251,7 +254,7 @@ def explained(world: World) -> list[dict[str, Any]]:
         ],
     }
     known = macros_of_day(models={"seg_x": definition})
-    definitions = known.definitions()
+    definitions = known.parsed
     features = known.known_features()
     day = f"date '{DAY}'"
     with duckdb.connect() as connection:
@@ -274,7 +277,7 @@ def explained(world: World) -> list[dict[str, Any]]:
         )
         connection.execute("create table score_cut_points (as_of_date date)")
         measure_units(connection, known)
-        connection.execute(f"create table decided as {known.segmentation_sql('seg_x')}")
+        connection.execute(f"create table decided as {decided_by(known, 'seg_x')}")
         # Of every three customers one may be waiting for the confirmation of a move from wherever they were.
         connection.execute(
             "create table current_segments as select customer_id, segmentation, "
@@ -288,7 +291,7 @@ def explained(world: World) -> list[dict[str, Any]]:
             "score_cut_points": "from main.score_cut_points",
             "feature_units": "from main.feature_units",
         }
-        rows = told(connection, definitions, known, DAY, relations)
+        rows = told(connection, definitions, DAY, relations)
         decided = dict(connection.execute("select customer_id, (segment, held_clauses) from decided").fetchall())
         for row in rows:
             row["model_segment"], row["model_bits"] = decided[row["customer_id"]]
@@ -404,8 +407,8 @@ def test_python_decides_as_the_sql_does_by_dates_ages_segments_and_frozen_cut_po
     for name in waiting:
         models[name]["confirm_days"] = 2
     known = macros_of_day(models=models)
-    definitions = known.definitions()
-    names = [definition["name"] for definition in definitions]
+    definitions = known.parsed
+    names = [definition.name for definition in definitions]
     assert names.index("seg_base") < names.index("seg_top")
     with duckdb.connect() as connection:
         connection.execute(
@@ -426,7 +429,7 @@ def test_python_decides_as_the_sql_does_by_dates_ages_segments_and_frozen_cut_po
         )
         measure_units(connection, known)
         for name in names:
-            connection.execute(f"create table {name} as {known.segmentation_sql(name)}")
+            connection.execute(f"create table {name} as {decided_by(known, name)}")
         decided = " union all ".join(
             f"select customer_id, segmentation, segment, held_clauses from {name}" for name in names
         )
@@ -440,7 +443,7 @@ def test_python_decides_as_the_sql_does_by_dates_ages_segments_and_frozen_cut_po
             "score_cut_points": "from main.score_cut_points",
             "feature_units": "from main.feature_units",
         }
-        rows = told(connection, definitions, known, DAY, relations)
+        rows = told(connection, definitions, DAY, relations)
         of_sql = {
             (customer, segmentation): (segment, held)
             for customer, segmentation, segment, held in connection.execute("from decided").fetchall()
@@ -472,7 +475,7 @@ def test_nobody_has_no_fits() -> None:
     with duckdb.connect() as connection:
         connection.execute("create table customer_features (customer_id bigint, as_of_date date, orders_365d bigint)")
         measure_units(connection, known)
-        assert told(connection, known.definitions(), known, DAY, relations) == []
+        assert told(connection, known.parsed, DAY, relations) == []
 
 
 def simple(rule: Any) -> dict[str, Any]:
@@ -509,7 +512,7 @@ def test_of_rules_that_say_the_same_the_first_is_nearest() -> None:
             "range as orders_365d from range(156)"
         )
         measure_units(connection, known)
-        rows = told(connection, known.definitions(), known, DAY, relations)
+        rows = told(connection, known.parsed, DAY, relations)
     assert [(row["segment"], row["nearest_segment"]) for row in rows] == [("many", "first") for _ in limits]
 
 
@@ -532,7 +535,7 @@ def test_more_segments_than_a_byte_counts_are_told_apart() -> None:
             "range % 20 as orders_365d, range // 20 as orders_90d from range(300)"
         )
         measure_units(connection, known)
-        rows = told(connection, known.definitions(), known, DAY, relations)
+        rows = told(connection, known.parsed, DAY, relations)
     assert [row["rule_segment"] for row in rows] == [f"s{i}" for i in range(300)]
     assert all(row["fit"] >= 0.5 and row["nearest_segment"] not in (None, row["segment"]) for row in rows)
 
@@ -569,6 +572,6 @@ def test_on_a_boundary_the_fit_of_those_who_wait_says_whether_their_rule_holds(r
             "score_cut_points": f"select date '{DAY}' as as_of_date",
             "feature_units": "from main.feature_units",
         }
-        rows = told(connection, known.definitions(), known, DAY, relations)
+        rows = told(connection, known.parsed, DAY, relations)
     assert [(row["segment"], row["rule_segment"]) for row in rows] == [("b", "a")] * 3
     assert {row["customer_id"] for row in rows if row["fit"] >= 0.5} == holding

@@ -36,7 +36,7 @@ def test_a_segment_that_the_rules_no_longer_have_is_left_at_once() -> None:
     """Customers once waited in it for a confirmation, in a segment that dim_segments had not: no release for days."""
     known = macros(
         models={"seg_x": RULES},
-        variables={"segmentations": ["seg_x"], "first_date": "2024-04-10", "last_date": "2024-04-11"},
+        variables={"first_date": "2024-04-10", "last_date": "2024-04-11"},
         is_incremental=lambda: True,
         this=Relation("kept_entries"),
         relation=Relation,
@@ -112,7 +112,7 @@ class History:
         for log in LOGS:
             known = macros(
                 models={"seg_x": RULES},
-                variables={"segmentations": ["seg_x"], "first_date": str(first), "last_date": str(last)},
+                variables={"first_date": str(first), "last_date": str(last)},
                 is_incremental=lambda log=log: log in tables,
                 this=Relation(log),
                 relation=Relation,
@@ -172,7 +172,7 @@ def reason(before: tuple[str, Facts] | None, after: tuple[str, Facts]) -> list[s
     """The clauses that a move names: of a customer's segment and facts of the day before, as they are known today."""
     known = macros(
         models={"seg_x": HOUSEHOLDS},
-        variables={"segmentations": ["seg_x"], "first_date": "2024-04-10", "last_date": "2024-04-10"},
+        variables={"first_date": "2024-04-10", "last_date": "2024-04-10"},
         is_incremental=lambda: True,
         this=Relation("raw_segment_entries"),
         relation=Relation,

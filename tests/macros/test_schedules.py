@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from flows.rules.macros import macros
 from flows.steps.project import ROOT
+from tests.python.decided import decided
 from tests.python.oracle import ONE_DAY, Features, History, PublishedDay, Segmentation, days_between, segments_of_day
 
 START = date(2023, 12, 27)
@@ -183,7 +184,7 @@ class Runs:
         connection.execute("create table score_cut_points (as_of_date date)")
         connection.execute("create table dim_segments (segmentation varchar, segment varchar, is_current boolean)")
         for name, rules in segmentations.items():
-            connection.execute(f"create view {name} as {self.known.segmentation_sql(name)}")
+            connection.execute(f"create view {name} as {decided(self.known, name)}")
             connection.executemany(
                 "insert into dim_segments values (?, ?, true)", [[name, each["name"]] for each in rules["segments"]]
             )

@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import duckdb
 import pytest
 
+from flows.rules.definitions import rows_of
 from flows.rules.macros import macros
+from macros.python.rules.fits import Limits
 
 FIRST, LAST = date(2017, 1, 20), date(2017, 4, 10)
 MONTHS = [FIRST, date(2017, 2, 1), date(2017, 3, 1), date(2017, 4, 1)]
@@ -98,8 +100,9 @@ class Runs:
         return found
 
     def scales(self, day: date) -> dict[str, float]:
-        relation = self.connection.sql(self.known.feature_scales(NAMES, f"date '{day}'"))
-        return dict(zip(relation.columns, relation.fetchone(), strict=True))
+        rows = rows_of(self.connection.execute("from feature_units"))
+        units = Limits.of_rows(day, [], rows).units
+        return {name: units.get(name, 1.0) for name in NAMES}
 
 
 @pytest.fixture

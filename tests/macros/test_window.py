@@ -1,13 +1,12 @@
-"""The days of a build: which are valid, and what a build that is given none may do to a warehouse that has some."""
+"""What a build that is given no days may do to a warehouse that has some."""
 
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from flows.rules.macros import RuleError, macros
-
-M = macros()
+from flows.rules.definitions import RuleError
+from flows.rules.macros import macros
 
 
 def check(newest: str | None, command: str = "build", given: dict[str, str] | None = None, last: str = "") -> None:
@@ -70,10 +69,15 @@ def test_window_has_its_days() -> None:
 
 
 @pytest.mark.parametrize("day", ["2016-02-29", "2000-02-29", "2017-12-31"])
-def test_valid_dates(day: str) -> None:
-    assert M.is_iso_date(day)
+def test_days_of_the_calendar(day: str) -> None:
+    assert macros().is_iso_date(day)
 
 
 @pytest.mark.parametrize("day", ["2017-02-29", "1900-02-29", "2017-04-31", "0000-01-01", "2017-1-1", "2017-01-01 "])
-def test_dates_that_are_not_valid(day: str) -> None:
-    assert not M.is_iso_date(day)
+def test_no_days_of_the_calendar(day: str) -> None:
+    assert not macros().is_iso_date(day)
+
+
+def test_literals_are_quoted() -> None:
+    assert macros().sql_text("it's").strip() == "cast('it''s' as varchar)"
+    assert macros().sql_text(None).strip() == "cast(null as varchar)"

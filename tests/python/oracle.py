@@ -341,19 +341,20 @@ class Segmentation:
 
 def read_segmentations(root: Path) -> list[Segmentation]:
     """The segmentations whose history the project keeps, in their order."""
-    definitions = {}
+    found = []
     for path in sorted((root / "models" / "segmentations").glob("seg_*.yml")):
-        for model in yaml.safe_load(path.read_text())["models"]:
-            definition = model["config"]["meta"]["segmentation"]
-            definitions[model["name"]] = Segmentation(
-                name=model["name"],
-                confirm_days=definition.get("confirm_days", 1),
-                segments=tuple((segment["name"], segment.get("rule")) for segment in definition["segments"]),
-                is_active=definition.get("status", "active") == "active",
-                immediate=frozenset(each["name"] for each in definition["segments"] if each.get("immediate")),
+        definition = yaml.safe_load(path.read_text())
+        if definition.get("status") != "retired":
+            found.append(
+                Segmentation(
+                    name=path.stem,
+                    confirm_days=definition.get("confirm_days", 1),
+                    segments=tuple((segment["name"], segment.get("rule")) for segment in definition["segments"]),
+                    is_active=definition.get("status", "active") == "active",
+                    immediate=frozenset(each["name"] for each in definition["segments"] if each.get("immediate")),
+                )
             )
-    names = yaml.safe_load((root / "dbt_project.yml").read_text())["vars"]["segmentations"]
-    return [definitions[name] for name in names]
+    return found
 
 
 def segments_of_day(features: Features, segmentation: Segmentation) -> dict[int, str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import duckdb
 import pytest
 import yaml
 from conftest import NEXT_DAY, PUBLISHED, Shop, rows
-from shop import HISTORY_START
+from shop import HISTORY_START, edited
 
 from flows.steps import dbt
 from flows.steps.dbt import Worker, dbt_arguments, dbt_worker, environment, run_dbt
@@ -78,9 +79,9 @@ def test_calls_of_one_worker_have_their_own_days_vars_and_warehouse(shop: Shop, 
         moved = replace(other, overrides=other.overrides | {"files_folder": str(tmp_path / "nowhere")})
         with pytest.raises(RunStopped, match="there is no file"):
             run_dbt(dbt_arguments("run", moved, select=days), moved, first, print)
-        fewer = replace(other, overrides=other.overrides | {"segmentations": ["seg_value"]})
-        with pytest.raises(RunStopped, match="its history is not kept"):
-            run_dbt(dbt_arguments("run", fewer, select=days), fewer, first, print)
+        wrong = replace(other, overrides=other.overrides | {"earliest_order_date": "yesterday"})
+        with pytest.raises(RunStopped, match="earliest_order_date"):
+            run_dbt(dbt_arguments("run", wrong, select=days), wrong, first, print)
         # A call that failed leaves the worker as it was.
         run_dbt(dbt_arguments("run", project, select=days), project, replace(DAY, first=PUBLISHED), print)
         with dbt_worker() as same:
@@ -179,3 +180,30 @@ def test_what_was_parsed_is_used_again_unless_something_changed_that_dbt_parses(
     monkeypatch.delenv("DBT_WARN_ERROR")
     model.write_text("select 10 as number")
     assert parsed(files_folder="b", lapsed_days=90) != named
+
+
+def test_bare_dbt_refuses_stale_sql_before_it_touches_a_table(tmp_path: Path) -> None:
+    """From any folder, for dbt does not change to the project's."""
+    project = tmp_path / "a shop's project"
+    kept_out = shutil.ignore_patterns(".venv", ".git", "warehouse", "serving", "target", "logs", "build", "__pycache__")
+    shutil.copytree(ROOT, project, ignore=kept_out)
+    edited(project / "models/segmentations/seg_lifecycle.yml", "active_days_90d >= 13", "active_days_90d >= 14")
+    warehouse = tmp_path / "tessera.duckdb"
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("dbt")),
+            "build",
+            "--project-dir",
+            project.name,
+            "--profiles-dir",
+            project.name,
+        ],
+        cwd=tmp_path,
+        env=os.environ | {"TESSERA_WAREHOUSE": str(warehouse)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "It was not made from the present models/segmentations/seg_lifecycle.yml." in done.stdout
+    assert rows(warehouse, "select count(*) from duckdb_tables()") == [(0,)]

@@ -20,7 +20,6 @@ from conftest import NEXT_DAY, PUBLISHED, Shop
 from shop import HISTORY_START, edited, write_shop
 
 from flows.doctor import as_text
-from flows.rules.definitions import parse
 from flows.steps.doctor import CHECKS, STATES, Facts, Finding, check_memory, examine
 from flows.steps.holders import holders
 from flows.steps.memory import least_limit, needed
@@ -29,22 +28,6 @@ from flows.steps.project import ROOT, Project
 from flows.steps.release import current_release
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def rules_read_once() -> Iterator[None]:
-    """The same rules are read once for all tests: it takes a second."""
-    known: dict[str, object] = {}
-
-    def read(variables: dict, root: Path) -> object:
-        key = f"{root} {variables}"
-        if key not in known:
-            known[key] = parse(variables=variables, root=root)
-        return known[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("flows.steps.doctor.parse", read)
-        yield
 
 
 def facts_of(shop: Shop, root: Path = ROOT, **overrides: object) -> Facts:

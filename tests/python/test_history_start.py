@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.rules.macros import RuleError, macros
+from flows.rules.definitions import RuleError, parse
+from flows.rules.macros import macros
 from flows.steps.errors import RunStopped
 from flows.steps.project import Project
 from flows.steps.window import Window, resolve_backfill, resolve_window
@@ -75,8 +76,9 @@ def test_b3_rules_can_be_read_where_history_begins_by_itself() -> None:
             {"name": "rest", "description": "Everybody else."},
         ],
     }
-    assert macros(models={"seg_x": frozen}).definitions()[0]["frozen_on"] == "2011-06-30"
+    (found,) = parse({"seg_x": frozen})
+    assert found.frozen_on == date(2011, 6, 30)
     with pytest.raises(RuleError, match="before the history begins"):
-        macros(models={"seg_x": frozen}, variables={"history_start": "2017-04-01"}).definitions()
+        parse({"seg_x": frozen}, history_start=date(2017, 4, 1))
     # A bare build of the demo knows the days it builds.
     assert macros(models={}).first_kept_day() == "2017-04-01"

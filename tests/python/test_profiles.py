@@ -17,8 +17,9 @@ from conftest import Shop
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from flows.rules.macros import _Node, feature_columns, macros
+from flows.rules.macros import macros
 from flows.steps.project import ROOT
+from macros.python.rules.features import read_features
 
 TODAY = date(2024, 6, 30)
 DBT = SimpleNamespace(
@@ -60,22 +61,19 @@ Values = dict[str, float | None]
 Customer = tuple[str, int | None, float | None, int | None, str | None, bool | None]
 
 
-def graph(claims: dict[str, Any]) -> dict[str, Any]:
-    columns = {
-        name: _Node(
-            name=name, data_type=data_type, config=_Node(meta=_Node(protected=True) if name == "marital_status" else {})
-        )
-        for name, data_type in FEATURES.items()
+COLUMNS = {
+    name: {"data_type": data_type, "meta": {"protected": True} if name == "marital_status" else {}}
+    for name, data_type in FEATURES.items()
+}
+MODELS = {
+    "seg_x": {
+        "owner": "a@example.com",
+        "segments": [
+            segment | {"persona_claims": CLAIMS[segment["name"]]} if segment["name"] in CLAIMS else segment
+            for segment in SEGMENTS
+        ],
     }
-    segments = [segment | {"persona_claims": claims.get(segment["name"], {})} for segment in SEGMENTS]
-    meta = {"segmentation": {"owner": "a@example.com", "segments": segments}}
-    nodes = {
-        "customer_features": _Node(
-            name="customer_features", resource_type="model", columns=columns, config=_Node(meta={})
-        ),
-        "seg_x": _Node(name="seg_x", resource_type="model", description="-", config=_Node(meta=meta)),
-    }
-    return {"nodes": {f"model.tessera.{name}": node for name, node in nodes.items()}}
+}
 
 
 def run_distributions(connection: duckdb.DuckDBPyConnection) -> pa.Table:
@@ -96,11 +94,10 @@ def rendered(path: str, alike: int, first: date = TODAY) -> str:
     variables = {
         "first_date": str(first),
         "last_date": str(TODAY),
-        "segmentations": ["seg_x"],
         "typical_customer_alike": alike,
     }
     known = macros(
-        variables=variables, dbt=DBT, graph=graph(CLAIMS), is_incremental=lambda: first != TODAY, this="kept"
+        variables=variables, dbt=DBT, models=MODELS, columns=COLUMNS, is_incremental=lambda: first != TODAY, this="kept"
     )
     return known.render(f"{path}.sql")
 
@@ -481,8 +478,9 @@ def test_columns_are_those_of_the_contract(connection: duckdb.DuckDBPyConnection
 def test_every_number_age_and_text_of_the_features_is_profiled_once() -> None:
     project = macros(dbt=DBT)
     numbers, texts = project.profiled_features(), project.profiled_attributes()
-    kinds = {name: project.feature_kind(column["data_type"]) for name, column in feature_columns().items()}
-    columns = {name for name, kind in kinds.items() if kind == "number"} - {"customer_id"}
+    catalogue = read_features(ROOT)
+    kinds = {name: feature.kind for name, feature in catalogue.features.items() if name in catalogue.columns}
+    columns = {name for name, kind in kinds.items() if kind == "number"}
     assert columns <= set(numbers)
     assert {name for name, kind in kinds.items() if kind in ("text", "boolean")} == set(texts)
     # Ages of all dates are among them; that of first_seen_date under the name tenure_days.
@@ -495,7 +493,7 @@ def test_every_number_age_and_text_of_the_features_is_profiled_once() -> None:
         for model in yaml.safe_load((ROOT / "models/marts/customers/_customers.yml").read_text())["models"]
         if model["name"] == "fct_customer_features"
     )
-    assert {column["name"] for column in mart["columns"]} == set(feature_columns())
+    assert {column["name"] for column in mart["columns"]} == set(catalogue.columns)
 
 
 def test_personas_that_the_data_contradict_are_a_warning_and_the_run_is_released(published_shop: Shop) -> None:

@@ -124,3 +124,26 @@ def test_benchmarks_know_the_models_that_there_are() -> None:
 
     models = {path.stem for path in (ROOT / "models").rglob("*") if path.suffix in (".sql", ".py")}
     assert {*FROM_LINES, *MEASURES, *ONLY_OURS, *READS_SEGMENTS} <= models
+
+
+READERS = {
+    "report": ("flows/report", r'"((?:dim|fct|ops)_\w+|customer_segments)"'),
+    "notifications": ("flows/steps/notify.py", r"\bmarts\.(\w+)"),
+    "rule_commands": ("flows/rules", r"\bmarts\.(\w+)"),
+}
+
+
+@pytest.mark.parametrize("exposure", READERS)
+def test_exposures_name_the_marts_that_are_read(manifest: dict, exposure: str) -> None:
+    place, pattern = READERS[exposure]
+    files = sorted((ROOT / place).rglob("*.py")) if (ROOT / place).is_dir() else [ROOT / place]
+    read = {name for file in files for name in re.findall(pattern, file.read_text())}
+    declared = manifest["exposures"][f"exposure.tessera.{exposure}"]["depends_on"]["nodes"]
+    assert {node.removeprefix("model.tessera.") for node in declared} == read
+
+
+def test_marts_alone_are_public_and_every_model_has_an_owner(manifest: dict) -> None:
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "model":
+            assert (node["access"] == "public") == (node["fqn"][1] == "marts"), node["name"]
+            assert node["config"]["group"] in ("inputs", "segments", "marts"), node["name"]

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows import compile as writer
 from flows import promote as command
 from flows.rules import promote as rules
-from flows.rules.macros import RuleError, macros
+from flows.rules.definitions import RuleError, parse
 from flows.rules.promote import promote
 from flows.steps.errors import RunStopped
 from flows.steps.project import ROOT
@@ -23,10 +24,16 @@ def checkout(tmp_path: Path) -> Path:
     """What a promotion reads and writes."""
     root = tmp_path / "checkout"
     root.mkdir()
-    shutil.copy(ROOT / "dbt_project.yml", root)
-    for folder in ("macros", "models/segmentations", "models/features", "models/marts"):
+    for folder in ("macros", "models/segmentations", "models/features", "models/history", "models/marts"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     return root
+
+
+COMPILED = (
+    *("macros/rules/compiled.sql", "models/segmentations/_compiled.yml"),
+    *(f"models/history/{name}.sql" for name in ("rule_inputs", "segment_explanations")),
+    "models/marts/segments/customer_segment_explanations.sql",
+)
 
 
 def files_of(root: Path) -> dict[str, bytes]:
@@ -53,14 +60,16 @@ def edit(path: Path, old: str, new: str) -> None:
 def test_promoting_swaps_status_and_column_and_touches_no_other_line(checkout: Path) -> None:
     before = files_of(checkout)
     promote("seg_value_by_spend", checkout)
-    assert changed_lines(before, files_of(checkout)) == {
+    changed = changed_lines(before, files_of(checkout))
+    assert set(changed) & set(COMPILED) == {"macros/rules/compiled.sql", "models/segmentations/_compiled.yml"}
+    assert {name: lines for name, lines in changed.items() if name not in COMPILED} == {
         "models/segmentations/seg_value_by_spend.yml": (
-            {"          status: challenger", "          challenger_of: seg_value"},
-            {"          status: active"},
+            {"status: challenger", "challenger_of: seg_value"},
+            {"status: active"},
         ),
         "models/segmentations/seg_value.yml": (
-            {"          status: active"},
-            {"          status: challenger", "          challenger_of: seg_value_by_spend"},
+            {"status: active"},
+            {"status: challenger", "challenger_of: seg_value_by_spend"},
         ),
         "models/marts/customers/_customers.yml": (
             {"      - name: seg_value", '        description: "The current segment in seg_value."'},
@@ -79,7 +88,7 @@ def test_promoting_back_leaves_every_byte_as_it_was(checkout: Path) -> None:
 
 def test_both_keep_their_rule_versions_and_so_their_histories(checkout: Path) -> None:
     def versions() -> dict[str, str]:
-        return {each["name"]: each["rule_version"] for each in macros(root=checkout).definitions()}
+        return {each.name: each.rule_version for each in parse(root=checkout)}
 
     before = versions()
     assert {"seg_value", "seg_value_by_spend"} <= before.keys()
@@ -88,10 +97,9 @@ def test_both_keep_their_rule_versions_and_so_their_histories(checkout: Path) ->
 
 
 def test_the_promoted_one_is_active_and_has_the_column_of_customers(checkout: Path) -> None:
-    assert macros(root=checkout).active_segmentations() == ["seg_lifecycle", "seg_value", "seg_household", "seg_deals"]
     promote("seg_value_by_spend", checkout)
-    active = macros(root=checkout).active_segmentations()
-    assert sorted(active) == ["seg_deals", "seg_household", "seg_lifecycle", "seg_value_by_spend"]
+    active = sorted(each.name for each in parse(root=checkout) if each.status == "active")
+    assert active == ["seg_deals", "seg_household", "seg_lifecycle", "seg_value_by_spend"]
     (customers,) = (
         model for model in yaml.safe_load((checkout / MARTS).read_text())["models"] if model["name"] == "dim_customers"
     )
@@ -100,37 +108,37 @@ def test_the_promoted_one_is_active_and_has_the_column_of_customers(checkout: Pa
 
 def test_comments_quotes_order_and_ends_of_lines_stay(checkout: Path) -> None:
     old, new = (checkout / SEGMENTATIONS / f"{name}.yml" for name in ("seg_value", "seg_value_by_spend"))
-    edit(old, "          status: active\n", "          status:   'active'   # since 2017\n\n          # as agreed\n")
-    edit(new, "          challenger_of: seg_value\n", "")
-    edit(new, "          owner: crm", '          challenger_of: "seg_value"\n          owner: crm')
+    edit(old, "status: active\n", "status:   'active'   # since 2017\n\n# as agreed\n")
+    edit(new, "challenger_of: seg_value\n", "")
+    edit(new, "owner: crm", 'challenger_of: "seg_value"\nowner: crm')
     new.write_bytes(new.read_bytes().replace(b"\n", b"\r\n"))
     before = files_of(checkout)
     promote("seg_value_by_spend", checkout)
     changed = changed_lines(before, files_of(checkout))
     assert changed[f"{SEGMENTATIONS}/seg_value.yml"] == (
-        {"          status:   'active'   # since 2017"},
-        {"          status:   'challenger'   # since 2017", "          challenger_of: seg_value_by_spend"},
+        {"status:   'active'   # since 2017"},
+        {"status:   'challenger'   # since 2017", "challenger_of: seg_value_by_spend"},
     )
     assert changed[f"{SEGMENTATIONS}/seg_value_by_spend.yml"] == (
-        {"          status: challenger", '          challenger_of: "seg_value"'},
-        {"          status: active"},
+        {"status: challenger", 'challenger_of: "seg_value"'},
+        {"status: active"},
     )
     assert new.read_bytes().count(b"\r\n") == new.read_bytes().count(b"\n")
 
 
 def test_a_status_that_was_left_out_is_written(checkout: Path) -> None:
     old = checkout / SEGMENTATIONS / "seg_value.yml"
-    edit(old, "          status: active\n", "")
+    edit(old, "status: active\n", "")
     promote("seg_value_by_spend", checkout)
-    owner = "          owner: crm-lead@example.com\n"
-    assert f"{owner}          status: challenger\n          challenger_of: seg_value_by_spend\n" in old.read_text()
+    owner = "owner: crm-lead@example.com\n"
+    assert f"{owner}status: challenger\nchallenger_of: seg_value_by_spend\n" in old.read_text()
 
 
 def add_second_challenger(checkout: Path) -> Path:
     first = checkout / SEGMENTATIONS / "seg_value_by_spend.yml"
     second = first.with_name("seg_value_again.yml")
-    second.write_text(first.read_text().replace("- name: seg_value_by_spend", "- name: seg_value_again"))
-    edit(checkout / "dbt_project.yml", ", seg_value_by_spend]", ", seg_value_by_spend, seg_value_again]")
+    shutil.copy(first, second)
+    writer.compile_rules(checkout)
     return second
 
 
@@ -138,7 +146,7 @@ def test_other_challengers_challenge_the_promoted_one_from_then_on(checkout: Pat
     second = add_second_challenger(checkout)
     before = files_of(checkout)
     promote("seg_value_by_spend", checkout)
-    assert "          challenger_of: seg_value_by_spend\n" in second.read_text()
+    assert "challenger_of: seg_value_by_spend\n" in second.read_text()
     promote("seg_value", checkout)
     assert files_of(checkout) == before
 
@@ -161,28 +169,27 @@ RULES = SEGMENTATIONS / "seg_value_by_spend.yml"
             None,
             "",
             "",
-            "seg_deals is no challenger; its status is active. Challengers are: seg_value_by_s",
-        ),
-        (
-            "seg_value",
-            RULES,
-            "status: challenger\n          challenger_of: seg_value\n",
-            "status: retired\n",
-            "Segmentation seg_value_by_spend: its status is retired, so its history is not kept. Take the name out of",
+            "seg_deals is not a challenger; its status is active. Challengers are: seg_value_by_s",
         ),
         (
             "seg_value_by_spend",
             RULES,
-            "monetary_score <= 2]}\n              persona: A few things",
-            "money_score <= 2]}\n              persona: A few things",
+            "monetary_score <= 2]}\n    persona: A few things",
+            "money_score <= 2]}\n    persona: A few things",
             "Segmentation seg_value_by_spend, segment about_to_sleep, clause 'money_score <= 2': there is no feature",
         ),
-        ("seg_value_by_spend", RULES, "label: Value by spend", "label: 'Value", "seg_value_by_spend.yml is not YAML"),
+        (
+            "seg_value_by_spend",
+            RULES,
+            "label: Value by spend",
+            "label: 'Value",
+            "seg_value_by_spend.yml: it is not YAML",
+        ),
         (
             "seg_value_by_spend",
             RULES,
             "confirm_days: 3\n",
-            "confirm_days: 3\n          confirm_days: 4\n",
+            "confirm_days: 3\nconfirm_days: 4\n",
             'found duplicate key "confirm_days"',
         ),
         (
@@ -194,17 +201,9 @@ RULES = SEGMENTATIONS / "seg_value_by_spend.yml"
         ),
         (
             "seg_value_by_spend",
-            MARTS,
-            "      - name: seg_value\n",
-            "      - name: seg_worth\n",
-            "dim_customers in models/marts/customers/_customers.yml has to have a column seg_value "
-            "and none seg_value_by_spend",
-        ),
-        (
-            "seg_value_by_spend",
             RULES,
             "challenger_of: seg_value\n",
-            "challenger_of:\n            seg_value\n",
+            "challenger_of:\n  seg_value\n",
             "Segmentation seg_value_by_spend: its YAML is written in a way that this cannot edit",
         ),
     ],
@@ -248,31 +247,32 @@ def test_definitions_are_checked_as_they_are_after_the_edit(checkout: Path, monk
     assert files_of(checkout) == before
 
     monkeypatch.setattr(
-        rules, "_check_edits", lambda files, *_: rules._check(rules._metas(checkout) | files.edited_metas(), checkout)
+        rules, "_check_edits", lambda files, *_: parse(rules._metas(checkout) | files.edited_metas(), checkout)
     )
-    with pytest.raises(RuleError, match="seg_value_again: it challenges seg_value, which is not active but challenger"):
+    with pytest.raises(RuleError, match="seg_value_again: challenger_of is seg_value, whose status is challenger"):
         promote("seg_value_by_spend", checkout)
     assert files_of(checkout) == before
 
 
+@pytest.mark.parametrize("failing", [0, 1, 3], ids=["first YAML", "second YAML", "compiled"])
 def test_a_file_that_cannot_be_written_leaves_the_others_as_they_were(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, failing: int
 ) -> None:
-    replace, replaced = rules._replace, []
+    replace, replaced = writer._replace, []
 
-    def full_disk(path: Path, content: bytes) -> None:
-        if len(replaced) == 1:
+    def full_disk(path: Path, content: bytes | None) -> None:
+        if len(replaced) == failing:
             replaced.append(path)
             raise OSError(28, "No space left on device", str(path))
         replaced.append(path)
         replace(path, content)
 
-    monkeypatch.setattr(rules, "_replace", full_disk)
+    monkeypatch.setattr(writer, "_replace", full_disk)
     before = files_of(checkout)
     with pytest.raises(RunStopped, match="No space left on device"):
         promote("seg_value_by_spend", checkout)
-    # One was written, one failed, and the first was put back.
-    assert replaced[0] == replaced[2] != replaced[1]
+    # What was written was put back.
+    assert len(replaced) == 2 * failing + 1
     assert files_of(checkout) == before
 
 

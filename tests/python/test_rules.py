@@ -22,7 +22,7 @@ from flows.rules.definitions import RuleError, parse
 from flows.rules.macros import macros
 from flows.steps.project import ROOT
 from macros.python.rules import sql
-from macros.python.rules.clauses import COMBINATIONS, WrongClause, parse_clause
+from macros.python.rules.clauses import COMBINED, WrongClause, iso_date, parse_clause
 from macros.python.rules.compiled import BEGIN, END, data_macro, decided_lines, model_sql, properties, with_columns
 from macros.python.rules.definitions import (
     FOLDER,
@@ -613,7 +613,7 @@ KEYS = st.sampled_from(
         *SEGMENT_KEYS,
         *STRATEGY_KEYS,
         *SHARE_KEYS,
-        *COMBINATIONS,
+        *COMBINED,
         "frozen_on",
         "mostly",
         "orders_365d",
@@ -1145,6 +1145,16 @@ def test_fit_is_the_squashed_distance_to_the_nearest_boundary(rule: Any, orders:
         inputs = connection.execute(f"with {inputs_sql([segmentation], sql.DUCKDB)}").to_arrow_reader()
         (fit,) = segment_fits(rules_of([segmentation], Limits(DAY, {}, {})), inputs).column("fit_0").to_pylist()
     assert fit == pytest.approx(1 / (1 + math.exp(-distance)))
+
+
+@pytest.mark.parametrize("day", ["2016-02-29", "2000-02-29", "2017-12-31"])
+def test_valid_dates(day: str) -> None:
+    assert iso_date(day) == date.fromisoformat(day)
+
+
+@pytest.mark.parametrize("day", ["2017-02-29", "1900-02-29", "2017-04-31", "0000-01-01", "2017-1-1", "2017-01-01 "])
+def test_dates_that_are_not_valid(day: str) -> None:
+    assert iso_date(day) is None
 
 
 @pytest.mark.parametrize(

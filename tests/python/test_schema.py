@@ -12,9 +12,11 @@ from flows.rules.definitions import RuleError, parse
 from flows.steps.project import ROOT
 from macros.python.rules.clauses import COMPARISONS, WORDS
 from macros.python.rules.definitions import FOLDER, MOST_CONFIRM_DAYS, SEGMENT_KEYS, SEGMENTATION_KEYS, STRATEGY_KEYS
-from macros.python.rules.schema import schema, schema_json
+from macros.python.rules.features import read_features
+from macros.python.rules.schema import schema, schema_text
 
-SCHEMA = schema()
+CATALOGUE = read_features(ROOT)
+SCHEMA = schema(CATALOGUE)
 VALIDATOR = Draft7Validator(SCHEMA)
 
 RIGHT = {
@@ -48,8 +50,8 @@ def with_rule(rule: Any) -> dict[str, Any]:
 
 def test_the_schema_is_one_and_is_compiled() -> None:
     Draft7Validator.check_schema(SCHEMA)
-    assert (ROOT / FOLDER / "segmentation.schema.json").read_text() == schema_json()
-    assert json.loads(schema_json()) == SCHEMA
+    assert (ROOT / FOLDER / "segmentation.schema.json").read_text() == schema_text(CATALOGUE)
+    assert json.loads(schema_text(CATALOGUE)) == SCHEMA
 
 
 def test_the_projects_own_segmentations_keep_to_the_schema() -> None:
@@ -142,6 +144,11 @@ def test_rules_that_the_schema_and_the_build_both_refuse(rule: Any) -> None:
         ({"age_band": {"most": "65+"}}, False),
         ({"age_band": "65+"}, False),
         ({"age_band": {}}, False),
+        ({"age_band": {"mostly": ["65+"]}}, False),
+        ({"age_band": "above"}, False),
+        ({"orders_30d": {"mostly": 5}}, False),
+        ({"age_bnd": {"mostly": "65+"}}, False),
+        ({"first_seen_date": "above"}, False),
         (["orders_30d"], False),
     ],
 )
@@ -170,6 +177,7 @@ def test_the_schema_and_the_build_agree_on_claims(claims: Any, is_right: bool) -
         ("cut_points", "2017-06-30", False),
         ("protected_reasons", {"marital_status": "Asked for by the law."}, True),
         ("protected_reasons", {"marital_status": 5}, False),
+        ("protected_reasons", {"marital_state": "Asked for by the law."}, False),
         ("protected_reasons", ["marital_status"], False),
         ("data_tests", ["unique_combination"], True),
         ("data_tests", "unique_combination", False),

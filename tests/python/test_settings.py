@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from flows.check import main
-from flows.rules.macros import RuleError, macros
+from flows.rules.definitions import RuleError
+from flows.rules.macros import macros
 from flows.steps.dbt import dbt_arguments
 from flows.steps.errors import RunStopped
 from flows.steps.project import ROOT, Project
@@ -82,7 +83,6 @@ def test_e2_a_bare_build_knows_the_form_of_what_reaches_sql() -> None:
         ("sources", "files", "is 'files', but must be a list"),
         ("files_folder", None, "is null, but must be the path of a folder"),
         ("files_folder", " ", "is ' ', but must be the path of a folder"),
-        ("segmentations", ["seg_valu"], r"there is no 'seg_valu' .*Did you mean 'seg_value'\?"),
         ("cross_sell_segmentation", "seg_valu", r"Did you mean 'seg_value'\?"),
         ("cross_sell_excluded_categories", [5], r"\[0\] is 5, but must be a list of categories"),
         ("timezone", "Mars", "is 'Mars', but must be a time zone"),
@@ -201,8 +201,8 @@ def test_e2_settings_are_read_from_the_checkout_that_is_asked_about(tmp_path: Pa
     for folder in ("models/staging/crm", "models/segmentations", "models/features"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "models/features/_features.yml").write_text("models: [{")
-    (tmp_path / "models/segmentations/seg_own.sql").touch()
+    (tmp_path / "models/segmentations/seg_own.yml").touch()
     given = {name: value for name, value in project_vars().items() if not name.endswith("_folder")}
-    own = {"sources": ["crm"], "crm_folder": "crm", "segmentations": ["seg_own"], "cross_sell_segmentation": None}
+    own = {"sources": ["crm"], "crm_folder": "crm", "cross_sell_segmentation": None}
     assert list(invalid_settings(given | own, tmp_path)) == []
-    assert len(list(invalid_settings(given, tmp_path))) == 4
+    assert len(list(invalid_settings(given, tmp_path))) == 3

@@ -1,1 +1,1 @@
-"""The rule language: one typed tree, one parser that reports every mistake, and everything that is read off the tree."""
+"""The rule language: a typed tree, a parser that reports every mistake, and everything that is read off the tree."""

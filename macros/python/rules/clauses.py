@@ -16,7 +16,7 @@ DEEPEST = 20
 COMPARISONS = (">=", "<=", "!=", "=", "<", ">")
 WORDS = ("between", "in", "not in", "is null", "is not null")
 ORDERED = ("<", "<=", ">", ">=", "between")
-COMBINATIONS = ("all", "any", "not", "in_segment")
+COMBINED = ("all", "any", "not", "in_segment")
 FORM = f"operators are {' '.join(COMPARISONS)}, {', '.join(WORDS)}"
 NOT_OPERATORS = {
     **{"==": "=", "=>": ">=", "=<": "<=", "<>": "!=", "=!": "!=", "<<": "<", ">>": ">"},
@@ -112,7 +112,7 @@ def _parse_rule(
             parsed = _parse_rule(part, features, segments, mistakes, where, depth + 1)
             return Not(parsed) if parsed else None
     (key,) = rule if isinstance(rule, dict) and len(rule) == 1 else (None,)
-    hint = f". {did_you_mean(key, COMBINATIONS)}" if key is not None and key not in COMBINATIONS else ""
+    hint = f". {did_you_mean(key, COMBINED)}" if key is not None and key not in COMBINED else ""
     mistakes.add(where, f"a rule is a clause, or one of all, any, not and in_segment, not '{rule}'{hint}")
     return None
 

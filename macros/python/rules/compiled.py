@@ -18,7 +18,7 @@ from macros.python.rules.definitions import FOLDER, kept, parse_definitions, rea
 from macros.python.rules.explanations import segment_explanations_sql, told_ctes
 from macros.python.rules.features import CONTRACT, Catalogue, Domain, read_features
 from macros.python.rules.inputs import inputs_sql
-from macros.python.rules.schema import schema_json
+from macros.python.rules.schema import schema_text
 from macros.python.rules.tree import Clause, Segment, Segmentation, signed_leaves
 
 PROPERTIES = FOLDER / "_compiled.yml"
@@ -54,7 +54,7 @@ def compile_definitions(root: Path) -> Compiled:
     texts = {FOLDER / f"{each.name}.sql": model_sql(each) for each in found}
     texts |= {INPUTS: inputs_model(found), FITS_IN_NAMES: fits_model(found), EXPLANATIONS: explanations_model(found)}
     texts[PROPERTIES] = properties(found, tests)
-    texts[SCHEMA] = schema_json()
+    texts[SCHEMA] = schema_text(catalogue)
     texts[DATA] = data_macro(found, catalogue, sources_of(root))
     texts[CUSTOMERS] = with_columns((root / CUSTOMERS).read_text(), found)
     models = {path.relative_to(root) for path in (root / FOLDER).glob("seg_*.sql")}
@@ -184,8 +184,8 @@ def inputs_model(segmentations: Sequence[Segmentation]) -> str:
 
 def fits_model(segmentations: Sequence[Segmentation]) -> str:
     """The model segment_explanations."""
-    imports = _imports({"segment_fits": "", "waiting_segments": ""}).removesuffix(",\n\n")
-    return _view(f"{imports}\n\n{segment_explanations_sql(segmentations, sql.DBT)}")
+    imports = _imports({"segment_fits": "", "waiting_segments": "", "segment_versions": ""})
+    return _view(f"{imports}{segment_explanations_sql(segmentations, sql.DBT)}")
 
 
 def explanations_model(segmentations: Sequence[Segmentation]) -> str:
@@ -204,10 +204,8 @@ def explanations_model(segmentations: Sequence[Segmentation]) -> str:
         *("clause_values", "missed_rules", "fit", "nearest_segment", "change_feature", "change_from", "change_to"),
     )
     listed = ",\n".join(f"    {column}" for column in columns)
-    return _view(
-        f"{imports}{told_ctes(segmentations, sql.DBT)}\n\n"
-        f"select\n    {{{{ last_date() }}}} as as_of_date,\n{listed}\nfrom told"
-    )
+    told = told_ctes(segmentations, sql.DBT)
+    return _view(f"{imports}{told}\n\nselect\n    {{{{ last_date() }}}} as as_of_date,\n{listed}\nfrom told")
 
 
 def _imports(relations: Mapping[str, str]) -> str:

@@ -8,57 +8,53 @@ from macros.python.rules.tree import Clause, Feature, Segment, Segmentation, sig
 
 
 def segment_explanations_sql(segmentations: Sequence[Segmentation], dialect: sql.Dialect) -> str:
-    """The query of segment_explanations: a row per customer and segmentation. It reads segment_fits and waiting_segments.
+    """What follows the imports of segment_explanations: segment_fits, waiting_segments and segment_versions.
 
     Columns: customer_id, segmentation, rule_version, segment (which counts), rule_segment (which the rules decide),
     held_clauses, fit, nearest_segment, change.
     """
-    return "\n\nunion all\n\n".join(_explained(each, number, dialect) for number, each in enumerate(segmentations))
+    fits = "\n    union all\n".join(_fits_of(each, number, dialect) for number, each in enumerate(segmentations))
+    return f"fits as (\n\n{fits}\n\n)\n\n{NAMED}"
 
 
-def _explained(segmentation: Segmentation, number: int, dialect: sql.Dialect) -> str:
-    decided = _name(segmentation, f"decided_{number}")
+def _fits_of(segmentation: Segmentation, number: int, dialect: sql.Dialect) -> str:
+    columns = ("decided", "held", "fit", "nearest", "change")
     lines = [
         "select",
-        "    segment_fits.customer_id,",
+        "    customer_id,",
         f"    cast('{segmentation.name}' as {dialect.text}) as segmentation,",
         f"    cast('{segmentation.rule_version}' as {dialect.text}) as rule_version,",
-    ]
-    if segmentation.confirm_days > 1:
-        lines += ["    coalesce(", "        waiting_segments.segment,", *_indented(decided, 8), "    ) as segment,"]
-    else:
-        lines += [*_indented(decided, 4)[:-1], "    end as segment,"]
-    lines += [
-        *_indented(decided, 4)[:-1],
-        "    end as rule_segment,",
-        f"    segment_fits.held_{number} as held_clauses,",
-        f"    segment_fits.fit_{number} as fit,",
-        *_indented(_name(segmentation, f"nearest_{number}"), 4)[:-1],
-        "    end as nearest_segment,",
-        f"    segment_fits.change_{number} as change",
+        *(f"    {column}_{number} as {column}{',' if column != columns[-1] else ''}" for column in columns),
         "from segment_fits",
     ]
-    if segmentation.confirm_days > 1:
-        lines += [
-            "left join waiting_segments",
-            "    on",
-            "        segment_fits.customer_id = waiting_segments.customer_id",
-            f"        and waiting_segments.segmentation = '{segmentation.name}'",
-        ]
-    return "\n".join(lines)
+    return "\n".join(f"    {line}" for line in lines)
 
 
-def _name(segmentation: Segmentation, column: str) -> list[str]:
-    """The name of the segment at the position in a column."""
-    return [
-        f"case segment_fits.{column}",
-        *(f"    when {segment.position} then '{segment.name}'" for segment in segmentation.segments),
-        "end",
-    ]
-
-
-def _indented(lines: Sequence[str], indent: int) -> list[str]:
-    return [f"{' ' * indent}{line}" for line in lines]
+NAMED = """select
+    fits.customer_id,
+    fits.segmentation,
+    fits.rule_version,
+    coalesce(waiting_segments.segment, decided.segment) as segment,
+    decided.segment as rule_segment,
+    fits.held as held_clauses,
+    fits.fit,
+    nearest.segment as nearest_segment,
+    fits.change
+from fits
+inner join segment_versions as decided
+    on
+        fits.segmentation = decided.segmentation
+        and fits.rule_version = decided.rule_version
+        and fits.decided = decided.position
+left join segment_versions as nearest
+    on
+        fits.segmentation = nearest.segmentation
+        and fits.rule_version = nearest.rule_version
+        and fits.nearest = nearest.position
+left join waiting_segments
+    on
+        fits.customer_id = waiting_segments.customer_id
+        and fits.segmentation = waiting_segments.segmentation"""
 
 
 def told_ctes(segmentations: Sequence[Segmentation], dialect: sql.Dialect) -> str:

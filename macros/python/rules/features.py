@@ -1,7 +1,8 @@
-"""The features that rules may name, as the contract of customer_features declares them, and what holds of all values."""
+"""The features that rules may name, as the contract of customer_features declares them, and what all values keep to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ class Catalogue:
     @property
     def profiled(self) -> list[str]:
         """The numbers that profiles are made of: an age that is a column under another name counts once."""
-        named = {age_name(meta["age_of"]) for meta in self._domains_declared().values() if "age_of" in meta}
+        ages = (column["meta"].get("domain", {}).get("age_of") for column in self.columns.values())
+        named = {age_name(date) for date in ages if date}
         return [
             name
             for name, feature in self.features.items()
@@ -100,8 +102,13 @@ def read_features(root: Path) -> Catalogue:
     Raises:
         WrongDefinitions: the file is not YAML.
     """
+    return _read((root / CONTRACT).read_text())
+
+
+@lru_cache(maxsize=8)
+def _read(text: str) -> Catalogue:
     try:
-        content = yaml.load((root / CONTRACT).read_text(), yaml.CSafeLoader)
+        content = yaml.load(text, yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise WrongDefinitions(f"{CONTRACT} is not YAML: {error}") from error
     (described,) = (model for model in content["models"] if model["name"] == "customer_features")

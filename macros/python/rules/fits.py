@@ -4,20 +4,31 @@ All of it is arithmetic on arrays, many times cheaper here than as SQL expressio
 as the columns of rule_inputs, which `inputs` writes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cached_property, partial
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from macros.python.rules.inputs import column_of, waiting_column
-from macros.python.rules.tree import Clause, Feature, InSegment, Leaf, Percentile, Rule, Segmentation, Value, fold
+from macros.python.rules.tree import (
+    Clause,
+    Feature,
+    InSegment,
+    Leaf,
+    Percentile,
+    Rule,
+    Segmentation,
+    Value,
+    fold,
+    signed_leaves,
+)
 
 # Rows at a time: so many that calls of numpy cost little, so few that what is in between stays in the processor's
 # cache.
@@ -228,20 +239,6 @@ class Rules:
         step = 1.0 if feature.is_whole else 0.0001 if abs(limit) < 2 else 0.01
         return {limit, limit - step, limit + step}
 
-    def decide(self, held: np.ndarray) -> np.ndarray:
-        """The position of the segment that the rules decide, from 1, where the bits of clauses hold."""
-        ruled = [
-            fold(
-                rule,
-                lambda leaf: (held & np.int64(1 << self.places[str(leaf)])) != 0,
-                np.logical_not,
-                np.logical_and.reduce,
-                np.logical_or.reduce,
-            )
-            for rule in self.rules
-        ]
-        return _first(np.array(ruled, dtype=bool).reshape(len(self.rules), len(held)))
-
 
 def _value_holds(test: Comparison, value: Any) -> bool:
     """Whether a clause holds of a value that is there."""
@@ -272,8 +269,8 @@ class Fits:
         held: a bit for each clause that holds, the first clause the lowest.
         fit: how well the customer fits the segment that counts, in [0, 1].
         nearest: the position of the other segment that fits best; 0 where there is no other.
-        change: the place among the changes, from 1, of the smallest that makes the rules decide for the nearest segment;
-            0 where no change of one feature does, or they decide so already.
+        change: the place among the changes, from 1, of the smallest that makes the rules decide for the nearest
+            segment; 0 if no change of one feature does, or they decide so already.
     """
 
     decided: np.ndarray
@@ -458,21 +455,87 @@ def smallest_changes(
     (moving,) = np.nonzero((nearest != decided) & (nearest > 0))
     if not len(moving) or not rules.changes:
         return found
-    pairs = np.empty(len(moving), dtype=[("held", np.int64), ("nearest", np.int16)])
-    pairs["held"], pairs["nearest"] = held[moving], nearest[moving]
-    patterns, pattern_of = np.unique(pairs, return_inverse=True)
+    # Numbers in place of sets of clauses, so that those with the nearest segment are one number, which sorts fast.
+    sets, set_of = np.unique(held[moving], return_inverse=True)
+    pairs, pattern_of = np.unique(set_of * np.int64(len(rules.segments) + 1) + nearest[moving], return_inverse=True)
+    of_pairs, targets = np.divmod(pairs, len(rules.segments) + 1)
     smallest = np.full(len(moving), np.inf)
-    for place, change in enumerate(rules.changes, start=1):
-        changed = (patterns["held"] & ~np.int64(change.feature_bits)) | np.int64(change.held_bits)
-        is_reached = rules.decide(changed) == patterns["nearest"]
-        if not is_reached.any():
-            continue
+    for place, is_reached in _reached(rules, sets[of_pairs], targets):
         (here,) = np.nonzero(is_reached[pattern_of])
-        size = _sizes(change, rules, inputs, moving[here])
+        size = _sizes(rules.changes[place - 1], rules, inputs, moving[here])
         is_smaller = size < smallest[here] - TRIFLE
         here = here[is_smaller]
         smallest[here] = size[is_smaller]
         found[moving[here]] = place
+    return found
+
+
+def _reached(rules: Rules, held: np.ndarray, target: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The changes by place, each with where it makes the rules decide for the target; none that does so nowhere.
+
+    Args:
+        rules: the rules.
+        held: the bits of the clauses that hold, of some patterns.
+        target: the positions of the segments that are to be reached.
+    """
+    holds = [(held & np.int64(1 << place)) != 0 for place in range(len(rules.tests))]
+    for column, changes in groupby(enumerate(rules.changes, start=1), key=lambda numbered: numbered[1].column):
+        own = {str(test.leaf) for test in rules.tests if test.column == column and isinstance(test.leaf, Clause)}
+        here = _hopes(rules, holds, target, own)
+        if not len(here):
+            continue
+        # The other rules are as they have to be: they say the same whatever the feature is.
+        asked = [
+            (position, rule)
+            for position, rule in enumerate(rules.rules, start=1)
+            if any(str(leaf) in own for leaf, _ in signed_leaves(rule))
+        ]
+        others = {str(leaf) for _, rule in asked for leaf, _ in signed_leaves(rule)} - own
+        known = {text: holds[rules.places[text]][here] for text in others}
+        constants = {truth: np.full(len(here), truth) for truth in (True, False)}
+        for place, change in changes:
+            now = known | {text: constants[bool(change.held_bits >> rules.places[text] & 1)] for text in own}
+            is_reached = np.zeros(len(held), dtype=bool)
+            is_reached[here] = _decide(asked, now, target[here])
+            if is_reached.any():
+                yield place, is_reached
+
+
+def _hopes(rules: Rules, holds: list[np.ndarray], target: np.ndarray, own: set[str]) -> np.ndarray:
+    """Where the rules might decide for the target, were the clauses of one feature as they wish."""
+    sure = np.ones(len(target), dtype=bool)
+    # Whether each clause may hold, and whether it may not.
+    may = {
+        text: (sure, sure) if text in own else (holds[bit], np.logical_not(holds[bit]))
+        for text, bit in rules.places.items()
+    }
+
+    def all_of(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+        return (
+            np.logical_and.reduce([part[0] for part in parts]),
+            np.logical_or.reduce([part[1] for part in parts]),
+        )
+
+    def negate(part: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        return part[1], part[0]
+
+    def any_of(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+        return negate(all_of([negate(part) for part in parts]))
+
+    hopeful = sure.copy()
+    for position, rule in enumerate(rules.rules, start=1):
+        may_hold, may_not = fold(rule, lambda leaf: may[str(leaf)], negate, all_of, any_of)
+        # The target's own rule has to hold, and none before it.
+        hopeful &= np.where(target == position, may_hold, may_not | (target < position))
+    return np.nonzero(hopeful)[0]
+
+
+def _decide(asked: list[tuple[int, Rule]], holds: Mapping[str, np.ndarray], target: np.ndarray) -> np.ndarray:
+    """Where rules at some positions decide for the target: its own holds, and none before it."""
+    found = np.ones(len(target), dtype=bool)
+    for position, rule in asked:
+        truth = fold(rule, lambda leaf: holds[str(leaf)], np.logical_not, np.logical_and.reduce, np.logical_or.reduce)
+        found &= np.where(target == position, truth, ~truth | (target < position))
     return found
 
 

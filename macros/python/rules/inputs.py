@@ -47,7 +47,7 @@ def score_joins(segmentations: Sequence[Segmentation]) -> list[str]:
 
 
 def inputs_sql(segmentations: Sequence[Segmentation], dialect: sql.Dialect) -> str:
-    """What follows the imports of rule_inputs, which are customer_features of one day, waiting_segments, score_cut_points.
+    """What follows the imports of rule_inputs: customer_features of one day, waiting_segments, score_cut_points.
 
     Numbers are doubles, dates days since 1970 as doubles, all else is text.
     """
@@ -60,7 +60,8 @@ def inputs_sql(segmentations: Sequence[Segmentation], dialect: sql.Dialect) -> s
         lines += _listed(
             8,
             [
-                f"max(case when segmentation = '{segmentations[number].name}' then segment end) as {waiting_column(number)}"
+                f"max(case when segmentation = '{segmentations[number].name}' then segment end) "
+                f"as {waiting_column(number)}"
                 for number in confirmed
             ],
         )

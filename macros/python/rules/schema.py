@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from macros.python.rules.clauses import (
-    COMBINATIONS,
+    COMBINED,
     COMPARISON,
     COMPARISONS,
     DEEPEST,
@@ -29,6 +29,7 @@ from macros.python.rules.definitions import (
     STRATEGY_KEYS,
     VALUE_CLAIM,
 )
+from macros.python.rules.features import Catalogue
 
 Schema = dict[str, Any]
 
@@ -43,14 +44,14 @@ VALUES = {
 }
 
 
-def schema_json() -> str:
+def schema_text(catalogue: Catalogue) -> str:
     """The schema as a file has it."""
-    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(schema(catalogue), indent=2, ensure_ascii=False) + "\n"
 
 
-def schema() -> Schema:
-    """The JSON schema of a segmentation's YAML."""
-    segmentation = _mapping(SEGMENTATION_KEYS, _segmentation_values(), required=("owner", "segments"))
+def schema(catalogue: Catalogue) -> Schema:
+    """The JSON schema of a segmentation's YAML, for these features."""
+    segmentation = _mapping(SEGMENTATION_KEYS, _segmentation_values(catalogue), required=("owner", "segments"))
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$comment": "Compiled by `python -m flows.compile` from macros/python/rules/schema.py: edit that file.",
@@ -65,8 +66,13 @@ def schema() -> Schema:
         "then": {"required": ["challenger_of"]},
         "else": {"not": {"required": ["challenger_of"]}},
         "definitions": {
-            "segment": _mapping(SEGMENT_KEYS, _segment_values(), required=("name", "description")),
+            "segment": _mapping(SEGMENT_KEYS, _segment_values(catalogue), required=("name", "description")),
             "rule": _rule(),
+            "number_claim": {
+                "enum": list(SIDES),
+                "description": "The segment's median is above or below that of all customers.",
+            },
+            "attribute_claim": _attribute_claim(),
         },
     }
 
@@ -78,7 +84,7 @@ def clause_pattern() -> str:
     return rf"^\s*{FEATURE}({'|'.join([compared, *words])})\s*$"
 
 
-def _segmentation_values() -> dict[str, Schema]:
+def _segmentation_values(catalogue: Catalogue) -> dict[str, Schema]:
     return {
         "label": _text("Its name for people. Without it, the file's name in words."),
         "description": _text("What it divides customers by, and where its thresholds come from."),
@@ -119,6 +125,7 @@ def _segmentation_values() -> dict[str, Schema]:
         ),
         "protected_reasons": {
             "type": "object",
+            "propertyNames": {"enum": [name for name, each in catalogue.features.items() if each.is_protected]},
             "additionalProperties": {"type": "string", "minLength": 1},
             "description": "Why rules may use a protected attribute, by attribute: `marital_status: ...`.",
         },
@@ -136,7 +143,7 @@ def _segmentation_values() -> dict[str, Schema]:
     }
 
 
-def _segment_values() -> dict[str, Schema]:
+def _segment_values(catalogue: Catalogue) -> dict[str, Schema]:
     share = {"type": "number", "minimum": 0, "maximum": 1}
     return {
         "name": {
@@ -165,24 +172,10 @@ def _segment_values() -> dict[str, Schema]:
         "persona": _text("A typical member, as the owner imagines them."),
         "persona_claims": {
             "type": "object",
-            "additionalProperties": {
-                "oneOf": [
-                    {
-                        "enum": list(SIDES),
-                        "description": "Of a number: the segment's median is above or below that of all customers.",
-                    },
-                    _mapping(
-                        (VALUE_CLAIM,),
-                        {
-                            VALUE_CLAIM: {
-                                "type": ["string", "boolean", "number"],
-                                "description": "The value of more than half of the members who have one.",
-                            }
-                        },
-                        required=(VALUE_CLAIM,),
-                        description="Of an attribute: the value that most members have.",
-                    ),
-                ]
+            "additionalProperties": False,
+            "properties": {
+                **dict.fromkeys(catalogue.profiled, {"$ref": "#/definitions/number_claim"}),
+                **dict.fromkeys(catalogue.attributes, {"$ref": "#/definitions/attribute_claim"}),
             },
             "description": (
                 f"What the persona says in numbers, by feature: `orders_365d: {SIDES[0]}`, or "
@@ -206,6 +199,14 @@ def _segment_values() -> dict[str, Schema]:
     }
 
 
+def _attribute_claim() -> Schema:
+    value = {
+        "type": ["string", "boolean", "number"],
+        "description": "The value of more than half of the members whose value is known.",
+    }
+    return _mapping((VALUE_CLAIM,), {VALUE_CLAIM: value}, (VALUE_CLAIM,), "The value that most members have.")
+
+
 def _rule() -> Schema:
     rule = {"$ref": "#/definitions/rule"}
     rules = {"type": "array", "minItems": 1, "items": rule}
@@ -224,13 +225,13 @@ def _rule() -> Schema:
     }
     return {
         "description": (
-            f"A clause, `feature operator value`, or one of {', '.join(COMBINATIONS)}; nested at most {DEEPEST} deep. "
+            f"A clause, `feature operator value`, or one of {', '.join(COMBINED)}; nested at most {DEEPEST} deep. "
             f"Operators: {' '.join(COMPARISONS)}, {', '.join(WORDS)}. Numbers can also be compared with percentiles, "
             "p1 to p99. Without a value no clause holds but `is null`."
         ),
         "oneOf": [
             {"type": "string", "pattern": clause_pattern()},
-            {**_mapping(COMBINATIONS, values), "minProperties": 1, "maxProperties": 1},
+            {**_mapping(COMBINED, values), "minProperties": 1, "maxProperties": 1},
         ],
     }
 

@@ -81,7 +81,7 @@ def compared(clause: Clause, value: str) -> str:
 
 
 def leaf_sql(leaf: Leaf, dialect: Dialect) -> str:
-    """Whether a clause holds; true, false, or null where something is missing, which `when` and `where` take for false."""
+    """Whether a clause holds: true, false, or null if something is missing, which `when` and `where` take for false."""
     if isinstance(leaf, InSegment):
         return f"{leaf.segmentation}.segment = '{leaf.segment}'"
     return compared(leaf, feature_sql(leaf.feature, dialect))
@@ -175,7 +175,7 @@ def held_bits(segmentation: Segmentation, dialect: Dialect) -> list[Bit]:
 
 
 def cut_point(value: str, percentile: int) -> str:
-    """The smallest value of a group whose cumulative share is at least the percentile, as the macro cut_point has it."""
+    """The smallest value of a group whose cumulative share is at least the percentile, as the macro cut_point."""
     return f"cast(percentile_disc({percentile / 100}) within group (order by {value}) as double)"
 
 

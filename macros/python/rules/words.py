@@ -8,7 +8,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from macros.python.rules.fits import Rules
-from macros.python.rules.tree import Clause, Leaf, Rule, Segment, fold, signed_leaves
+from macros.python.rules.tree import Clause, Leaf, Rule, Segment, Segmentation, fold, signed_leaves
 
 TEXTS = pa.schema(
     [
@@ -73,6 +73,13 @@ class Words:
         """Those of the rules."""
         self.rules = rules
         self.bits = rules.segmentation.bits
+        self.segments = {segment.name: segment for segment in rules.segmentation.segments}
+        self._told: dict[tuple[str, int], tuple[str, ...]] = {}
+
+    @cached_property
+    def _masks(self) -> dict[str, int]:
+        """The bits of the clauses of each segment's rule."""
+        return {name: _union(bit for bit, _ in clauses) for name, clauses in self._clauses.items()}
 
     @cached_property
     def _clauses(self) -> dict[str, list[tuple[int, str]]]:
@@ -99,12 +106,12 @@ class Words:
 
     def deciding_clauses(self, segment: str, held: int) -> str | None:
         """The clauses on account of which the rule of a segment holds; None for the last segment, which has none."""
-        found = self.rules.segmentation.segment(segment)
+        found = self.segments[segment]
         return " and ".join(self._of(found, held)) if found.rule else None
 
     def missed(self, segment: str, held: int) -> dict[str, str]:
         """The segments before one, each with the clauses on account of which its rule does not hold."""
-        position = self.rules.segmentation.segment(segment).position
+        position = self.segments[segment].position
         return {
             earlier.name: f"{earlier.name} ({', '.join(self._of(earlier, held))})"
             for earlier in self.rules.segmentation.segments[: position - 1]
@@ -114,10 +121,17 @@ class Words:
         """The same in one text; None for the first segment."""
         return ", ".join(self.missed(segment, held).values()) or None
 
-    def _of(self, segment: Segment, held: int) -> list[str]:
+    def _of(self, segment: Segment, held: int) -> tuple[str, ...]:
         """The clauses that decide a segment's rule, `not` before those that do not hold."""
-        bits = verdict(segment.rule, self.bits, held).bits
-        return [text if held & bit else f"not {text}" for bit, text in self._clauses[segment.name] if bits & bit]
+        # Of the bits those of its own rule matter, and few sets of them occur.
+        own = held & self._masks[segment.name]
+        key = segment.name, own
+        if key not in self._told:
+            bits = verdict(segment.rule, self.bits, own).bits
+            self._told[key] = tuple(
+                text if own & bit else f"not {text}" for bit, text in self._clauses[segment.name] if bits & bit
+            )
+        return self._told[key]
 
 
 def pattern_texts(rules: Sequence[Rules], patterns: Iterable[tuple[str, str, int]]) -> pa.Table:
@@ -163,3 +177,19 @@ def changes(rules: Sequence[Rules]) -> pa.Table:
         for place, change in enumerate(each.changes, start=1)
     ]
     return pa.Table.from_pylist(rows, CHANGES)
+
+
+def positions(segmentations: Iterable[Segmentation]) -> pa.Table:
+    """The segments of some segmentations by position, as segment_versions has them."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "segmentation": each.name,
+                "rule_version": each.rule_version,
+                "segment": segment.name,
+                "position": segment.position,
+            }
+            for each in segmentations
+            for segment in each.segments
+        ]
+    )
