@@ -174,8 +174,8 @@ def _segment_values(catalogue: Catalogue) -> dict[str, Schema]:
             "type": "object",
             "additionalProperties": False,
             "properties": {
-                **dict.fromkeys(catalogue.profiled, {"$ref": "#/definitions/number_claim"}),
-                **dict.fromkeys(catalogue.attributes, {"$ref": "#/definitions/attribute_claim"}),
+                **{key: {"$ref": "#/definitions/number_claim"} for key in catalogue.profiled},
+                **{key: {"$ref": "#/definitions/attribute_claim"} for key in catalogue.attributes},
             },
             "description": (
                 f"What the persona says in numbers, by feature: `orders_365d: {SIDES[0]}`, or "
