@@ -12,7 +12,7 @@ export DO_NOT_TRACK := 1
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# The environment is made anew whenever the lock changes. uv takes a third of pip's time; where it finds no packages,
+# The environment is made again whenever the lock changes. uv takes a third of pip's time; where it finds no packages,
 # since only pip is set up for a mirror of its own, pip does it.
 $(VENV)/installed: requirements.lock
 	python3.11 -m venv $(VENV)

@@ -5,7 +5,7 @@ python -m benchmarks.alerts [--months N] [--cases N] [--seed N]
 The models' compiled SQL runs on made-up worlds. The sizes, means and shares of a world are the demo's: the level of
 its days, and their deviations from a moving median, in stretches of four weeks drawn at random, the same for all
 series. Each stretch is faded into the next over a week, so that one day follows another as it did in the demo.
-Customers are drawn anew every week, with replacement, from those of one day, and so are those of the baseline. Worlds
+Customers are drawn again every week, with replacement, from those of one day, and so are those of the baseline. Worlds
 lie one after the other in time, so that one statement judges them all, and no test of one is counted with those of
 another. Claims of personas are judged as on the demo's days; rates of responses and what is outgrown are left out.
 """
@@ -82,7 +82,7 @@ class Worlds:
         return known.render(path)
 
     def create(self, name: str, sql: str) -> None:
-        """Make a table anew."""
+        """Make a table again."""
         self.connection.execute(f"create or replace table {name} as {sql}")
 
     def _read_demo(self) -> None:

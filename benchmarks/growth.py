@@ -214,7 +214,7 @@ def main() -> int:
             company.back_to(number)
             runs[number].append(company.daily(day))
             CONSOLE.print(f"day {number:,}: {sum(cost.cpu for cost in runs[number][-1].costs.values()):.1f} s of CPU")
-    # After the runs: with another variable dbt reads the whole project anew, and once more without it.
+    # After the runs: with another variable dbt reads the whole project again, and once more without it.
     all_lines = {number: company.all_lines(day) for number, day in days.items()}
     measured = {number: least(of_day) for number, of_day in runs.items()}
     print_costs(measured, all_lines)

@@ -101,10 +101,10 @@ def main() -> int:
         moves = move_on(warehouse, arguments.customers, years)
         CONSOLE.print(f"built {years:g} years")
         begun = timed(lambda paths=(warehouse, new, last): write(*paths))
-        anew = timed(lambda paths=(warehouse, whole): write(*paths, None))
+        again = timed(lambda paths=(warehouse, whole): write(*paths, None))
         stays = json.loads((new / MANIFEST).read_text())["rows_by_mart"]["fct_segment_spells"]
         size = sum(path.stat().st_size for path in new.rglob("*") if path.is_file()) / 2**20
-        seconds = (f"{figure:.1f}" for figure in (*begun, *anew))
+        seconds = (f"{figure:.1f}" for figure in (*begun, *again))
         table.add_row(f"{years:g}", f"{stays:,}", f"{moves:,}", *seconds, f"{size:,.0f}")
     CONSOLE.print(table)
     return 0

@@ -26,8 +26,8 @@ select
     lead(valid_from, 1, date '9999-12-31') over of_customer as valid_to,
     lead(valid_from) over of_customer is null as is_current,
     lead(valid_from, 1, getvariable('day') + 1) over of_customer - valid_from as days,
-    'began to hold: recency_score >= ' || key % 5 || ' and frequency_score <= ' || key % 7 as entry_reason,
-    if(is_current, null, 'stopped to hold: monetary_score >= ' || key % 5) as exit_reason,
+    'now holds: recency_score >= ' || key % 5 || ' and frequency_score <= ' || key % 7 as entry_reason,
+    if(is_current, null, 'no longer holds: monetary_score >= ' || key % 5) as exit_reason,
     substr(md5(cast(segmentation as varchar)), 1, 12) as rule_version
 from stays
 where valid_from <= getvariable('day')

@@ -1,4 +1,4 @@
-"""List the alerts that go on, or acknowledge one: python -m flows.alerts [--acknowledge ID --by NAME [--note TEXT]]."""
+"""List the open alerts, or acknowledge one: python -m flows.alerts [--acknowledge ID --by NAME [--note TEXT]]."""
 
 import argparse
 import sys
@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def listed(project: Project) -> str:
-    """The alerts of the current release that go on, by owner.
+    """The open alerts of the current release, by owner.
 
     Raises:
         RunStopped: there is no release yet.
@@ -37,7 +37,7 @@ def listed(project: Project) -> str:
     lines = [
         f"{alert.owner}: {alert}{' (acknowledged)' if alert.state == 'acknowledged' else ''}" for alert in going_on
     ]
-    return "\n".join([*lines, f"{len(going_on)} alerts go on."])
+    return "\n".join([*lines, f"{len(going_on)} open alerts."])
 
 
 def acknowledge(project: Project, alert_id: str, by: str, note: str | None = None) -> str:
@@ -48,9 +48,7 @@ def acknowledge(project: Project, alert_id: str, by: str, note: str | None = Non
     """
     states = {alert.alert_id: alert.state for alert in read_alerts(_release(project))}
     if states.get(alert_id) is None:
-        raise RunStopped(
-            f"The current release has no alert '{alert_id}'. python -m flows.alerts lists those that go on."
-        )
+        raise RunStopped(f"The current release has no alert '{alert_id}'. python -m flows.alerts lists the open ones.")
     if states[alert_id] == "resolved":
         raise RunStopped(f"Alert {alert_id} is over already, so there is nothing to acknowledge.")
     with warehouse_lock(project.warehouse):

@@ -72,7 +72,7 @@
 {%- endmacro %}
 
 {#- Whether the rows in force have the columns of the log, and in their order; where the log
-    got a new one, they are made anew. Both must exist: dbt's adapter rolls back what the
+    got a new one, they are made again. Both must exist: dbt's adapter rolls back what the
     hooks have done so far when it is asked about a table that does not. -#}
 {% macro keeps_columns_of(in_force, log) -%}
     {%- set wanted = adapter.get_columns_in_relation(log) | map(attribute='name') | list + ['valid_to'] -%}

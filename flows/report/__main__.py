@@ -1,4 +1,4 @@
-"""Writes a release's report anew: python -m flows.report FOLDER [--release NAME] [--interactive]."""
+"""Writes a release's report again: python -m flows.report FOLDER [--release NAME] [--interactive]."""
 
 import argparse
 import sys

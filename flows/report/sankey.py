@@ -1,4 +1,4 @@
-"""Draws who moved from where to where as an SVG: bars for segments, bands for the customers between them."""
+"""Draws the moves between segments as an SVG: bars for segments, bands for the customers between them."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -65,7 +65,7 @@ def draw(
                     f'<path d="{path}" fill="{fill}" fill-opacity="{opacity}"><title>{escape(title)}</title></path>',
                 )
             )
-    # Moves lie above those who are where they were.
+    # Moves lie above those who stayed.
     drawn = [path for moved, path in sorted(bands, key=lambda band: band[0])]
     drawn += _side(starts, labels, colours, scale, LABEL, "end", LABEL - 8)
     drawn += _side(ends, labels, colours, scale, x1, "start", x1 + BAR + 8)

@@ -111,7 +111,7 @@ def population(marts: Marts, since: date) -> str:
 
 
 def changes(marts: Marts, since: date) -> list[Change]:
-    """Per active segmentation: how many moved, which segments grew and shrank most, the busiest way, new rules."""
+    """Per active segmentation: how many moved, which segments grew and shrank most, the largest flow, new rules."""
     moves = marts.moves("day", since)
     inner = moves[
         (moves["from_segment"] != moves["to_segment"]) & (moves["from_segment"] != NEW) & (moves["to_segment"] != LEFT)
@@ -142,7 +142,7 @@ def _moved(moves: pd.DataFrame, now: pd.Series, marts: Marts, name: str) -> str:
     ways = moves.groupby(["from_segment", "to_segment"])["customers"].sum().reset_index()
     busiest = ways.sort_values(["customers", "from_segment", "to_segment"], ascending=[False, True, True]).iloc[0]
     return (
-        f"{count(total, 'move')} among {count(int(now.sum()), 'customer')}; the busiest way was "
+        f"{count(total, 'move')} among {count(int(now.sum()), 'customer')}; the largest flow was "
         f"{marts.labels[name, busiest.from_segment]} → {marts.labels[name, busiest.to_segment]} "
         f"with {int(busiest.customers):,}."
     )

@@ -111,7 +111,7 @@ def _check_units(connection: duckdb.DuckDBPyConnection, day: date) -> None:
     if not there or connection.execute(query).fetchone() == (0,):
         raise RunStopped(
             f"The warehouse has no units of features for {day:%B %Y}, in which fits are counted: it was built by an "
-            "older version. Build its history anew (CHANGELOG.md) to explain that day."
+            "older version. Build its history again (CHANGELOG.md) to explain that day."
         )
 
 

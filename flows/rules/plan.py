@@ -323,7 +323,7 @@ def _check_release(connection: duckdb.DuckDBPyConnection) -> None:
     if connection.execute(query).fetchone() == (0,):
         raise RunStopped(
             "The current release has no mart fct_feature_units: it was made by an older version. Build and release "
-            "anew (CHANGELOG.md), then plan."
+            "again (CHANGELOG.md), then plan."
         )
 
 

@@ -404,7 +404,7 @@ def _read_whole(warehouse: Path) -> tuple[int, dict[str, str]]:
     broken = {}
     for name in names:
         try:
-            # Anew for each: DuckDB closes a database in which it found a block that is not as it was written.
+            # Again for each: DuckDB closes a database in which it found a block that is not as it was written.
             with duckdb.connect(str(warehouse), read_only=True) as connection:
                 connection.execute("set preserve_insertion_order = false")
                 connection.sql(f"select bit_xor(hash(read)) from {name} as read").fetchall()
@@ -553,7 +553,7 @@ def check_versions(facts: Facts) -> Iterator[Finding]:
 
 
 def check_disk(facts: Facts) -> Iterator[Finding]:
-    """Whether a run fits on the disk: tables that are built anew beside the old ones, and one more release."""
+    """Whether a run fits on the disk: tables that are built again beside the old ones, and one more release."""
     project = facts.project
     warehouse = project.warehouse.stat().st_size if project.warehouse.is_file() else 0
     release = sum(file.stat().st_size for file in facts.current.rglob("*") if file.is_file()) if facts.current else 0

@@ -95,7 +95,7 @@ class Erasure(Rewrite):
                     connection.execute(f"alter table {table} drop column {column}")
 
     def finish(self) -> None:
-        """Look for the customers once more, and write the copy anew, so that no free block of the file holds them.
+        """Look for the customers once more, and write the copy again, so that no free block of the file holds them.
 
         Raises:
             RunStopped: a table has them again.

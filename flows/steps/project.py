@@ -104,7 +104,7 @@ class Project:
         taken = (*TAKEN_NAMES, *(f"raw_{system}" for system in self.vars["sources"]))
         if name.lower() in taken or not re.fullmatch(r"[\w -]+", name):
             raise RunStopped(
-                f"The warehouse {self.warehouse} cannot be called '{name}', for its database is called so, too. Set "
+                f"The warehouse {self.warehouse} cannot be called '{name}': that is reserved as a database name. Set "
                 "TESSERA_WAREHOUSE to a file whose name has letters, digits, blanks, - and _ before .duckdb, and is "
                 f"none of {', '.join(taken)}."
             )

@@ -202,7 +202,7 @@ class Run:
                 self._run_dbt(build, last, {} if self.kind == "daily" else {"TESSERA_TESTED_DAYS": "all"})
 
     def erase(self, erasure: Erasure) -> None:
-        """Take customers out of all tables of the copy, and build what tells of the last day anew.
+        """Take customers out of all tables of the copy, and build what tells of the last day again.
 
         Rows of days past stay as they are for everybody else: they say what was published.
 

@@ -431,7 +431,7 @@ def resolve_release(project: Project) -> Window:
 
 
 def resolve_erasure(project: Project, now: datetime | None = None) -> Window:
-    """The last published day: an erasure takes customers out of all days, and builds what tells of the last one anew.
+    """The last published day: an erasure takes customers out of all days, and builds what tells of the last one again.
 
     Raises:
         RunStopped: nothing is published, or the warehouse has days that are not.

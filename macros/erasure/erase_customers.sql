@@ -1,6 +1,6 @@
 {#- Takes the customers in the table `erased_customers()` out of the warehouse: out of what is counted of every day,
     then out of every table with a customer_id. A run-operation of flows.erase, which works on a copy of the warehouse and
-    builds the tables of the last day anew afterwards.
+    builds the tables of the last day again afterwards.
 
     Stops where a source still delivers one of them: the next run would bring them back.
 
@@ -32,7 +32,7 @@
     {%- endfor -%}
 {%- endmacro %}
 
-{#- Stops where the warehouse was built before a model that is not built anew by an erasure. -#}
+{#- Stops where the warehouse was built before a model that is not built again by an erasure. -#}
 {% macro stop_where_tables_are_missing() -%}
     {%- set tables = run_query("
         select table_schema || '.' || table_name

@@ -59,7 +59,7 @@
 {%- endmacro %}
 
 {#- A select: the last of some entries of a log, of each customer in each segmentation;
-    of moves that count with the clauses that stopped to hold, for the spell that began. -#}
+    of moves that count with the clauses that no longer hold, for the spell that began. -#}
 {% macro last_of_each(entries, log) -%}
     select
         entries.customer_id,

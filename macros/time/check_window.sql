@@ -9,7 +9,7 @@
             {%- set newest = run_query('select max(as_of_date) from ' ~ days).columns[0].values()[0] -%}
             {%- if newest and newest | string > run_window().last | string -%}
                 {{ exceptions.raise_compiler_error('The warehouse has days up to ' ~ newest ~ ', and dbt ' ~ flags.WHICH
-                    ~ ' without days would build those of vars: first_date to last_date anew and forget all after them. '
+                    ~ ' without days would build those of vars: first_date to last_date again and forget all after them. '
                     ~ 'Use python -m flows.daily, or say which days: --vars \'{first_date: DATE, last_date: DATE}\'.') }}
             {%- endif -%}
         {%- endif -%}

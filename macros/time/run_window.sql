@@ -1,6 +1,6 @@
 {#- The first and last day of this run, checked, as {first, last, days}: from
     the environment, where the flows put it, else from vars. Only executing
-    models see the environment, so that another day needs no parsing anew. -#}
+    models see the environment, so that another day needs no parsing again. -#}
 {% macro run_window() %}
     {%- set texts = {} -%}
     {%- for name in ['first_date', 'last_date'] -%}

@@ -1,6 +1,6 @@
 """A place where one run at a time is disturbed, and what is looked at afterwards.
 
-A bench has a fixed folder, since dbt parses the project anew where a path changes: the shop's files, a warehouse, the
+A bench has a fixed folder, since dbt parses the project again where a path changes: the shop's files, a warehouse, the
 releases, dbt's target, logs and temporary files. Every case starts from the same published base and the same target.
 """
 

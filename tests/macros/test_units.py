@@ -161,7 +161,7 @@ def test_units_of_days_that_are_built_again_are_measured_again(runs: Runs) -> No
     runs.run(FIRST, LAST)
     runs.connection.execute("update feature_units set unit = 99")
     runs.run(date(2017, 2, 2), LAST)
-    kept, anew = expected(MONTHS[:2]), expected(MONTHS[2:])
-    without_spread = {(day, name) for day, name in anew if not unit(values(day)[name])}
+    kept, again = expected(MONTHS[:2]), expected(MONTHS[2:])
+    without_spread = {(day, name) for day, name in again if not unit(values(day)[name])}
     assert len(without_spread) == 3
-    assert runs.units() == anew | dict.fromkeys([*kept, *without_spread], 99)
+    assert runs.units() == again | dict.fromkeys([*kept, *without_spread], 99)

@@ -164,7 +164,7 @@ def published_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 def shop(published_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     """A copy of the published shop with the orders of one more day waiting.
 
-    It always lies in the same place: dbt parses the project anew where a path in its vars or profile changes. Its
+    It always lies in the same place: dbt parses the project again where a path in its vars or profile changes. Its
     name is one that SQL and shells take in quotes only.
     """
     copy = Shop(published_shop.folder.with_name("a shop's copy"))

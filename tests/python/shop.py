@@ -22,7 +22,7 @@ TAKEN_OUT = (3, 4, 15, 29, 300, 777, 1199)
 def shop_vars(folder: Path) -> dict[str, object]:
     """The vars that point a run to the shop, and have it build more than ten days in parts.
 
-    They are the same for all tests, since dbt parses the project anew where one changes.
+    They are the same for all tests, since dbt parses the project again where one changes.
     """
     return {
         "sources": ["files"],

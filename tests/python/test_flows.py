@@ -69,7 +69,7 @@ def test_window_of_a_new_warehouse_begins_with_the_history(shop: Shop, tmp_path:
 
 @pytest.mark.parametrize("lost", ["link", "all releases", "manifest", "place"])
 def test_what_was_published_stays_so_where_readers_see_no_release(shop: Shop, tmp_path: Path, lost: str) -> None:
-    """All published history was once built anew from the files of the day, unasked and unannounced."""
+    """All published history was once built again from the files of the day, unasked and unannounced."""
     project, told = project_of(shop), []
     if lost == "link":
         (shop.serving / "current").unlink()

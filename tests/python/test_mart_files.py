@@ -287,8 +287,8 @@ def test_release_does_not_grow_by_what_it_begins_with(warehouse: Warehouse) -> N
         shutil.rmtree(before)
     assert_release_is_what_the_warehouse_has(warehouse, base)
     # Which thread writes which rows decides how well a new file is compressed: by a third, from one to the next.
-    anew = max((warehouse.write(None) / "tessera.duckdb").stat().st_size for _ in range(4))
-    assert (base / "tessera.duckdb").stat().st_size <= 1.5 * anew
+    again = max((warehouse.write(None) / "tessera.duckdb").stat().st_size for _ in range(4))
+    assert (base / "tessera.duckdb").stat().st_size <= 1.5 * again
 
 
 def test_reader_who_meets_the_switch_does_not_mix_two_releases(warehouse: Warehouse) -> None:

@@ -125,7 +125,7 @@ def test_past_days_cannot_be_explained_while_a_run_writes_but_the_release_can(sh
 
 
 def test_every_move_is_explained_by_clauses_on_both_sides(project: Project) -> None:
-    """Moves for which no clause began to hold once said only that the rule before stopped to hold, not by what."""
+    """A move without a clause that newly holds once said only that the rule before no longer holds, not by what."""
     with marts(project) as connection:
         moves = connection.execute(
             "select before.exit_reason, spell.entry_reason, spell.previous_segment "
@@ -136,7 +136,7 @@ def test_every_move_is_explained_by_clauses_on_both_sides(project: Project) -> N
     fallen = [move for move in moves if move[1].startswith("the rule of ")]
     assert len(fallen) > 10
     for exit_reason, entry_reason, previous_segment in fallen:
-        assert exit_reason.startswith("stopped to hold: ")
+        assert exit_reason.startswith("no longer holds: ")
         assert entry_reason == f"the rule of {previous_segment} {exit_reason}"
 
 

@@ -414,7 +414,7 @@ def test_what_changed_is_what_the_marts_say(staged_paper: Paper) -> None:
         assert said.startswith(f"{total:,} move")
         labels = dict(staged_paper.sql(f"select segment, label from {SHOWN} where segmentation = '{name}'"))
         a, b, customers = ways[0]
-        assert f"the busiest way was {labels[a]} → {labels[b]} with {customers:,}." in said
+        assert f"the largest flow was {labels[a]} → {labels[b]} with {customers:,}." in said
         for verb, order in (("grew", "desc"), ("shrank", "asc")):
             segment, now, before = staged_paper.sql(
                 f"""
@@ -507,7 +507,7 @@ def test_moves_are_those_of_the_marts(paper: Paper) -> None:
             if column != "From"
         }
         for (a, b), customers in flows.items():
-            assert agrees(shown.pop((labels[a], labels[b] if a != b else "where they were")), customers)
+            assert agrees(shown.pop((labels[a], labels[b] if a != b else "stayed")), customers)
         assert set(shown.values()) <= {"–", "0"}
         picture = paper.page.one(name).svgs()[1]
         titles = sorted(title.text for title in picture.find(tag="title"))
@@ -517,7 +517,7 @@ def test_moves_are_those_of_the_marts(paper: Paper) -> None:
         )
         unmoved = sum(n for (a, b), n in flows.items() if a == b)
         moved = sum(n for (a, b), n in flows.items() if a != b)
-        assert f"{unmoved:,} are where they were, {moved:,} are elsewhere" in picture.attributes["aria-label"]
+        assert f"{unmoved:,} stayed in the same segment; {moved:,} moved" in picture.attributes["aria-label"]
         for side in ("from", "to"):
             place = ["from", "to"].index(side)
             sides = [
@@ -530,7 +530,7 @@ def test_moves_are_those_of_the_marts(paper: Paper) -> None:
             assert sorted(bars) == sorted(f"{n:,}" for n in sides)
         heads = [head.text for head in paper.page.one(name).find(tag="h3")]
         span = words.span(begin if is_young else start - timedelta(days=1), PUBLISHED)
-        assert f"From where to where, {span}" in heads
+        assert f"Moves between segments, {span}" in heads
         if is_young:
             assert flows.get(("(new)", "loyal"), 0) < sum(flows.values()) / 2
         assert "stayed" not in paper.page.one(name).text
@@ -902,7 +902,7 @@ def test_alerts_are_those_of_the_marts(paper: Paper) -> None:
         "select count(*), count(*) filter (state = 'acknowledged') from marts.fct_alerts where state <> 'resolved'"
     )[0]
     lead = paper.page.one("alerts").find(name="lead")[0].text
-    assert lead.startswith(f"{total:,} alerts go on{f', {acknowledged} of them acknowledged' if acknowledged else ''}.")
+    assert lead.startswith(f"{total:,} open alerts{f', {acknowledged} of them acknowledged' if acknowledged else ''}.")
     # Judged on every day, an alert of 2 April that was resolved on 5 April was so after three days without it.
     (days,) = paper.sql("select max(resolved_on - last_day) from marts.fct_alerts where kind <> 'response_rate'")[0]
     assert f"after {days or 'some'} judged days without it" in lead
@@ -1188,7 +1188,7 @@ def test_b9_a_first_report_shows_nobody_as_newly_known_who_was_there_before(rele
     assert int(flows.loc[flows["from_segment"] != "(new)", "customers"].sum()) == known
     span = words.span(marts.flows_begin(), PUBLISHED)
     heads = [head.text for head in page_of.find(tag="h3")]
-    assert f"From where to where, {span}" in heads
+    assert f"Moves between segments, {span}" in heads
     # Text and flows are of one period.
     assert f"What changed since {words.day(marts.flows_begin())}" in (tmp_path / "index.html").read_text()
 

@@ -92,20 +92,20 @@ select
     recent_spells.is_current,
     {{ days_between('recent_spells.valid_from', 'least(recent_spells.valid_to, ' ~ last_date(1) ~ ')') }} as days,
     case
-        when entry_reasons.reason is not null then 'began to hold: ' || entry_reasons.reason
+        when entry_reasons.reason is not null then 'now holds: ' || entry_reasons.reason
         when recent_spells.previous_segment is null then 'no earlier rule holds'
         when recent_spells.previous_segment = '(left)' then 'came back'
         else
-            'the rule of ' || recent_spells.previous_segment || ' stopped to hold'
+            'the rule of ' || recent_spells.previous_segment || ' no longer holds'
             || coalesce(': ' || left_reasons.reason, '')
     end as entry_reason,
     case
         when recent_spells.is_current then null
         when recent_spells.next_segment = '(left)' then 'left the population'
-        when exit_reasons.reason is not null then 'stopped to hold: ' || exit_reasons.reason
+        when exit_reasons.reason is not null then 'no longer holds: ' || exit_reasons.reason
         when recent_spells.rule_version <> recent_spells.next_rule_version then 'the rules changed'
         else
-            'the rule of ' || recent_spells.next_segment || ' began to hold'
+            'the rule of ' || recent_spells.next_segment || ' now holds'
             || coalesce(': ' || next_reasons.reason, '')
     end as exit_reason,
     recent_spells.rule_version
