@@ -69,6 +69,7 @@ lint: setup ## Run ruff, sqlfluff (on SQL that changed since it was clean) and t
 	$(call timed,check-jsonschema,$(VENV)/bin/check-jsonschema --schemafile models/segmentations/segmentation.schema.json models/segmentations/seg_*.yml)
 	$(call timed,flows.compile,$(PYTHON) -m flows.compile --check)
 	$(call timed,flows.check,$(PYTHON) -m flows.check)
+	$(call timed,prose,$(PYTHON) -m tests.lint.prose)
 	@$(MAKE) --no-print-directory target/sql_is_clean
 
 # Runs a part of lint (name, command) and keeps how many seconds it took; `parts` prints them.

@@ -37,7 +37,7 @@ def listed(project: Project) -> str:
     lines = [
         f"{alert.owner}: {alert}{' (acknowledged)' if alert.state == 'acknowledged' else ''}" for alert in going_on
     ]
-    return "\n".join([*lines, f"{len(going_on)} open alerts."])
+    return "\n".join([*lines, f"{len(going_on)} open {'alert' if len(going_on) == 1 else 'alerts'}."])
 
 
 def acknowledge(project: Project, alert_id: str, by: str, note: str | None = None) -> str:

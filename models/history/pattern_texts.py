@@ -1,4 +1,4 @@
-"""The decisions of rules in words, once for all customers of whom the same clauses hold."""
+"""The decisions of rules in words, once for each set of clauses that holds."""
 
 from macros.python.rules.models import texts
 

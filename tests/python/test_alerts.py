@@ -830,7 +830,7 @@ def test_a_digest_counts_what_it_does_not_spell_out() -> None:
 
 def test_an_alert_that_goes_on_can_be_acknowledged(project: Project) -> None:
     release_with(project, ("a1", "open", "kim@x.org"), ("c1", "resolved", "jo@x.org"))
-    assert listed(project).endswith("1 open alerts.")
+    assert listed(project).endswith("1 open alert.")
     assert acknowledge(project, "a1", "Kim", "a campaign").startswith("Acknowledged a1 by Kim")
     with duckdb.connect(str(project.warehouse), read_only=True) as connection:
         found = connection.table("operations.alert_acknowledgements").select("alert_id, acknowledged_by, note")

@@ -448,8 +448,8 @@ def smallest_changes(
 ) -> np.ndarray:
     """The place of each customer's smallest change, as `Fits` has it; of changes of one size the first.
 
-    What a change leads to depends on the clauses that hold alone: it is found out once for all customers of whom the
-    same ones hold.
+    What a change leads to depends on the clauses that hold alone: it is found out once for each set of clauses that
+    holds.
     """
     found = np.zeros(len(held), dtype=np.int16)
     (moving,) = np.nonzero((nearest != decided) & (nearest > 0))

@@ -215,7 +215,7 @@ class _Variable:
 
 
 class _World:
-    """One customer of whom nothing is known but the domains of features, and the cut points of the day."""
+    """One customer, known only by the domains of features, and the cut points of the day."""
 
     def __init__(self, domains: Domains) -> None:
         self.domains = domains

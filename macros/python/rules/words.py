@@ -1,4 +1,4 @@
-"""Decisions of rules in words, once for all customers of whom the same clauses hold."""
+"""Decisions of rules in words, once for each set of clauses that holds."""
 
 import math
 from collections.abc import Iterable, Sequence

@@ -88,7 +88,7 @@ holdout_sales as (
 
 ),
 
--- All methods forecast the same customers: those of whom the model expects something.
+-- All methods forecast the same customers: those with an expectation by the model.
 forecast_customers as (
 
     select
