@@ -161,7 +161,7 @@ survived as (
 
     select
         *,
-        case when exits = at_risk then 0 else exp(log_survival) end as survival,
+        case when exits = at_risk then cast(0 as double) else exp(log_survival) end as survival,
         case when exits < at_risk then exp(log_survival) * sqrt(relative_variance) end as standard_error,
         -- The interval is symmetric for ln(-ln(survival)) and so stays between 0 and 1.
         case when exits < at_risk and log_survival < 0 then exp(1.959964 * sqrt(relative_variance) / -log_survival) end
