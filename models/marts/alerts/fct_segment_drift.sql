@@ -237,8 +237,8 @@ totals as (
 
 ),
 
--- Half a customer more in every bin, so that an empty one does not divide by zero. In doubles: a quotient of decimals has
--- six digits on Spark.
+-- Half a customer more in every bin, so that an empty one does not divide by zero. In doubles: other engines round the
+-- quotient of two decimals, and then even the second digit of psi is wrong.
 bin_shares as (
 
     select
