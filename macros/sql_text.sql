@@ -1,8 +1,8 @@
-{#- A text (or none) as a SQL literal. -#}
+{#- A text (or none) as a SQL expression. -#}
 {% macro sql_text(value) -%}
     {%- if value is none or value is undefined -%}
         cast(null as {{ dbt.type_string() }})
     {%- else -%}
-        cast('{{ value | string | replace("'", "''") }}' as {{ dbt.type_string() }})
+        cast({{ quoted_text(value) }} as {{ dbt.type_string() }})
     {%- endif -%}
 {%- endmacro %}

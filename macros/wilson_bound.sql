@@ -9,7 +9,7 @@
     case
         {%- if sign == '-' %}
         -- Exactly; the formula may give -0.
-        when {{ trials }} > 0 and {{ successes }} = 0 then 0
+        when {{ trials }} > 0 and {{ successes }} = 0 then cast(0 as double)
         {%- endif %}
         when {{ trials }} > 0
             then round(

@@ -1,7 +1,7 @@
 {#- Makes the tables that the flows write to where they are missing, and the columns
     that tables of an earlier version lack. -#}
 {% macro attach_operations() %}
-    {%- if execute -%}
+    {%- if execute and makes_sources() -%}
         {%- set built = built_tables() -%}
         {%- for table in graph.sources.values() | selectattr('source_name', 'equalto', 'operations') -%}
             {%- set relation = table.schema ~ '.' ~ table.identifier -%}

@@ -1,7 +1,7 @@
 {#- Makes every enabled source system readable as raw_<system>.<table>, one view
     per table of its sources YAML, and holds the files to the contract there. -#}
 {% macro attach_sources() %}
-    {%- if execute and flags.WHICH in ['build', 'run', 'test', 'seed', 'run-operation', 'compile'] -%}
+    {%- if execute and makes_sources() and flags.WHICH in ['build', 'run', 'test', 'seed', 'run-operation', 'compile'] -%}
         {%- set problems = [] -%}
         {%- for system in var('sources') -%}
             {%- set tables = graph.sources.values() | selectattr('source_name', 'equalto', system) | list -%}

@@ -2,7 +2,7 @@
     warehouse, and records the format in an empty one. The flows do the same, and know
     the steps from one format to the next: flows/steps/warehouse_format.py. -#}
 {% macro check_format() %}
-    {%- if execute -%}
+    {%- if execute and makes_sources() -%}
         {%- set formats = graph.sources.values() | selectattr('source_name', 'equalto', 'operations') | selectattr('identifier', 'equalto', 'format') | list -%}
         {%- set stamp, wanted = formats[0].schema ~ '.' ~ formats[0].identifier, formats[0].config.meta.version -%}
         {%- set built = built_tables() -%}

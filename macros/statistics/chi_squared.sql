@@ -2,7 +2,7 @@
     cube root of chi-squared over its degrees of freedom is close to normal
     (Wilson and Hilferty, Proceedings of the National Academy of Sciences 17, 1931). -#}
 {% macro chi_squared_z(value, degrees) -%}
-    ((power({{ value }} / {{ degrees }}, 1.0 / 3) - (1 - 2 / (9.0 * {{ degrees }}))) / sqrt(2 / (9.0 * {{ degrees }})))
+    ((power({{ value }} / {{ degrees }}, 1e0 / 3) - (1 - 2 / (9.0 * {{ degrees }}))) / sqrt(2 / (9.0 * {{ degrees }})))
 {%- endmacro %}
 
 {#- The chi-squared value that is exceeded as rarely as a standard normal value, as SQL. -#}

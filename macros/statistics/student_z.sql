@@ -2,7 +2,7 @@
     (Wallace, Bounds on normal approximations to Student's and the chi-square
     distributions, Annals of Mathematical Statistics 30, 1959). -#}
 {% macro student_z(t, degrees) -%}
-    (sign({{ t }}) * (8 * {{ degrees }} + 1) / (8 * {{ degrees }} + 3.0)
+    (sign({{ t }}) * (8 * {{ degrees }} + 1) / (8 * {{ degrees }} + 3e0)
     * sqrt({{ degrees }} * ln(1 + {{ t }} * {{ t }} / {{ degrees }})))
 {%- endmacro %}
 
@@ -10,7 +10,7 @@
     normal value above 0. -#}
 {% macro student_t(z, degrees) -%}
     sqrt({{ degrees }} * (exp(
-        {{ z }} * (8 * {{ degrees }} + 3.0) / (8 * {{ degrees }} + 1)
-        * {{ z }} * (8 * {{ degrees }} + 3.0) / (8 * {{ degrees }} + 1) / {{ degrees }}
+        {{ z }} * (8 * {{ degrees }} + 3e0) / (8 * {{ degrees }} + 1)
+        * {{ z }} * (8 * {{ degrees }} + 3e0) / (8 * {{ degrees }} + 1) / {{ degrees }}
     ) - 1))
 {%- endmacro %}

@@ -4,6 +4,6 @@
     select {{ first_date() }} as as_of_date
     {%- else -%}
     select cast(date_day as date) as as_of_date
-    from ({{ dbt.date_spine('day', first_date(), last_date(1)) }}) as days
+    from ({{ day_spine(first_date(), last_date(1)) }}) as days
     {%- endif %}
 {%- endmacro %}

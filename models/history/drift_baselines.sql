@@ -325,22 +325,40 @@ distributions as (
     from new_baselines
     {%- endfor %}
 
-)
+),
 
 -- Bin 0 is of missing values, 1 to 10 are (cut point, next cut point].
-{%- for bin in range(11) %}
-{%- set lower = 'at_most_' ~ (bin - 1) * 10 if bin > 1 else '0' %}
-{%- set upper = 'at_most_' ~ bin * 10 if bin < 10 else 'known' %}
+bins as (
+    {%- for bin in range(11) %}
+    select {{ bin }} as bin
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+
+)
+
 select
-    segmentation,
-    rule_version,
-    segment,
-    feature,
-    baseline_date,
-    cast({{ bin }} as bigint) as bin,
-    {{ 'p' ~ bin * 10 if 0 < bin < 10 else 'cast(null as double)' }} as upper_bound,
-    cast({{ upper ~ ' - ' ~ lower if bin else 'missing' }} as bigint) as customers,
-    mean as baseline_mean
+    distributions.segmentation,
+    distributions.rule_version,
+    distributions.segment,
+    distributions.feature,
+    distributions.baseline_date,
+    cast(bins.bin as bigint) as bin,
+    case bins.bin
+        {%- for decile in deciles %}
+        when {{ decile // 10 }} then distributions.p{{ decile }}
+        {%- endfor %}
+    end as upper_bound,
+    cast(
+        case bins.bin
+            when 0 then distributions.missing
+            when 1 then distributions.at_most_10
+            {%- for decile in deciles[1:] %}
+            when {{ decile // 10 }} then distributions.at_most_{{ decile }} - distributions.at_most_{{ decile - 10 }}
+            {%- endfor %}
+            when 10 then distributions.known - distributions.at_most_90
+        end as bigint
+    ) as customers,
+    distributions.mean as baseline_mean
 from distributions
-{{ 'union all' if not loop.last }}
-{%- endfor %}
+-- One pass for all bins: engines that write a CTE into each place that reads it would work out all deciles for each.
+cross join bins

@@ -182,7 +182,7 @@ select
     {%- for kind in ['vanished', 'closed'] %}
     cast({{ kind }}_customers as bigint) as {{ kind }}_customers,
     -- A week of a long run may lose as many as a run of a day.
-    coalesce(cast({{ kind }}_customers as double) / nullif(known_customers, 0), 0) / ceil(days / 7.0)
+    coalesce(cast({{ kind }}_customers as double) / nullif(known_customers, 0), 0) / ceil(days / 7e0)
         as {{ kind }}_share,
     {{ kind }}_customers / greatest(days * usual_departures, 1) as {{ kind }}_times_usual,
     {%- endfor %}

@@ -492,7 +492,7 @@ needed_normal_scores as (
         scores.*,
         {{ normal_quantile(
             "(" ~ var('alert_false_discovery_rate')
-            ~ " / (case when scores.kind = 'share_explained' then 2.0 else 4.0 end * tests_of_days.tests))"
+            ~ " / (case when scores.kind = 'share_explained' then 2e0 else 4e0 end * tests_of_days.tests))"
         ) }} as needed_z
     from scores
     inner join tests_of_days
@@ -570,8 +570,9 @@ select
     adjusted.feature,
     round(cast(adjusted.observed as double), 6) as observed,
     round(cast(adjusted.expected as double), 6) as expected,
-    round(adjusted.score, 3) as score,
-    round(adjusted.step_score, 3) as step_score,
+    -- Twice, so that a tie falls the same way whatever the last digit of a median was.
+    round(round(adjusted.score, 9), 3) as score,
+    round(round(adjusted.step_score, 9), 3) as step_score,
     adjusted.p_value,
     adjusted.adjusted_p_value,
     adjusted.tests,

@@ -237,7 +237,8 @@ totals as (
 
 ),
 
--- Half a customer more in every bin, so that an empty one does not divide by zero.
+-- Half a customer more in every bin, so that an empty one does not divide by zero. In doubles: other engines round the
+-- quotient of two decimals, and then even the second digit of psi is wrong.
 bin_shares as (
 
     select
@@ -246,8 +247,10 @@ bin_shares as (
         totals.baseline_customers as all_baseline_customers,
         totals.customers as all_customers,
         totals.mean,
-        (compared.baseline_customers + 0.5) / (totals.baseline_customers + 0.5 * totals.bins) as baseline_share,
-        (compared.customers + 0.5) / (totals.customers + 0.5 * totals.bins) as bin_share
+        (cast(compared.baseline_customers as double) + 0.5)
+        / (cast(totals.baseline_customers as double) + 0.5 * totals.bins) as baseline_share,
+        (cast(compared.customers as double) + 0.5)
+        / (cast(totals.customers as double) + 0.5 * totals.bins) as bin_share
     from compared
     inner join totals
         on
@@ -278,9 +281,7 @@ indices as (
         baseline_mean,
         -- Twice, so that a tie falls the same way in whatever order the sum was made.
         round(round(mean, 9), 6) as mean,
-        round(
-            sum(cast(bin_share - baseline_share as double) * ln(cast(bin_share as double) / baseline_share)), 9
-        ) as psi
+        round(sum((bin_share - baseline_share) * ln(bin_share / baseline_share)), 9) as psi
     from bin_shares
     where
         all_customers >= {{ var('alert_minimum_customers') }}

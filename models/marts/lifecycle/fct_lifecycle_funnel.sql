@@ -174,7 +174,7 @@ select
     {{ last_date() }} as as_of_date,
     cohort_month,
     follow_up_days,
-    {{ add_days(dbt.last_day('cohort_month', 'month'), 'least_days_known') }} <= {{ last_date() }} as is_complete,
+    {{ add_days('last_day(cohort_month)', 'least_days_known') }} <= {{ last_date() }} as is_complete,
     cohort_month <= (
         select {{ month_of('min(order_days.activity_date)') }}
         from order_days

@@ -176,7 +176,7 @@ counted as (
 select
     {{ last_date() }} as as_of_date,
     month_start,
-    {{ dbt.last_day('month_start', 'month') }} <= {{ last_date() }} as is_complete,
+    last_day(month_start) <= {{ last_date() }} as is_complete,
     month_start = min(month_start) over () as has_unknown_past,
     cast({{ lapsed_days }} as bigint) as lapsed_days,
     cast(lapsed_at_start as bigint) as lapsed_at_start,

@@ -91,7 +91,7 @@ select
     cohort_month,
     activity_month,
     cast(months_since as bigint) as months_since,
-    {{ dbt.last_day('activity_month', 'month') }} <= {{ last_date() }} as is_complete,
+    last_day(activity_month) <= {{ last_date() }} as is_complete,
     cohort_month = min(cohort_month) over () as has_unknown_past,
     customers,
     active_customers,

@@ -138,20 +138,25 @@ at_risk as (
 
 ),
 
--- Where all who are left exit at once, the curve falls to 0 and ends.
+-- Where all who are left exit at once, the curve falls to 0 and ends. An engine may add from the last day back, which
+-- leaves last digits where nobody has exited yet: so the sum is rounded, and no variance is negative.
 summed as (
 
     select
         *,
-        sum(ln(1 - exits / nullif(at_risk, exits))) over (
-            partition by segmentation, segment
-            order by days
-            rows between unbounded preceding and current row
+        round(
+            sum(ln(1 - exits / nullif(at_risk, exits))) over (
+                partition by segmentation, segment
+                order by days
+                rows between unbounded preceding and current row
+            ), 12
         ) as log_survival,
-        sum(exits / (at_risk * nullif(at_risk - exits, 0))) over (
-            partition by segmentation, segment
-            order by days
-            rows between unbounded preceding and current row
+        greatest(
+            sum(exits / (at_risk * nullif(at_risk - exits, 0))) over (
+                partition by segmentation, segment
+                order by days
+                rows between unbounded preceding and current row
+            ), 0
         ) as relative_variance
     from at_risk
 
@@ -161,7 +166,7 @@ survived as (
 
     select
         *,
-        case when exits = at_risk then 0 else exp(log_survival) end as survival,
+        case when exits = at_risk then cast(0 as double) else exp(log_survival) end as survival,
         case when exits < at_risk then exp(log_survival) * sqrt(relative_variance) end as standard_error,
         -- The interval is symmetric for ln(-ln(survival)) and so stays between 0 and 1.
         case when exits < at_risk and log_survival < 0 then exp(1.959964 * sqrt(relative_variance) / -log_survival) end

@@ -287,9 +287,9 @@ projected as (
         cast({{ step }} as bigint) as months_ahead,
         -- A projection from the last day of a month is for the last day of a month.
         case
-            when {{ dbt.last_day('projected_from', 'month') }} = projected_from
-                then cast({{ dbt.last_day(dbt.dateadd('month', step, 'projected_from'), 'month') }} as date)
-            else cast({{ dbt.dateadd('month', step, 'projected_from') }} as date)
+            when last_day(projected_from) = projected_from
+                then last_day({{ add_months('projected_from', step) }})
+            else {{ add_months('projected_from', step) }}
         end as projected_date
     from months_ahead_{{ step }}
     {{ 'union all' if not loop.last }}

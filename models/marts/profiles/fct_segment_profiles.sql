@@ -54,6 +54,7 @@ compared as (
 
     select
         *,
+        2 * customers_with_value < customers as is_mostly_missing,
         case when population_mean > 0 then round(100 * mean / population_mean, 2) end as mean_index,
         -- Where all customers are alike, to the digits that are shown, no segment differs.
         round(
@@ -88,7 +89,7 @@ select
         partition by compared.segmentation, compared.segment
         -- A feature that most of the segment lacks says little of it.
         order by
-            case when 2 * compared.customers_with_value >= compared.customers then 0 else 1 end,
+            compared.is_mostly_missing,
             abs(compared.standardised_difference) desc nulls last,
             compared.feature
     ) as difference_rank

@@ -42,7 +42,7 @@ periods as (
     select
         'month' as period,
         cast({{ dbt.date_trunc('month', 'as_of_date') }} as date) as period_start,
-        {{ dbt.last_day('as_of_date', 'month') }} as period_end
+        last_day(as_of_date) as period_end
     from run_days
 
 ),

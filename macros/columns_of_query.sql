@@ -1,16 +1,8 @@
 {#- The columns of a query as a list of {name, data_type}; the query is not run. -#}
 {% macro columns_of_query(sql) -%}
     {%- set columns = [] -%}
-    {%- for row in run_query(adapter.dispatch('describe_query', 'tessera')(sql)).rows -%}
+    {%- for row in run_query('describe ' ~ sql).rows -%}
         {%- do columns.append({'name': row[0], 'data_type': row[1]}) -%}
     {%- endfor -%}
     {{ return(columns) }}
-{%- endmacro %}
-
-{% macro default__describe_query(sql) -%}
-    describe query {{ sql }}
-{%- endmacro %}
-
-{% macro duckdb__describe_query(sql) -%}
-    describe {{ sql }}
 {%- endmacro %}
