@@ -52,8 +52,11 @@ OWN_COLUMNS = {
 EMPTY = {
     "fct_late_arrivals": "the first run of a warehouse knows of nothing late",
     "late_customer_days": "the first run of a warehouse knows of nothing late",
+    "ops_checks": "dbt builds without a run of the flows",
     "ops_restated_customers": "nothing is restated",
     "ops_restatements": "nothing is restated",
+    "ops_runs": "dbt builds without a run of the flows",
+    "ops_source_files": "dbt builds without a run of the flows",
 }
 
 
