@@ -89,9 +89,9 @@ select
         partition by compared.segmentation, compared.segment
         -- A feature that most of the segment lacks says little of it.
         order by
-            compared.is_mostly_missing,
+            compared.is_mostly_missing asc,
             abs(compared.standardised_difference) desc nulls last,
-            compared.feature
+            compared.feature asc
     ) as difference_rank
 from compared
 cross join profile_days
