@@ -190,7 +190,7 @@ def _migration(
     unmoved = sum(customers for (a, b), customers in flows.items() if a == b)
     days = words.span(before, last)
     text = (
-        f"{label}: moves between segments, {days}. {unmoved:,} stayed in the same segment; {moved:,} moved, joined or "
+        f"{label}: moves between segments, {days}. {unmoved:,} are in the same segment; {moved:,} moved, joined or "
         "left. The table below has the numbers."
     )
     picture = sankey.draw(
@@ -207,7 +207,7 @@ def _migration(
     matrix = pd.DataFrame(
         [
             {"From": labels[a]} | {f"to {labels[b]}": flows.get((a, b), 0) if a != b else pd.NA for b in tos}
-            | {"stayed": flows.get((a, a), 0)}
+            | {"same segment": flows.get((a, a), 0)}
             for a in froms
         ]
     )  # fmt: skip
@@ -216,7 +216,7 @@ def _migration(
     return {
         "days": days,
         "picture": Markup(picture),
-        "matrix": Markup(tables.table(matrix, f"moves-{name}", integers=[*columns, "stayed"], shaded=columns)),
+        "matrix": Markup(tables.table(matrix, f"moves-{name}", integers=[*columns, "same segment"], shaded=columns)),
     }
 
 

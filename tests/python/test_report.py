@@ -507,7 +507,7 @@ def test_moves_are_those_of_the_marts(paper: Paper) -> None:
             if column != "From"
         }
         for (a, b), customers in flows.items():
-            assert agrees(shown.pop((labels[a], labels[b] if a != b else "stayed")), customers)
+            assert agrees(shown.pop((labels[a], labels[b] if a != b else "same segment")), customers)
         assert set(shown.values()) <= {"–", "0"}
         picture = paper.page.one(name).svgs()[1]
         titles = sorted(title.text for title in picture.find(tag="title"))
@@ -517,7 +517,7 @@ def test_moves_are_those_of_the_marts(paper: Paper) -> None:
         )
         unmoved = sum(n for (a, b), n in flows.items() if a == b)
         moved = sum(n for (a, b), n in flows.items() if a != b)
-        assert f"{unmoved:,} stayed in the same segment; {moved:,} moved" in picture.attributes["aria-label"]
+        assert f"{unmoved:,} are in the same segment; {moved:,} moved" in picture.attributes["aria-label"]
         for side in ("from", "to"):
             place = ["from", "to"].index(side)
             sides = [
