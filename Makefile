@@ -56,6 +56,16 @@ test: setup lint ## Run everything that CI runs: linters, dbt tests and unit tes
 	$(PYTEST)
 	@$(call parts)
 
+# An environment of its own, see tests/engines/requirements.in.
+.venv-engines/installed: tests/engines/requirements.lock
+	python3.11 -m venv .venv-engines
+	.venv-engines/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/engines/requirements.lock
+	touch $@
+
+.PHONY: test-engines
+test-engines: .venv-engines/installed ## Compare every SQL model with a second engine, which speaks Spark SQL.
+	.venv-engines/bin/python -m pytest --rootdir . -p tests.python.conftest tests/engines/second_engine.py
+
 .PHONY: test-fast
 test-fast: setup lint ## Run linters and the tests that need no dbt, no flow, no browser, and are not slow.
 	$(PYTEST) -m "not dbt and not flow and not browser and not slow"
