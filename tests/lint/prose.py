@@ -1,7 +1,6 @@
 """Finds phrases that read as translated: python -m tests.lint.prose.
 
-english.csv lists them as regular expressions, each with what to write instead. Linters of prose that install from a
-package registry alone take single words of one's own, not phrases (docs/decisions/0037-prose.md).
+english.csv lists them as regular expressions, each with what to write instead (docs/decisions/0037-prose.md).
 """
 
 import csv
