@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
@@ -312,7 +312,3 @@ class Segmentation:
     def segment(self, name: str) -> Segment:
         """One of its segments."""
         return next(segment for segment in self.segments if segment.name == name)
-
-    def building_on(self, below: Mapping[str, Segmentation]) -> Segmentation:
-        """The same, which builds on others."""
-        return replace(self, below=below)
